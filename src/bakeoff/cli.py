@@ -1,0 +1,143 @@
+"""The commands, their one-line errors and exit codes. No torch here: it loads when a run needs it."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from bakeoff import __version__
+from bakeoff.errors import OK, BakeoffError, ConfigError, InterruptedRunError, ResourceError, nearest
+
+_HELP = f"""\
+bakeoff {__version__}: fair bake-offs between vision architectures
+
+usage: bakeoff COMMAND ...
+
+  train [KEY=VALUE ...]       train a model and write a run directory; --multirun for a sweep
+  compare [PATH ...]          turn run directories into a table
+  evaluate RUN                compute a run's test scores again from its saved weights
+  models                      list the models
+
+examples:
+  bakeoff train data=digits
+  bakeoff train model=cnn data=mnist optim.lr=0.005
+  bakeoff train --multirun data=digits seed=0,1,2 model.channels=[8,16],[32,64,64]
+  bakeoff compare outputs --format markdown
+  bakeoff evaluate latest
+
+`bakeoff COMMAND --help` says more of one. RUN is a path, the beginning of a run's name, or `latest`.
+Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs; data are read from
+$BAKEOFF_DATA or ./data.
+
+exit codes: 0 done; 2 usage or config; 3 data; 4 storage or memory; 5 diverged;
+            7 done, but some runs failed or cannot be read; 75 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    _set_environment()
+    return run_reporting_errors(lambda: _dispatch(words), debug)
+
+
+def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
+    """Calls a command; an error becomes one line and its exit code, with the traceback on request."""
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader went away, as in `bakeoff compare | head`: not an error, and nothing to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return _fail(InterruptedRunError("interrupted"), debug)
+    except OSError as error:
+        return _fail(ResourceError(f"{error.filename or 'standard output'}: {error.strerror or error}"), debug)
+    except BakeoffError as error:
+        return _fail(error, debug)
+    except Exception as error:
+        bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
+        return _fail(BakeoffError(bug), debug)
+
+
+def _set_environment() -> None:
+    # Read by GNU's OpenMP when torch loads. Its threads spin while they wait, by default so long that
+    # a second process on the same cores makes a step 20 times slower; put to sleep at once (the
+    # policy PASSIVE) they wake too late and a step takes twice as long. A short spin has neither
+    # fault: scripts/bench_threads.py measures it, docs/benchmarks.md has the figures.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # Hydra re-raises instead of printing and exiting 1, so that errors get our line and exit code.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+
+
+def _dispatch(words: list[str]) -> int:
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "train": _train,
+        "compare": _compare,
+        "evaluate": _evaluate,
+        "models": _models,
+    }
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_HELP, end="")
+        return OK
+    if words[0] == "--version":
+        print(f"bakeoff {__version__}")
+        return OK
+    if words[0] not in commands:
+        hint = nearest(words[0], commands) or f"; there are {', '.join(commands)}"
+        raise ConfigError(f"{words[0]}: no such command{hint}")
+    return commands[words[0]](words[1:])
+
+
+def _train(words: list[str]) -> int:
+    from bakeoff.compose import expand, parse_arguments, show
+
+    dry_run = "--dry-run" in words
+    words = [word for word in words if word != "--dry-run"]
+    line = parse_arguments(words)
+    if line.shows:
+        show(words)
+        return OK
+    jobs, is_sweep = expand(line)
+    if is_sweep:
+        from bakeoff.sweep.serial import run_sweep
+
+        return run_sweep(jobs, dry_run)
+    from bakeoff.config import check
+
+    check(jobs[0].values)  # gate 1, before torch
+    from bakeoff.train import run_single
+
+    return run_single(jobs[0], dry_run)
+
+
+def _compare(words: list[str]) -> int:
+    from bakeoff.compare.command import compare
+
+    return compare(words)
+
+
+def _evaluate(words: list[str]) -> int:
+    from bakeoff.evaluate import evaluate
+
+    return evaluate(words)
+
+
+def _models(words: list[str]) -> int:
+    from bakeoff.catalogue import list_models
+
+    return list_models(words)
+
+
+def _fail(error: BakeoffError, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    from bakeoff.text import printable
+
+    print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+    return error.exit_code

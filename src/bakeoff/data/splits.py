@@ -1,0 +1,146 @@
+"""What a data set is to the loop: three splits of uint8 images that can be sliced by index."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+# Shared by all runs, so that every model is chosen by the same images. Never the run's seed.
+VALIDATION_SEED = 20_240_229
+_HASHED_AT_ONCE = 4096
+
+
+class Split(ABC):
+    """Images and labels of one split. A source larger than memory implements `images` otherwise."""
+
+    labels: Int64[Tensor, "n"]  # 0..C-1, on the device of the split
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the images lie; indices and the images they give are there as well."""
+
+    @abstractmethod
+    def images(self, indices: Int64[Tensor, "b"]) -> UInt8[Tensor, "b c h w"]:
+        """The images at these positions."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> "Split":
+        """The same split with its data on another device."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def as_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """All images uint8 [n, c, h, w] and labels int64 [n], on the host."""
+        everything = torch.arange(len(self), device=self.device)
+        return self.images(everything).cpu().numpy(), self.labels.cpu().numpy()
+
+    @property
+    def num_bytes(self) -> int:
+        """What the images of the split take in memory."""
+        return self.images(torch.arange(1)).numel() * len(self)
+
+
+class TensorSplit(Split):
+    """A split whose images lie in one uint8 tensor [n, c, h, w]."""
+
+    def __init__(self, pixels: UInt8[Tensor, "n c h w"], labels: Int64[Tensor, "n"]) -> None:
+        self.pixels = pixels
+        self.labels = labels
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensor lies."""
+        return self.pixels.device
+
+    def images(self, indices: Int64[Tensor, "b"]) -> UInt8[Tensor, "b c h w"]:
+        """Gathers rows of the tensor."""
+        return self.pixels.index_select(0, indices)
+
+    def to(self, device: torch.device) -> "TensorSplit":
+        """Moves images and labels."""
+        return TensorSplit(self.pixels.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set by its three splits. `val` is None where `data.val_fraction` is 0."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    val: Split | None
+    test: Split
+    notes: tuple[str, ...] = ()  # what a user should know, such as files that are not the official ones
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        channels, height, width = self.train.images(torch.arange(1, device=self.train.device)).shape[1:]
+        return channels, height, width
+
+    def splits(self) -> list[tuple[str, Split | None]]:
+        """All three, with their names."""
+        return [("train", self.train), ("val", self.val), ("test", self.test)]
+
+
+def fingerprint(split: Split, class_names: Sequence[str]) -> str:
+    """SHA-256 (hex) over shape, class names, image bytes and labels, in the order of the split."""
+    digest = hashlib.sha256()
+    shape = [len(split), *split.images(torch.arange(1)).shape[1:]]
+    digest.update(repr((shape, list(class_names))).encode())
+    for start in range(0, len(split), _HASHED_AT_ONCE):
+        indices = torch.arange(start, min(start + _HASHED_AT_ONCE, len(split)))
+        digest.update(np.ascontiguousarray(split.images(indices).numpy()).data)
+    digest.update(np.ascontiguousarray(split.labels.numpy()).astype("<i8").data)
+    return digest.hexdigest()
+
+
+def channel_statistics(split: Split) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel over all pixels, of values in 0..1.
+
+    Summed as integers, so the result does not depend on threads or on the order of the images.
+    """
+    total = torch.zeros(1, dtype=torch.int64)
+    squares = torch.zeros(1, dtype=torch.int64)
+    count = 0
+    for start in range(0, len(split), _HASHED_AT_ONCE):
+        pixels = split.images(torch.arange(start, min(start + _HASHED_AT_ONCE, len(split)))).to(torch.int32)
+        total = total + pixels.sum(dim=(0, 2, 3), dtype=torch.int64)
+        squares = squares + (pixels * pixels).sum(dim=(0, 2, 3), dtype=torch.int64)
+        count += pixels.numel() // pixels.shape[1]
+    mean = total.double() / count / 255
+    variance = squares.double() / count / 255**2 - mean**2
+    # A channel without contrast (all black) must not divide by zero.
+    std = variance.clamp(min=0).sqrt()
+    return mean.tolist(), [value if value > 1e-6 else 1.0 for value in std.tolist()]
+
+
+def stratified(labels: "np.ndarray", fraction: float) -> tuple["np.ndarray", "np.ndarray"]:
+    """Splits positions into (kept, held back), each class in proportion; both sorted.
+
+    `round(n * fraction)` are held back: of each class its whole share, and one more of those whose
+    share was cut most. `RandomState` and not `default_rng`, because NumPy froze its stream: the
+    split, and with it every fingerprint, stays the same for ever.
+    """
+    random = np.random.RandomState(VALIDATION_SEED)
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = counts * fraction
+    sizes = np.floor(shares + 1e-9).astype(np.int64)
+    missing = round(len(labels) * fraction) - sizes.sum()
+    sizes[np.argsort(sizes - shares, kind="stable")[:missing]] += 1
+    held = np.sort(
+        np.concatenate(
+            [
+                random.permutation(np.flatnonzero(labels == label))[:size]
+                for label, size in zip(classes, sizes, strict=True)
+            ]
+        )
+    )
+    return np.setdiff1d(np.arange(len(labels)), held), held

@@ -1,0 +1,102 @@
+"""`bakeoff evaluate RUN`: computes a run's test scores again from its saved weights.
+
+The config comes from a run directory that may be somebody else's, so it passes the same gates as a
+command line; only tensors are loaded.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+
+from bakeoff import experiment, metrics
+from bakeoff.compare.command import outputs_root
+from bakeoff.compare.read import Problem, read_run
+from bakeoff.data.splits import fingerprint
+from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError, RunsDifferError
+from bakeoff.loop import predict
+from bakeoff.outcome import out_of_memory_explained
+from bakeoff.rundir import WEIGHTS, find_run
+from bakeoff.storage import read_bytes
+
+# Equal means equal up to what another machine or precision may change in the last bits of the NLL.
+_TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
+_MAX_WEIGHT_BYTES = 2**36
+
+
+def evaluate(words: list[str]) -> int:
+    """Runs the command.
+
+    Returns:
+        0 if all figures are equal to those of `summary.json`, else 7.
+
+    Raises:
+        ConfigError: no such run, or a config that does not pass the gates.
+        DataError: the test images are not those of the run.
+        RunsDifferError: the run is not finished or cannot be read.
+    """
+    options = _parser().parse_args(words)
+    path = find_run(options.run, outputs_root())
+    found = read_run(path)
+    if isinstance(found, Problem):
+        raise RunsDifferError(f"{path}: {found.reason}; only a finished run can be evaluated")
+    values = {key: value for key, value in found.config.items() if key != "schema"}
+    _apply_options(values, options)
+    prepared = experiment.prepare(values)
+    names = prepared.data.class_names
+    expected = found.summary.get("fingerprint", {}).get("test_split")
+    if fingerprint(prepared.data.test, names) != expected:
+        raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
+    _load_weights(prepared.model, path)
+    with out_of_memory_explained(prepared.config.trainer.batch_size):
+        predictions = predict(prepared.model, prepared.data.test, prepared.runtime)
+    scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
+    print(f"{path}: {scores.num_images:,} test images of {prepared.data.name}")
+    print(f"{'':10}{'summary.json':>14}{'now':>14}")
+    same = True
+    for key, tolerance in _TOLERANCE.items():
+        stored, now = found.summary["test"][key], getattr(scores, key)
+        differs = abs(stored - now) > tolerance
+        same &= not differs
+        print(f"{key:10}{stored:14.6f}{now:14.6f}{'  differs' if differs else ''}")
+    if same:
+        print("equal to summary.json")
+        return OK
+    print(f"not equal to summary.json; computed on {prepared.runtime.device} in {prepared.runtime.precision} "
+          f"(see {path / 'environment.json'} for the run's)")
+    return SOME_RUNS_BAD
+
+
+def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
+    """Puts this machine's places in; a run from elsewhere names folders that are not here."""
+    data, trainer = values.get("data"), values.get("trainer")
+    if isinstance(data, dict):
+        recorded = str(data.get("root"))
+        here = os.environ.get("BAKEOFF_DATA", "data")
+        data["root"] = options.data_root or (recorded if Path(recorded).is_dir() else here)
+    if isinstance(trainer, dict) and options.device:
+        trainer["device"] = options.device
+
+
+def _load_weights(model: experiment.Classifier, path: Path) -> None:
+    try:
+        tensors = safetensors.torch.load(read_bytes(path / WEIGHTS, _MAX_WEIGHT_BYTES))
+        model.load_state_dict(tensors)
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"{path / WEIGHTS}: these weights do not fit the run's model ({reason})") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "bakeoff evaluate",
+        description="Computes a run's test scores again from its saved weights and compares them with summary.json.",
+        epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",
+    )
+    parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")
+    parser.add_argument("--data-root", metavar="DIR", help="where the data lie here")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; without it, as the run")
+    return parser

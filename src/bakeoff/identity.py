@@ -1,0 +1,70 @@
+"""What makes two runs the same run, and two runs the same setting. No torch here.
+
+The identity is a hash of the config as composed (`auto` and null kept), of the data's source files
+and of the code that trains. A setting is the identity without seed and code: a row of the table.
+"""
+
+import copy
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# Keys that say where things lie or how they are stored, and change no result.
+_LEFT_OUT = (("output_dir",), ("sweep",), ("hydra",), ("schema",), ("data", "root"), ("data", "residency"))
+# Parts of the package that training does not execute.
+_NOT_TRAINING = ("cli.py", "compare/", "sweep/")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces, and whole floats as integers: one text for one meaning."""
+    return json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def identifying_config(values: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that makes a difference to the result."""
+    kept = copy.deepcopy(values)
+    for *parents, last in _LEFT_OUT:
+        section = kept
+        for name in parents:
+            section = section.get(name, {})
+        section.pop(last, None)
+    return kept
+
+
+def identity(values: dict[str, Any], data_fingerprint: str) -> str:
+    """SHA-256 (hex) of config, data and code: equal for runs that must give the same result."""
+    return _digest([identifying_config(values), data_fingerprint, code_hash()])
+
+
+def setting(values: dict[str, Any], data_fingerprint: str) -> str:
+    """SHA-256 (hex) of config without seed, and data: equal for runs that differ in luck alone."""
+    config = identifying_config(values)
+    config.pop("seed", None)
+    return _digest([config, data_fingerprint])
+
+
+@cache
+def code_hash() -> str:
+    """SHA-256 (hex) of the sources that training executes."""
+    package = Path(__file__).resolve().parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if not name.startswith(_NOT_TRAINING):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

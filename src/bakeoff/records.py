@@ -1,0 +1,161 @@
+"""The plain records that cross the disk. Units stand in the field names. No torch here.
+
+Fields are added freely and never renamed: run directories of older versions stay readable.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ValidationScores:
+    """What an epoch says of the validation images."""
+
+    accuracy: float
+    macro_f1: float
+    nll: float
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """A line of `epochs.jsonl`."""
+
+    epoch: int  # counted from 1
+    step: int  # optimizer steps done in all
+    lr: float  # of the last step
+    train_loss: float  # mean over the images of the epoch; not comparable between families
+    train_loss_parts: dict[str, float]
+    val: ValidationScores | None
+    train_seconds: float
+    eval_seconds: float
+    train_images_per_second: float
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Scores of one class."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Scores of one split, computed once from its stored predictions."""
+
+    accuracy: float
+    macro_f1: float
+    nll: float
+    ece: float
+    num_images: int
+    num_no_answer: int
+    per_class: list[ClassScores]
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds by phase. Evaluation and saving are never part of training."""
+
+    setup_seconds: float
+    train_seconds: float
+    first_epoch_seconds: float
+    eval_seconds: float
+    save_seconds: float
+    total_seconds: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Rates, from bytes on the device to probabilities on the device."""
+
+    train_images_per_second: float
+    latency_ms_batch1: float
+    images_per_second_batch256: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model takes."""
+
+    parameters: int
+    trainable_parameters: int
+    forward_flops_per_image: int | None
+    peak_memory_bytes: int  # resident on the CPU, allocated on a GPU
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """SHA-256 of what went in, as hex."""
+
+    train_split: str
+    val_split: str | None
+    test_split: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`summary.json`: the result of a finished run."""
+
+    schema: int
+    run_id: str
+    identity: str
+    setting: str
+    status: str
+    model: str
+    family: str
+    weights: str
+    data: str
+    seed: int
+    epochs_run: int
+    best_epoch: int  # of the chosen weights
+    test: SplitScores
+    val: SplitScores | None
+    train_loss_final: float
+    time: Times
+    speed: Speed
+    cost: Cost
+    fingerprint: Fingerprints
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`environment.json`: on what and with what a run was made."""
+
+    device: str
+    device_name: str
+    torch: str
+    torchvision: str
+    cuda: str | None
+    driver: str | None
+    cpu: str
+    threads: int
+    precision: str
+    host: str
+    git_commit: str | None
+    git_dirty: bool | None
+    argv: list[str]
+    packages: dict[str, str]
+    started: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True)
+class Status:
+    """`status.json`: how far a run is. Where it disagrees with `summary.json`, the summary wins."""
+
+    status: str  # queued, running, finished, failed, diverged, interrupted
+    step: int
+    error: str | None
+    host: str
+    pid: int
+    heartbeat: str  # ISO 8601, UTC
+
+
+# A config as stored: resolved, plain, with "schema".
+StoredConfig = dict[str, Any]

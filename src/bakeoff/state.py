@@ -1,0 +1,52 @@
+"""Everything that training needs to go on: a copy of it at a step border gives the same bits."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bakeoff.guard import StepGuard
+from bakeoff.models.base import Classifier
+from bakeoff.records import ValidationScores
+from bakeoff.runtime import Runtime, rng_states
+from bakeoff.timing import PhaseTimes
+
+
+@dataclass
+class Best:
+    """The weights to choose by validation, and what they reached."""
+
+    epoch: int
+    scores: ValidationScores
+    weights: dict[str, Tensor]
+
+
+@dataclass
+class TrainState:
+    """A model in training. Schedules, data order and augmentation are functions of the counters."""
+
+    model: Classifier
+    optimizer: Optimizer
+    guard: StepGuard
+    rng: dict[str, Tensor]  # generators as the next step must find them
+    epoch: int = 1  # the one in progress
+    step: int = 0  # optimizer steps done in all
+    step_in_epoch: int = 0
+    loss_sums: dict[str, Tensor] = field(default_factory=dict)  # by part, over the epoch's images so far
+    train_seconds_before_epoch: float = 0.0
+    first_epoch_seconds: float = 0.0
+    best: Best | None = None
+    epochs_without_gain: int = 0
+    times: PhaseTimes = field(default_factory=PhaseTimes)
+
+
+def start(model: Classifier, optimizer: Optimizer, runtime: Runtime) -> TrainState:
+    """The state before the first step; the generators are taken as they are now."""
+    return TrainState(model, optimizer, StepGuard(model), rng_states(runtime.device))
+
+
+def copy_of_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, detached from the model that goes on training."""
+    with torch.no_grad():
+        return {name: tensor.clone() for name, tensor in model.state_dict().items()}

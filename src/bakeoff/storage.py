@@ -1,0 +1,154 @@
+"""Plain files, written whole and read with distrust. No torch here.
+
+A file appears under its name complete or not at all: temporary file in the same folder, flush,
+fsync, rename over, fsync of the folder. Readers take run directories from other people, so they
+follow no link, open nothing but regular files, and cap what they read.
+"""
+
+import errno
+import json
+import math
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bakeoff.errors import BakeoffError, ResourceError
+
+MAX_JSON_BYTES = 16 * 2**20
+_OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class UnreadableFileError(BakeoffError):
+    """A file that is missing, too large, no regular file, or not what its name says."""
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns a failed write into exit code 4 with the file's name.
+
+    Raises:
+        ResourceError: no room, no permission, a file where a folder should be.
+    """
+    try:
+        yield
+    except OSError as error:
+        todo = "make room" if error.errno in _OUT_OF_ROOM else "choose another output_dir"
+        raise ResourceError(f"{path}: cannot write: {error.strerror or error}; {todo}") from error
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Calls `write` with an open temporary file, then puts it in place of `path`.
+
+    Raises:
+        ResourceError: the file cannot be written; what stood under `path` is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    with storage_errors(path):
+        try:
+            with open(temporary, "xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename or a new file in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_line(path: Path, text: str) -> None:
+    """Appends a line and waits until it is on the disk.
+
+    Raises:
+        ResourceError: the line cannot be written.
+    """
+    with storage_errors(path), open(path, "a", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def without_nan(value: Any) -> Any:
+    """Replaces NaN and infinities by None: JSON has neither."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes plain data as indented JSON.
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+    text = json.dumps(without_nan(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")))
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Reads a regular file of at most `max_bytes`; follows no link and never waits on a pipe.
+
+    Raises:
+        UnreadableFileError: with the reason.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        reason = "is a link" if error.errno == errno.ELOOP else (error.strerror or str(error)).lower()
+        raise UnreadableFileError(f"{path.name}: {reason}") from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableFileError(f"{path.name}: not a regular file")
+        if status.st_size > max_bytes:
+            raise UnreadableFileError(f"{path.name}: {status.st_size} bytes, more than {max_bytes}")
+        try:
+            return file.read(status.st_size)
+        except OSError as error:
+            raise UnreadableFileError(f"{path.name}: {error.strerror or error}") from error
+
+
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """Reads a JSON object; refuses NaN, doubled keys, and nesting that Python cannot follow.
+
+    Raises:
+        UnreadableFileError: with the reason.
+    """
+    try:
+        value = json.loads(
+            read_bytes(path, max_bytes), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UnreadableFileError(f"{path.name}: no valid JSON: {reason[:200]}") from error
+    if not isinstance(value, dict):
+        raise UnreadableFileError(f"{path.name}: holds no JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key stands twice")
+    return values
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

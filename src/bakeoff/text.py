@@ -1,0 +1,18 @@
+"""Text that is safe and right to print, wherever it came from. No torch here."""
+
+import unicodedata
+
+
+def printable(text: str) -> str:
+    """Replaces what a terminal would act on: control characters, and marks that turn the direction.
+
+    Bytes that were no UTF-8 come as lone surrogates; they are shown as escapes.
+    """
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        code = ord(character)
+        return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return character
