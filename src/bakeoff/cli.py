@@ -56,10 +56,12 @@ def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt:
         return _fail(InterruptedRunError("interrupted"), debug)
     except OSError as error:
-        return _fail(ResourceError(f"{error.filename or 'standard output'}: {error.strerror or error}"), debug)
+        return _fail(
+            ResourceError(f"{error.filename or 'standard output'}: {error.strerror or error}"), debug
+        )
     except BakeoffError as error:
         return _fail(error, debug)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: one line and exit 1
         bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
         return _fail(BakeoffError(bug), debug)
 

@@ -6,7 +6,6 @@ switched off or refused. No torch here.
 """
 
 import argparse
-import os
 import secrets
 import sys
 import time
@@ -125,7 +124,7 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
         given = {override.get_key_element() for override in parsed}
         params = OmegaConf.to_container(base.hydra.sweeper.params or OmegaConf.create({}))
         assert isinstance(params, dict)
-        preset = [f"{key}={value}" for key, value in params.items() if str(key) not in given]
+        preset = [f"{key!s}={value}" for key, value in params.items() if str(key) not in given]
         kept = [text for text in fixed + swept if not text.startswith(("hydra.mode=", "sweep.name="))]
         name = _sweep_name(base)
         combinations = BasicSweeper.split_arguments(_parse_overrides(kept + preset), None)[0]

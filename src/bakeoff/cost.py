@@ -43,7 +43,8 @@ def measure_speed(
     return Speed(
         train_images_per_second=train_images_per_second,
         latency_ms_batch1=1000 * _median_seconds(model, one, runtime, _LATENCY_REPEATS),
-        images_per_second_batch256=_THROUGHPUT_BATCH / _median_seconds(model, many, runtime, _THROUGHPUT_REPEATS),
+        images_per_second_batch256=_THROUGHPUT_BATCH
+        / _median_seconds(model, many, runtime, _THROUGHPUT_REPEATS),
     )
 
 

@@ -12,14 +12,16 @@ from typing import Any
 import safetensors
 import safetensors.torch
 
-from bakeoff import experiment, metrics
-from bakeoff.compare.command import outputs_root
+from bakeoff import metrics
 from bakeoff.compare.read import Problem, read_run
 from bakeoff.data.splits import fingerprint
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError, RunsDifferError
+from bakeoff.gates import prepare
+from bakeoff.locate import find_run, outputs_root
 from bakeoff.loop import predict
+from bakeoff.models.base import Classifier
 from bakeoff.outcome import out_of_memory_explained
-from bakeoff.rundir import WEIGHTS, find_run
+from bakeoff.rundir import WEIGHTS
 from bakeoff.storage import read_bytes
 
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
@@ -45,7 +47,7 @@ def evaluate(words: list[str]) -> int:
         raise RunsDifferError(f"{path}: {found.reason}; only a finished run can be evaluated")
     values = {key: value for key, value in found.config.items() if key != "schema"}
     _apply_options(values, options)
-    prepared = experiment.prepare(values)
+    prepared = prepare(values)
     names = prepared.data.class_names
     expected = found.summary.get("fingerprint", {}).get("test_split")
     if fingerprint(prepared.data.test, names) != expected:
@@ -65,8 +67,10 @@ def evaluate(words: list[str]) -> int:
     if same:
         print("equal to summary.json")
         return OK
-    print(f"not equal to summary.json; computed on {prepared.runtime.device} in {prepared.runtime.precision} "
-          f"(see {path / 'environment.json'} for the run's)")
+    print(
+        f"not equal to summary.json; computed on {prepared.runtime.device} in {prepared.runtime.precision} "
+        f"(see {path / 'environment.json'} for the run's)"
+    )
     return SOME_RUNS_BAD
 
 
@@ -81,7 +85,7 @@ def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
         trainer["device"] = options.device
 
 
-def _load_weights(model: experiment.Classifier, path: Path) -> None:
+def _load_weights(model: Classifier, path: Path) -> None:
     try:
         tensors = safetensors.torch.load(read_bytes(path / WEIGHTS, _MAX_WEIGHT_BYTES))
         model.load_state_dict(tensors)
@@ -93,7 +97,7 @@ def _load_weights(model: experiment.Classifier, path: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "bakeoff evaluate",
-        description="Computes a run's test scores again from its saved weights and compares them with summary.json.",
+        description="Computes a run's test scores again from its saved weights: are they the same?",
         epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",
     )
     parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")

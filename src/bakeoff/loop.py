@@ -50,7 +50,7 @@ def fit(
     config: Config,
     runtime: Runtime,
     pause: Callable[[], bool] = lambda: False,
-    progress: Progress = lambda state, num_images, loss: None,
+    progress: Progress | None = None,
 ) -> Iterator[EpochRecord | SavePoint]:
     """Trains from where `state` stands to the last epoch.
 
@@ -75,7 +75,12 @@ def fit(
         with state.times.phase("train", runtime.synchronize):
             plan = plan_epoch(train, config.data.augment, config.seed, state.epoch, runtime.device)
             batches = training_batches(
-                train, plan, trainer.batch_size, config.data.augment.shift_pixels, runtime.device, state.step_in_epoch
+                train,
+                plan,
+                trainer.batch_size,
+                config.data.augment.shift_pixels,
+                runtime.device,
+                state.step_in_epoch,
             )
         while state.step_in_epoch < steps_per_epoch:
             with state.times.phase("train", runtime.synchronize):
@@ -93,7 +98,7 @@ def _train_until_pause(
     runtime: Runtime,
     steps_per_epoch: int,
     pause: Callable[[], bool],
-    progress: Progress,
+    progress: Progress | None,
 ) -> bool:
     """Steps until a pause is wanted (True) or the epoch is over (False)."""
     for batch in batches:
@@ -102,7 +107,8 @@ def _train_until_pause(
         loss = train_step(state, batch, config.optim.clip_norm, runtime)
         state.step += 1
         state.step_in_epoch += 1
-        progress(state, len(batch.labels), loss)
+        if progress:
+            progress(state, len(batch.labels), loss)
         last = state.step_in_epoch == steps_per_epoch
         # The host waits for the device here, and only here.
         if (last or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
@@ -144,7 +150,12 @@ def _diverged(state: TrainState, lr: float) -> None:
 
 
 def _end_epoch(
-    state: TrainState, num_images: int, val: Split | None, config: Config, runtime: Runtime, steps_per_epoch: int
+    state: TrainState,
+    num_images: int,
+    val: Split | None,
+    config: Config,
+    runtime: Runtime,
+    steps_per_epoch: int,
 ) -> EpochRecord:
     """Judges the weights, keeps the best, and moves the counters to the next epoch."""
     seconds = state.times["train"] - state.train_seconds_before_epoch
@@ -221,7 +232,9 @@ def predict(
     # The results come to the host in one piece, at the end.
     probabilities = torch.cat(rows).float().cpu().numpy()
     if not np.isfinite(probabilities).all():
-        raise DivergedError("the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32")
+        raise DivergedError(
+            "the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32"
+        )
     return Predictions(
         index=np.arange(len(split), dtype=np.int64),
         label=split.labels.cpu().numpy(),

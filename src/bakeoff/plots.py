@@ -53,8 +53,12 @@ def learning_curves(epochs: Sequence[EpochRecord], title: str) -> "Figure":
     if judged:
         at = [epoch for epoch, _ in judged]
         losses.plot(at, [val.nll for _, val in judged], "s--", color=_LIGHT, label="validation NLL")
-        accuracies.plot(at, [val.accuracy for _, val in judged], "s--", color=_LIGHT, label="validation accuracy")
-        accuracies.plot(at, [val.macro_f1 for _, val in judged], "^:", color=_DARK, label="validation macro-F1")
+        accuracies.plot(
+            at, [val.accuracy for _, val in judged], "s--", color=_LIGHT, label="validation accuracy"
+        )
+        accuracies.plot(
+            at, [val.macro_f1 for _, val in judged], "^:", color=_DARK, label="validation macro-F1"
+        )
         accuracies.yaxis.set_major_formatter(PercentFormatter(1.0))
         accuracies.legend(frameon=False)
     else:
@@ -86,7 +90,9 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
         for row, column in np.argwhere(shown > 0):
             dark = shares[row, column] > 0.3
             text = str(shown[row, column])
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+            axes.text(
+                column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
+            )
     axes.set_xticks(range(len(columns)), columns, rotation=90 if max(map(len, columns)) > 2 else 0)
     axes.set_yticks(range(len(class_names)), class_names)
     axes.set_xlabel("answer")
@@ -95,9 +101,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
     return figure
 
 
-def worst_mistakes(
-    test: Split, predictions: Predictions, class_names: Sequence[str], title: str
-) -> "Figure":
+def worst_mistakes(test: Split, predictions: Predictions, class_names: Sequence[str], title: str) -> "Figure":
     """The test images that were answered wrongly with the most confidence."""
     import torch
 
@@ -106,7 +110,9 @@ def worst_mistakes(
     confidence = predictions.probabilities.max(axis=1)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_NUM_MISTAKES]
     figure = _figure(8, 9)
-    figure.suptitle(f"{title}\n{len(wrong):,} of {len(guesses):,} test images wrong; the most confident mistakes")
+    figure.suptitle(
+        f"{title}\n{len(wrong):,} of {len(guesses):,} test images wrong; the most confident mistakes"
+    )
     if len(chosen) == 0:
         figure.text(0.5, 0.5, "no mistakes", ha="center")
         return figure

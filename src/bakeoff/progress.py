@@ -28,7 +28,9 @@ class ProgressReport:
             return
         if self._bar is None:
             title = f"epoch {state.epoch}/{self._epochs}"
-            self._bar = tqdm(total=self._num_images, desc=title, unit=" images", leave=False, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=self._num_images, desc=title, unit=" images", leave=False, dynamic_ncols=True
+            )
         self._bar.update(num_images)
         now = time.monotonic()
         if now - self._shown_at >= _SECONDS_BETWEEN_READS:
@@ -38,7 +40,8 @@ class ProgressReport:
     def end_epoch(self, record: EpochRecord) -> str:
         """Takes the bar away and returns the epoch's line."""
         self.close()
-        text = f"epoch {record.epoch:>{len(str(self._epochs))}}/{self._epochs}  train_loss {record.train_loss:.4f}"
+        number = f"{record.epoch:>{len(str(self._epochs))}}/{self._epochs}"
+        text = f"epoch {number}  train_loss {record.train_loss:.4f}"
         if record.val:
             self._val_text = f", val accuracy {record.val.accuracy:.2%}"
             text += f"  val accuracy {record.val.accuracy:.2%}  nll {record.val.nll:.4f}"

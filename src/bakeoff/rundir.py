@@ -5,10 +5,12 @@ Plain data only: nothing pickled, nothing that runs.
 
 import dataclasses
 import io
+import json
 import os
 import secrets
 import socket
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bakeoff.errors import ConfigError
 from bakeoff.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.storage import (
+    UnreadableFileError,
     append_line,
     read_bytes,
     storage_errors,
@@ -43,7 +46,6 @@ PLOTS = "plots"
 LOG = "run.log"
 DATASETS = "datasets"
 MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
-SEARCH_DEPTH = 6
 
 
 def single_run_folder(output_dir: str, model: str, data: str, seed: int) -> Path:
@@ -124,8 +126,6 @@ class RunDir:
 
     def append_epoch(self, record: EpochRecord) -> None:
         """Adds a line to the history."""
-        import json
-
         append_line(self.path / EPOCHS, json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False))
 
     def log(self, text: str) -> None:
@@ -159,7 +159,9 @@ class RunDir:
         from safetensors.torch import save
 
         content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-        write_atomically(self.path / (WEIGHTS if finished else LAST_WEIGHTS), lambda file: file.write(content))
+        write_atomically(
+            self.path / (WEIGHTS if finished else LAST_WEIGHTS), lambda file: file.write(content)
+        )
 
     def write_summary(self, summary: Summary) -> None:
         """Writes the result. From here on the run counts as finished."""
@@ -180,93 +182,26 @@ def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", la
     write_atomically(path, lambda file: file.write(content.getvalue()))
 
 
-def is_run_dir(path: Path) -> bool:
-    """Whether a folder is, or was meant to be, a run directory."""
-    return any((path / name).is_file() or (path / name).is_symlink() for name in MARKS)
-
-
-def find_run_dirs(root: Path) -> list[Path]:
-    """All run directories at or below a root, sorted by path.
-
-    Searched to depth 6; `datasets/`, hidden folders, links, and what lies below a run directory are
-    passed over.
-    """
-    found: list[Path] = []
-    level = [root]
-    for _ in range(SEARCH_DEPTH + 1):
-        below: list[Path] = []
-        for folder in level:
-            if is_run_dir(folder):
-                found.append(folder)
-                continue
-            try:
-                entries = list(os.scandir(folder))
-            except OSError:
-                continue  # not ours to read; a run in it could not be read either
-            below += [
-                folder / entry.name
-                for entry in entries
-                if entry.is_dir(follow_symlinks=False)
-                and not entry.name.startswith(".")
-                and entry.name != DATASETS
-            ]
-        level = below
-    return sorted(found)
-
-
-def find_run(name: str, root: Path) -> Path:
-    """Finds the run that a command line names: a path, `latest`, or a unique prefix of a run id.
-
-    Raises:
-        ConfigError: no such run, or several.
-    """
-    path = Path(name)
-    if path.is_dir() and is_run_dir(path):
-        return path
-    runs = find_run_dirs(root)
-    if not runs:
-        raise ConfigError(f"RUN={name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
-    if name == "latest":
-        return max(runs, key=_started)
-    matches = [run for run in runs if run.name.startswith(name)]
-    exact = [run for run in matches if run.name == name]
-    if len(exact or matches) == 1:
-        return (exact or matches)[0]
-    if matches:
-        shown = ", ".join(str(run) for run in matches[:3])
-        raise ConfigError(f"RUN={name}: {len(matches)} runs begin so ({shown}, ...); give a path")
-    from bakeoff.errors import nearest
-
-    hint = nearest(name, [run.name for run in runs])
-    raise ConfigError(f"RUN={name}: no run of this name below {root}; see bakeoff compare{hint}")
-
-
-def _started(run: Path) -> float:
-    """When a run began: its config is written once, before anything else."""
-    for name in (CONFIG, STATUS, SUMMARY):
-        try:
-            return (run / name).stat(follow_symlinks=False).st_mtime
-        except OSError:
-            continue
-    return 0.0
-
-
 def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str, np.ndarray]":
     """Reads stored predictions; object arrays are refused, so nothing is ever unpickled.
 
     Raises:
         UnreadableFileError: missing, damaged (each array has a CRC), or without one of its arrays.
     """
-    import zipfile
-
     import numpy as np
-
-    from bakeoff.storage import UnreadableFileError
 
     name = PREDICTIONS[split]
     content = read_bytes(run / name, max_bytes)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in ("index", "label", "probabilities")}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        MemoryError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+    ) as error:
         raise UnreadableFileError(f"{name}: damaged: {str(error)[:200]}") from error

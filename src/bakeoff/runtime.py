@@ -68,7 +68,7 @@ def set_up(trainer: TrainerConfig, auto_precision: Mapping[str, str]) -> Runtime
         # Not called for nothing: it imports torch's compiler, which takes seconds.
         torch.use_deterministic_algorithms(trainer.deterministic)
     torch.backends.cudnn.benchmark = not trainer.deterministic
-    precision = trainer.precision
+    precision: str = trainer.precision
     if precision == "auto":
         wanted = auto_precision.get(device.type, "fp32")
         precision = wanted if wanted == "fp32" or has_fast_bf16(device) else "fp32"
@@ -154,7 +154,8 @@ def describe(runtime: Runtime) -> Environment:
         git_commit=commit,
         git_dirty=dirty,
         argv=sys.argv,
-        packages={name: _version(name) for name in _RECORDED_PACKAGES} | {"python": platform.python_version()},
+        packages={name: _version(name) for name in _RECORDED_PACKAGES}
+        | {"python": platform.python_version()},
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -174,7 +175,9 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
 
 
 def _driver() -> str | None:

@@ -35,7 +35,7 @@ class StopSignal:
         finally:
             self._deferred = False
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         first = self.name is None
         self.name = signal.Signals(number).name
         if not first or not self._deferred:

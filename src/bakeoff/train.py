@@ -3,6 +3,7 @@
 from bakeoff import experiment
 from bakeoff.compose import Job
 from bakeoff.errors import OK
+from bakeoff.gates import description, prepare
 from bakeoff.signals import StopSignal
 
 
@@ -11,8 +12,8 @@ def run_single(job: Job, dry_run: bool) -> int:
     stop = StopSignal()
     with stop.caught():
         if dry_run:
-            prepared = experiment.prepare(job.values)
-            print(f"{experiment.description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")
+            prepared = prepare(job.values)
+            print(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")
         else:
             experiment.train(job, stop)
     return OK

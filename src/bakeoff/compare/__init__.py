@@ -1,0 +1,1 @@
+"""`bakeoff compare`: reading, grouping and showing run directories. No torch here."""

@@ -1,7 +1,6 @@
 """`bakeoff compare`: finds run directories, reads them, prints the tables. No torch here."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from bakeoff.compare.group import make_tables
 from bakeoff.compare.read import read_runs
 from bakeoff.compare.render import render
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
-from bakeoff.rundir import find_run, find_run_dirs
+from bakeoff.locate import find_run, find_run_dirs, outputs_root
 from bakeoff.storage import write_atomically
 
 FORMATS = ("table", "markdown", "csv", "json")
@@ -46,11 +45,6 @@ def print_comparison(paths: Sequence[Path], kind: str = "table", output: Path | 
     return OK if all(problem.harmless for problem in problems) else SOME_RUNS_BAD
 
 
-def outputs_root() -> Path:
-    """Where runs are looked for when no path is given."""
-    return Path(os.environ.get("BAKEOFF_OUTPUTS") or "outputs")
-
-
 def _resolve(word: str, root: Path) -> Path:
     path = Path(word)
     return path if path.is_dir() else find_run(word, root)
@@ -60,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "bakeoff compare",
         description="Turns run directories into a table: one for each test set, a row for each setting.",
-        epilog="exit codes: 0 done; 2 no run directory; 7 some runs failed or cannot be read (they are listed)",
+        epilog="exit codes: 0 done; 2 no run directory; 7 some runs failed or cannot be read (listed)",
     )
     parser.add_argument(
         "paths",

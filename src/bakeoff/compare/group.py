@@ -111,7 +111,7 @@ def _estimate(values: Sequence[float | None]) -> Estimate | None:
 def _value(run: Run, section: str, key: str) -> float | None:
     values = run.summary.get(section)
     found = values.get(key) if isinstance(values, dict) else None
-    return float(found) if is_number(found) else None
+    return float(found) if found is not None and is_number(found) else None
 
 
 def _changed_keys(configs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -125,7 +125,9 @@ def _changed_keys(configs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
     differing = [
         key for key in keys if len({canonical_json(values.get(key)) for values in flat.values()}) > 1
     ]
-    return {setting: {key: values[key] for key in differing if key in values} for setting, values in flat.items()}
+    return {
+        setting: {key: values[key] for key in differing if key in values} for setting, values in flat.items()
+    }
 
 
 def _names(models: Mapping[str, str], changed: Mapping[str, dict[str, Any]]) -> dict[str, str]:

@@ -133,8 +133,9 @@ def _disagreement(path: Path, summary: dict[str, Any]) -> str | None:
         found = getattr(scores, key)
         if abs(found - test[key]) > tolerance:
             return f"summary.json: test.{key}={test[key]}, but {name} gives {found:.6f}"
-    if test.get("num_no_answer", scores.num_no_answer) != scores.num_no_answer:
-        return f"summary.json: test.num_no_answer={test['num_no_answer']}, but {name} gives {scores.num_no_answer}"
+    unanswered = test.get("num_no_answer", scores.num_no_answer)
+    if unanswered != scores.num_no_answer:
+        return f"summary.json: test.num_no_answer={unanswered}, but {name} gives {scores.num_no_answer}"
     return None
 
 

@@ -145,7 +145,17 @@ def _csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> st
     metrics = list(tables[0].settings[0].metrics) if tables else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    titles = ["data", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights", "num_runs", "seeds"]
+    titles = [
+        "data",
+        "test_fingerprint",
+        "num_test_images",
+        "setting",
+        "name",
+        "model",
+        "weights",
+        "num_runs",
+        "seeds",
+    ]
     titles += [f"{metric}_{part}" for metric in metrics for part in ("mean", "std")]
     writer.writerow(_safe(title) for title in titles + keys)
     for table in tables:

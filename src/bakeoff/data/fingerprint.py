@@ -6,7 +6,6 @@ kept in the user's cache folder by path, size and time of change; never in the d
 """
 
 import hashlib
-import json
 import os
 from contextlib import suppress
 from pathlib import Path

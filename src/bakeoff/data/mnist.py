@@ -87,7 +87,7 @@ def _download(root: Path) -> None:
 
 @contextmanager
 def _connect_timeout(seconds: float) -> Iterator[None]:
-    """torchvision gives no time limit to urllib, which then waits for minutes."""
+    """Torchvision gives no time limit to urllib, which then waits for minutes."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,0 +1,1 @@
+"""Model families, one file each; `base.py` holds the contract."""

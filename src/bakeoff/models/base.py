@@ -97,6 +97,8 @@ class LogitsClassifier(Classifier):
 
     def __init__(self, task: TaskSpec) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
         # Buffers, so that saved weights bring the statistics that they were trained with.
         shape = (1, task.channels, 1, 1)
         self.register_buffer("mean", torch.tensor(task.mean).reshape(shape) * 255)
@@ -142,8 +144,10 @@ def find_family(name: str) -> Family:
     files = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
     known = [stem for stem in files if stem not in ("__init__", "base")]
     if name not in known:
-        raise ConfigError(f"model.family={name}: no such family; there are {', '.join(known)}{nearest(name, known)}")
-    return cast(Family, importlib.import_module(f"bakeoff.models.{name}"))
+        raise ConfigError(
+            f"model.family={name}: no such family; there are {', '.join(known)}{nearest(name, known)}"
+        )
+    return cast("Family", importlib.import_module(f"bakeoff.models.{name}"))
 
 
 def check_model(values: dict[str, Any]) -> tuple[Family, Any]:

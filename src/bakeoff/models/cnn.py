@@ -70,7 +70,9 @@ class Cnn(LogitsClassifier):
         for layer, channels in enumerate(config.channels):
             where = f"layer {layer + 1} of {num_layers}"
             kernel, stride, padding = kernels[layer], strides[layer], paddings[layer]
-            height = _shrunk(height, kernel, stride, padding, f"model.kernel_sizes: the convolution of {where}")
+            height = _shrunk(
+                height, kernel, stride, padding, f"model.kernel_sizes: the convolution of {where}"
+            )
             width = _shrunk(width, kernel, stride, padding, f"model.kernel_sizes: the convolution of {where}")
             pool = pools[layer] if pools else _own_pool(height, width)
             # A bias before batch norm would be subtracted again.

@@ -14,9 +14,10 @@ from bakeoff.identity import canonical_json
 def _check() -> int:
     from bakeoff import data
     from bakeoff.config import check
-    from bakeoff.experiment import prepare
+    from bakeoff.data.splits import DataSet
+    from bakeoff.gates import prepare
 
-    loaded: dict[str, data.DataSet] = {}  # most sweeps vary anything but the data
+    loaded: dict[str, DataSet] = {}  # most sweeps vary anything but the data
     for values in json.load(sys.stdin):
         key = canonical_json(values["data"])
         if key not in loaded:

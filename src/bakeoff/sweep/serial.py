@@ -54,7 +54,9 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
         return code
     root = planned[0].folder.parent
     todo = [item for item in planned if not item.finished]
-    print(f"sweep {root}: {len(planned)} runs, {len(planned) - len(todo)} of them finished already", flush=True)
+    print(
+        f"sweep {root}: {len(planned)} runs, {len(planned) - len(todo)} of them finished already", flush=True
+    )
     if dry_run:
         for item in planned:
             print(f"  {item.folder.name}  {' '.join(item.job.overrides)}")
@@ -81,13 +83,15 @@ def _plan(job: Job) -> _PlannedJob:
     if isinstance(found, Run) and found.summary.get("identity") == key:
         return _PlannedJob(job, folder, finished=True)
     reason = "of another identity" if isinstance(found, Run) else found.reason
-    raise ConfigError(f"{folder}: there already, but no finished run ({reason}); remove it or choose another sweep.name")
+    raise ConfigError(
+        f"{folder}: there already, but no finished run ({reason}); remove it or choose another sweep.name"
+    )
 
 
 def _check_with_torch(jobs: Sequence[Job]) -> int:
     """Gates 2 and 3 need torch and the data: one child passes all jobs through them."""
     values = json.dumps([job.values for job in jobs])
-    return subprocess.run([*_PYTHON, "bakeoff.sweep.check"], input=values, text=True).returncode
+    return subprocess.run([*_PYTHON, "bakeoff.sweep.check"], input=values, text=True, check=False).returncode
 
 
 def _run(job: Job) -> int:
@@ -99,7 +103,7 @@ def _run(job: Job) -> int:
     child = subprocess.Popen([*_PYTHON, "bakeoff", "train", *job.overrides], process_group=0)
     interrupted = False
 
-    def hand_on(number: int, frame: FrameType | None) -> None:
+    def hand_on(number: int, _frame: FrameType | None) -> None:
         nonlocal interrupted
         interrupted = True
         child.send_signal(number)
