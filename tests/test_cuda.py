@@ -1,0 +1,96 @@
+"""Every model's step and evaluation on a CUDA device that is only pretended; no GPU needed.
+
+The same test runs on a real GPU where there is one, with synchronisation made an error.
+"""
+
+import pytest
+import torch
+from fake_cuda import fake_cuda
+from shipped import CONFIGS, TASKS, build_model, shipped_config
+
+from bakeoff import loop, optim, runtime
+from bakeoff.data.batches import evaluation_batches, plan_epoch, training_batches
+from bakeoff.data.splits import TensorSplit
+from bakeoff.models.base import TaskSpec
+from bakeoff.runtime import Runtime
+from bakeoff.state import TrainState, start
+
+# What a family's evaluation cannot do without reading the host, by model: nothing so far.
+HOST_READS_AT_EVALUATION: dict[str, str] = {}
+
+
+def one_step(model_name: str, task: TaskSpec, where: Runtime, residency: str) -> tuple[TrainState, int]:
+    """A step as `fit` does it, with augmentation and clipping; returns the number of parameters."""
+    config = shipped_config(model_name, [])
+    config.data.augment.shift_pixels = 2
+    model = build_model(model_name, task).to(where.device).to(memory_format=torch.channels_last)
+    optimizer = optim.make_optimizer(model.parameter_groups(), config.optim)
+    state = start(model, optimizer, where)
+    pixels = torch.zeros((20, task.channels, task.height, task.width), dtype=torch.uint8)
+    split = TensorSplit(pixels, torch.zeros(20, dtype=torch.int64))
+    split = split.to(where.device) if residency == "device" else split
+    plan = plan_epoch(split, config.data.augment, 0, 1, where.device)
+    batch = next(training_batches(split, plan, 8, 2, where.device))
+    assert batch.images.device == batch.labels.device == batch.indices.device == where.device
+    optim.set_learning_rate(optimizer, 1e-3)
+    reached: list[str] = []
+    take_step = state.guard.step
+
+    def step(*arguments: object) -> None:
+        reached.extend(name for name, p in model.named_parameters() if p.grad is not None)
+        take_step(*arguments)  # type: ignore[arg-type]
+
+    state.guard.step = step  # type: ignore[method-assign]
+    loss = loop.train_step(state, batch, config.optim.clip_norm, where)
+    assert loss.dtype == torch.float32
+    trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert reached == trainable
+    assert all(sums.device == where.device for sums in state.loss_sums.values())
+    images = next(evaluation_batches(split, 8, where.device)).images
+    model.eval()
+    with torch.no_grad(), where.autocast():
+        rows = model.probabilities(images)
+    assert rows.shape == (8, task.num_classes)
+    assert rows.dtype == torch.float32
+    assert rows.device == where.device
+    return state, len(trainable)
+
+
+@pytest.fixture
+def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "rng_states", lambda _: {"cpu": torch.get_rng_state()})
+    monkeypatch.setattr("bakeoff.state.rng_states", lambda _: {})
+
+
+@pytest.mark.usefixtures("no_driver")
+@pytest.mark.parametrize("residency", ["device", "host"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.channels}x{task.height}x{task.width}")
+@pytest.mark.parametrize("model_name", CONFIGS)
+def test_a_step_stays_on_the_device(model_name: str, task: TaskSpec, precision: str, residency: str) -> None:
+    with fake_cuda():
+        where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
+        one_step(model_name, task, where, residency)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("model_name", CONFIGS)
+def test_a_step_does_not_wait_for_a_real_device(model_name: str, precision: str) -> None:
+    where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
+    one_step(model_name, TASKS[0], where, "device")  # allocates and tunes
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        one_step(model_name, TASKS[0], where, "device")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_the_pretended_device_catches_a_host_read_and_a_wrong_device() -> None:
+    """The net itself: what it must catch, it catches."""
+    with fake_cuda():
+        tensor = torch.zeros(3, device="cuda")
+        with pytest.raises(Exception, match="_local_scalar_dense"):
+            tensor.sum().item()
+        with pytest.raises(Exception, match="device"):
+            tensor + torch.zeros(3)
