@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from bakeoff import __version__
+from bakeoff import __version__, environment
 from bakeoff.errors import OK, BakeoffError, ConfigError, InterruptedRunError, ResourceError, nearest
 
 _HELP = f"""\
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    _set_environment()
+    environment.prepare()
     return run_reporting_errors(lambda: _dispatch(words), debug)
 
 
@@ -64,17 +64,6 @@ def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: one line and exit 1
         bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
         return _fail(BakeoffError(bug), debug)
-
-
-def _set_environment() -> None:
-    # Read by GNU's OpenMP when torch loads. Its threads spin while they wait, by default so long that
-    # a second process on the same cores makes a step 20 times slower; put to sleep at once (the
-    # policy PASSIVE) they wake too late and a step takes twice as long. A short spin has neither
-    # fault: scripts/bench_threads.py measures it, docs/benchmarks.md has the figures.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    # Hydra re-raises instead of printing and exiting 1, so that errors get our line and exit code.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
 
 
 def _dispatch(words: list[str]) -> int:

@@ -200,7 +200,8 @@ def _config_errors(overrides: Sequence[str]) -> Iterator[None]:
     """Turns what Hydra and OmegaConf raise into one line that names key, value and a near name."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        # Hydra lets some of its own checks out as plain ValueErrors, as for `optim=3`.
         raise ConfigError(_explain(error, overrides)) from error
 
 
@@ -213,7 +214,8 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
         group = key.partition("@")[0]
         for choice in value.split(","):
             missing = f"{group}/{choice.strip()}'"
-            if group in groups and choice.strip() not in groups[group] and missing in text:
+            unknown = group in groups and choice.strip() not in groups[group]
+            if unknown and (missing in text or "Config group override" in text):
                 hint = nearest(choice, groups[group])
                 return f"{override}: no such {group}; there are {', '.join(groups[group])}{hint}"
         if f"'{key}'" in text and ("not in struct" in f"{text}{error.__cause__}" or "No match" in text):

@@ -1,4 +1,4 @@
-"""A step whose loss or gradient is not finite changes nothing, and no step after it does either.
+"""A step whose loss, gradient or buffers are not finite changes nothing, and no step after it does either.
 
 The check stays on the device: the flag goes to the fused optimizer, which then skips its step by
 itself, as it does for a gradient scaler. The host reads the flag late, when it looks anyway, and
@@ -17,24 +17,24 @@ class StepGuard:
         device = next(model.parameters()).device
         self.found_inf = torch.zeros((), device=device)  # float32, as fused optimizers want it
         self.good_steps = torch.zeros((), dtype=torch.int64, device=device)
-        # A forward pass with NaN spoils the running statistics of batch norm before any check.
+        # A forward pass with NaN, or with values too large to square, spoils the running statistics
+        # of batch norm before any check of the loss.
         self._buffers: dict[torch.dtype, list[Tensor]] = {}
         for buffer in model.buffers():
             self._buffers.setdefault(buffer.dtype, []).append(buffer)
         self._saved = {dtype: _flat(buffers) for dtype, buffers in self._buffers.items()}
 
     @torch.no_grad()
-    def before_forward(self) -> None:
-        """Remembers the buffers, unless a step has gone wrong. Two kernels for each dtype."""
-        for dtype, buffers in self._buffers.items():
-            self._saved[dtype] = torch.where(self.found_inf > 0, self._saved[dtype], _flat(buffers))
-
-    @torch.no_grad()
     def step(self, optimizer: Optimizer, loss: Tensor, gradient_norm: Tensor) -> None:
-        """Steps if this loss and gradient and all before them were finite."""
-        bad = ~(torch.isfinite(loss) & torch.isfinite(gradient_norm))
-        self.found_inf = torch.maximum(self.found_inf, bad.float())
+        """Steps if loss, gradient and buffers, of this step and of all before it, are finite."""
+        after_forward = {dtype: _flat(buffers) for dtype, buffers in self._buffers.items()}
+        good = torch.isfinite(loss) & torch.isfinite(gradient_norm)
+        for values in after_forward.values():
+            good = good & torch.isfinite(values).all()
+        self.found_inf = torch.maximum(self.found_inf, (~good).float())
         self.good_steps = self.good_steps + (self.found_inf == 0)
+        for dtype, values in after_forward.items():
+            self._saved[dtype] = torch.where(self.found_inf > 0, self._saved[dtype], values)
         # Set at each step: a deep copy of an optimizer loses what is set on it from outside.
         optimizer.found_inf = self.found_inf  # type: ignore[attr-defined]
         optimizer.grad_scale = None  # type: ignore[attr-defined]

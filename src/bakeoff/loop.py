@@ -120,7 +120,6 @@ def _train_until_pause(
 
 def train_step(state: TrainState, batch: Batch, clip_norm: float | None, runtime: Runtime) -> Tensor:
     """Losses, sum, backward, clip, step. Returns the loss, a scalar on the device."""
-    state.guard.before_forward()
     with runtime.autocast():
         parts = state.model.losses(batch)
         loss = torch.stack(list(parts.values())).sum()
@@ -144,7 +143,7 @@ def _diverged(state: TrainState, lr: float) -> None:
     good = int(state.guard.good_steps.item())
     state.step = good
     raise DivergedError(
-        f"optim.lr={lr:.3g}: the loss or a gradient is not finite in step {good + 1}, epoch {state.epoch}; "
+        f"optim.lr={lr:.3g}: the loss, a gradient or a running statistic is not finite in step {good + 1}, epoch {state.epoch}; "
         "lower optim.lr, set optim.clip_norm or trainer.precision=fp32"
     )
 

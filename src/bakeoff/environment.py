@@ -1,0 +1,17 @@
+"""What must stand in the environment before torch and Hydra load. Imports nothing of either."""
+
+import os
+
+# Waiting rounds of an OpenMP thread before it sleeps. GNU's default spins so long that a second
+# process on the same cores makes a step 20 times slower; threads put to sleep at once (the policy
+# PASSIVE) wake too late, and a step takes nearly twice as long. A short spin has neither fault:
+# scripts/bench_threads.py measures all three, docs/benchmarks.md has the figures.
+_SPIN_COUNT = "10000"
+
+
+def prepare() -> None:
+    """Sets defaults; what the user has set is left alone."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
+    # Hydra re-raises instead of printing and exiting 1, so that errors get our line and exit code.
+    os.environ["HYDRA_FULL_ERROR"] = "1"

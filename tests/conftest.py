@@ -1,0 +1,100 @@
+"""Fixtures that several test files share."""
+
+import os
+
+# Before torch loads: the tensors of these tests are too small for a second thread to help.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bakeoff import environment
+from bakeoff.data.fingerprint import mnist_folder
+
+environment.prepare()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hashes of data files are not kept in the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("BAKEOFF_OUTPUTS", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> str:
+    """The data root with the real MNIST files; `.ci/run` makes their absence a failure."""
+    root = os.environ.get("BAKEOFF_DATA", "data")
+    if not mnist_folder(root).is_dir():
+        message = f"needs the real MNIST files in {mnist_folder(root)} (set BAKEOFF_DATA)"
+        if os.environ.get("BAKEOFF_REQUIRE_MNIST") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return root
+
+
+def idx_bytes(values: np.ndarray) -> bytes:
+    """An IDX file of unsigned bytes."""
+    header = bytes((0, 0, 8, values.ndim)) + b"".join(size.to_bytes(4, "big") for size in values.shape)
+    return header + values.astype(np.uint8).tobytes()
+
+
+def write_mnist(root: Path, num_train: int = 512, num_test: int = 128) -> Path:
+    """Synthetic images in MNIST's files: the class is the place of a bright bar."""
+    folder = mnist_folder(root)
+    folder.mkdir(parents=True)
+    random = np.random.RandomState(0)
+    for part, count in (("train", num_train), ("t10k", num_test)):
+        labels = np.arange(count) % 10
+        images = random.randint(0, 80, (count, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            image[2 + 2 * label : 5 + 2 * label] += 150
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_mnist(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data root with 512 + 128 synthetic images."""
+    return str(write_mnist(tmp_path_factory.mktemp("tiny") / "data"))
+
+
+Bakeoff = Callable[..., "tuple[int, str, str]"]
+
+
+@pytest.fixture
+def bakeoff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Bakeoff:
+    """Runs a command in this process, in an empty folder; returns exit code, stdout, stderr."""
+    from bakeoff.cli import main
+
+    empty = tmp_path / "cwd"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as exit_:  # argparse
+            code = int(exit_.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    """The same in a process of its own."""
+    return [sys.executable, "-m", "bakeoff", *arguments]
+
+
+def files_below(folder: Path) -> list[str]:
+    """Everything in a folder, for "nothing is left on disk"."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

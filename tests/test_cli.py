@@ -1,0 +1,198 @@
+"""The commands as a user meets them: exit codes, one-line errors, what is left on disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Bakeoff, command, files_below
+
+DIGITS = ["train", "data=digits", "model.channels=[4]", "trainer.epochs=1"]
+
+
+def test_help_lists_only_commands_that_exist(bakeoff: Bakeoff) -> None:
+    code, out, _ = bakeoff("--help")
+    assert code == 0
+    for name in ("train", "compare", "evaluate", "models"):
+        assert f"\n  {name}" in out
+        assert bakeoff(name, "--help")[0] == 0
+    assert bakeoff()[1] == out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["train", "--cfg", "job"], ["compare", "--help"], ["compare", "."], ["models"],
+     ["train", "optim.lrr=1"], ["train", "-m", "seed=0,-1"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_answers_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    script = (
+        "import sys; from bakeoff.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "loaded = {'torch', 'torchvision', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {loaded}' if loaded else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert files_below(tmp_path) == []
+
+
+def test_help_is_quick() -> None:
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command(["--help"]), check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (["tran"], 2, "tran: no such command; did you mean train?"),
+        (["train", "optim.lrr=7"], 2, "optim.lrr=7: no such key; did you mean optim.lr?"),
+        (["train", "+model._target_=os.system"], 2, "model._target_="),
+        (["train", "data=digits", "model.pools=9"], 2, "model.pools: the pooling of layer 1 of"),
+        (["train", "data=digits", "trainer.device=cuda:7"], 2, "trainer.device=cuda:7: there"),
+        (["train", "data.root=nowhere/data"], 3, "put these files, unpacked, into nowhere/data/MNIST/raw"),
+        (["compare"], 2, "outputs: no run directory here"),
+        (["compare", "nothing"], 2, "RUN=nothing: outputs holds no run directory"),
+        (["compare", "--format", "pdf"], 2, ""),
+        (["evaluate", "latest"], 2, "RUN=latest: outputs holds no run directory"),
+        (["train", "data=digits", "output_dir=/dev/null/x"], 4, "/dev/null/x"),
+    ],
+)
+def test_an_error_is_one_line_and_leaves_nothing(
+    bakeoff: Bakeoff, arguments: list[str], code: int, error: str
+) -> None:
+    found, out, err = bakeoff(*arguments)
+    assert found == code
+    assert "Traceback" not in err + out
+    if error:
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert error in err
+    assert files_below(Path.cwd()) == []
+
+
+def test_debug_shows_the_traceback(bakeoff: Bakeoff) -> None:
+    _, _, err = bakeoff("train", "optim.lrr=7", "--debug")
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("error: optim.lrr=7")
+
+
+def test_a_bug_of_our_own_exits_1(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakeoff.cli._models", lambda _: 1 // 0)
+    code, _, err = bakeoff("models")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "ZeroDivisionError" in err
+
+
+def test_dry_run_passes_the_gates_and_leaves_nothing(bakeoff: Bakeoff) -> None:
+    code, out, _ = bakeoff(*DIGITS, "--dry-run")
+    assert code == 0
+    assert "1,197 train" in out
+    assert files_below(Path.cwd()) == []
+
+
+def test_models_lists_every_yaml(bakeoff: Bakeoff) -> None:
+    out = bakeoff("models")[1]
+    assert "cnn    cnn     A small convolutional network" in out
+
+
+def test_cfg_job_prints_the_composed_config(bakeoff: Bakeoff) -> None:
+    code, out, _ = bakeoff("train", "--cfg", "job", "optim=sgd", "--resolve")
+    assert code == 0
+    assert "\noptim:\n  name: sgd\n" in out
+    assert bakeoff("train", "--cfg", "job", "optim.lrr=1")[0] == 2
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    shell = f"{sys.executable} -m bakeoff --help | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_a_strangers_module_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text("open('PWNED', 'w')")
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "evil.py").write_text("open('PWNED', 'w')")
+    subprocess.run(command(["train", "--cfg", "job"]), cwd=tmp_path, check=True, capture_output=True)
+    assert not (tmp_path / "PWNED").exists()
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    for _ in range(600):
+        if path.exists() and path.read_text().count("\n") >= 2:
+            return
+        assert process.poll() is None
+        time.sleep(0.1)
+    raise AssertionError(f"{path} did not grow")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_at_a_step_with_whole_files(tmp_path: Path, number: signal.Signals) -> None:
+    from safetensors.numpy import load_file
+
+    arguments = ["train", "data=digits", "model.channels=[4]", "trainer.epochs=100000", "sweep.name=s"]
+    environment = os.environ | {"BAKEOFF_OUTPUTS": str(tmp_path)}
+    process = subprocess.Popen(
+        command(arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    while not list(tmp_path.glob("sweeps/s/*/status.json")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    (run,) = tmp_path.glob("sweeps/s/*")
+    wait_for(run / "epochs.jsonl", process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 75
+    assert err.splitlines()[-1].startswith(f"error: {number.name}: interrupted in step")
+    status = json.loads((run / "status.json").read_text())
+    assert status["status"] == "interrupted"
+    assert status["step"] > 0
+    assert len([json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]) >= 2
+    assert "blocks.0.weight" in load_file(run / "weights_last.safetensors")
+    assert not (run / "summary.json").exists()
+    assert not list(run.glob(".*.tmp"))
+
+
+def test_divergence_exits_5_and_keeps_finite_weights(bakeoff: Bakeoff) -> None:
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    code, _, err = bakeoff(
+        *DIGITS, "optim=sgd", "optim.lr=1e30", "optim.clip_norm=null", "optim.warmup_epochs=0"
+    )
+    assert code == 5
+    assert "optim.lr=" in err
+    (run,) = Path("outputs").glob("*/*-cnn-digits-s0-*")
+    status = json.loads((run / "status.json").read_text())
+    assert status["status"] == "diverged"
+    assert f"step {status['step'] + 1}," in status["error"]
+    assert all(np.isfinite(tensor).all() for tensor in load_file(run / "weights_last.safetensors").values())
+    assert bakeoff("compare")[0] == 7
+
+
+def test_out_of_memory_exits_4_with_a_hint(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
+    def losses(*_: object) -> None:
+        raise RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        )
+
+    monkeypatch.setattr("bakeoff.models.base.LogitsClassifier.losses", losses)
+    code, _, err = bakeoff(*DIGITS)
+    assert code == 4
+    assert "trainer.batch_size=128: out of memory" in err
+    (run,) = Path("outputs").glob("*/*-cnn-digits-s0-*")
+    assert json.loads((run / "status.json").read_text())["status"] == "failed"

@@ -1,0 +1,301 @@
+"""What a command line resolves to, or how it is refused. In process, without training."""
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from bakeoff.compose import conf_dir, expand, parse_arguments
+from bakeoff.config import check, defaults, dotted_keys
+from bakeoff.errors import ConfigError
+from bakeoff.models.base import TaskSpec, check_model, find_family
+
+MNIST = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.1,), std=(0.3,))
+
+
+def resolved(*arguments: str) -> dict[str, Any]:
+    """All gates that need no data; the resolved values by dotted key."""
+    jobs, _ = expand(parse_arguments(arguments))
+    for job in jobs:
+        check(job.values)
+        check_model(job.values)
+    return dotted_keys(jobs[0].values)
+
+
+SGD = {
+    "optim.name": "sgd",
+    "optim.lr": 0.05,
+    "optim.weight_decay": 0.0005,
+    "optim.momentum": 0.9,
+    "optim.schedule": "cosine",
+    "optim.warmup_epochs": 1.0,
+    "optim.clip_norm": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", {"model.name": "cnn", "data.name": "mnist", "data.augment.shift_pixels": 2, "seed": 0}),
+        ("model=cnn optim=sgd", SGD | {"model.name": "cnn"}),
+        ("optim=sgd model=cnn", SGD),
+        ("optim=adam", {"optim.name": "adam", "optim.clip_norm": None, "optim.schedule": "constant"}),
+        ("optim=sgd optim.lr=7", SGD | {"optim.lr": 7}),
+        ("optim.lr=7 optim=sgd", SGD | {"optim.lr": 7}),
+        ("optim.lr=1e-4", {"optim.lr": 1e-4, "optim.name": "adamw"}),
+        ("optim.clip_norm=null", {"optim.clip_norm": None}),
+        ("optim.schedule=step optim.step_epochs=2", {"optim.schedule": "step", "optim.step_epochs": 2}),
+        ("data=digits", {"data.name": "digits", "data.augment.shift_pixels": 0}),
+        ("data=mnist_plain", {"data.name": "mnist", "data.augment.shift_pixels": 0}),
+        ("data.augment.shift_pixels=1", {"data.augment.shift_pixels": 1}),
+        ("model.channels=[1,2] model.pools=2", {"model.channels": [1, 2], "model.pools": 2}),
+        ("++seed=3", {"seed": 3}),
+        ("seed=9223372036854775807", {"seed": 2**63 - 1}),
+        ("trainer.device=cuda:1", {"trainer.device": "cuda:1"}),
+        ("trainer.deterministic=true", {"trainer.deterministic": True}),
+        ("data.val_fraction=0 trainer.select=last", {"data.val_fraction": 0, "trainer.select": "last"}),
+        ("output_dir=/tmp/x", {"output_dir": "/tmp/x"}),
+        ("'output_dir=a b'", {"output_dir": "a b"}),
+        ("sweep.name=night-1", {"sweep.name": "night-1"}),
+    ],
+)
+def test_resolves(line: str, expected: dict[str, Any]) -> None:
+    values = resolved(*shlex.split(line))
+    assert {key: values[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("optim.lrr=7", r"optim\.lrr=7: no such key; did you mean optim\.lr\?"),
+        ("model.chanels=[1]", r"model\.chanels=\[1\]: no such key; did you mean model\.channels\?"),
+        ("optim.epochs=3", r"optim\.epochs=3: no such key; did you mean trainer\.epochs\?"),
+        ("+made.up=1", r"made\.up=1: no such key"),
+        ("+optim.lrr=7", r"optim\.lrr=7: no such key; did you mean optim\.lr\?"),
+        ("+model._target_=os.system", r"model\._target_=.*: no such key; known here: model\.channels"),
+        ("++model._target_=os.system", r"model\._target_=.*: no such key"),
+        ("+data._target_=os.system", r"data\._target_=.*: no such key"),
+        ("~model", r"model: the key is missing"),
+        ("~optim.lr", r"optim\.lr: the key is missing"),
+        ("~data.augment.shift_pixels", r"data\.augment\.shift_pixels: the key is missing"),
+        ("~model.channels", r"model\.channels: the key is missing"),
+        ("mode=cnn", r"mode=cnn: no such key; did you mean model\?"),
+        ("model=cnnn", r"model=cnnn: no such model; there are cnn; did you mean cnn\?"),
+        ("optim=sdg", r"optim=sdg: no such optim; there are adam, adamw, sgd; did you mean sgd\?"),
+        ("experiment=lab", r"experiment=lab: no such experiment"),
+        ("model=", r"model=: no such model; there are cnn"),
+        ("trainer.epochs=\"'2'\"", r'trainer\.epochs="2": must be a valid integer'),
+        ("trainer.epochs=2.5", r"trainer\.epochs=2\.5: must be a valid integer"),
+        ("trainer.epochs=0", r"trainer\.epochs=0: must be greater than or equal to 1"),
+        ("trainer.epochs=[1]", r"trainer\.epochs=\[1\]: must be a valid integer"),
+        ("trainer.deterministic=yes", r'trainer\.deterministic="yes": must be a valid boolean'),
+        ("seed=true", r"seed=true: must be a valid integer"),
+        ("seed=-1", r"seed=-1: must be greater than or equal to 0"),
+        ("seed=9223372036854775808", r"seed=9223372036854775808: must be less than 9223372036854775808"),
+        ("seed=null", r"seed=null: must be a valid integer"),
+        ("optim.lr=nan", r"optim\.lr=NaN: must be a finite number"),
+        ("optim.lr=0", r"optim\.lr=0: must be greater than 0"),
+        ("optim.name=adm", r"optim\.name=\"adm\": must be 'sgd', 'adam' or 'adamw'; did you mean adam\?"),
+        ("optim=3", r"optim=3: no such optim"),
+        ("data.val_fraction=0.6", r"data\.val_fraction=0\.6: must be less than or equal to 0\.5"),
+        ("data.val_fraction=0", r"data\.val_fraction=0.*trainer\.select=last"),
+        ("data=digits data.val_fraction=0.2", r"data\.val_fraction=0\.2: digits has a stored split"),
+        ("optim.warmup_epochs=9 trainer.epochs=2", r"optim\.warmup_epochs=9: longer than trainer\.epochs=2"),
+        ("optim.step_epochs=2", r"optim\.step_epochs=2: only optim\.schedule=step uses it"),
+        ("trainer.device=gpu", r'trainer\.device="gpu": must be auto, cpu, cuda or cuda:N'),
+        ("sweep.name=../x", r"sweep\.name=.*letters, digits"),
+        ("hydra.run.dir=/tmp/x", r"hydra\.run\.dir=/tmp/x: .*set output_dir"),
+        ("hydra.sweep.dir=/tmp/x", r"hydra\.sweep\.dir=/tmp/x: .*set output_dir"),
+        ("hydra/launcher=joblib", r"hydra/launcher=joblib: bakeoff makes its own runs"),
+        ("--experimental-rerun=x.pickle", r"--experimental-rerun: it would unpickle"),
+        ("--config-name=x", r"--config-dir DIR"),
+        ("--nonsense", r"unrecognized arguments: --nonsense"),
+        ("seed=0,1", r"seed=0,1.*--multirun"),
+        ("--multirun model=cnn,vitt", r"vitt: no such model"),
+        ("optim.lr=[1", r"optim\.lr|\[1"),
+        ("seed=${nope}", r"nope"),
+        ("model.channels=[]", r"model\.channels=\[\]: must be"),
+        ("model.channels=[8,-1]", r"model\.channels\[1\]=-1: must be greater than or equal to 1"),
+        ("model.norm=layer", r"model\.norm=\"layer\": must be 'batch', 'group' or 'none'"),
+        ("model.dropout=1", r"model\.dropout=1: must be less than 1"),
+        ("model.family=os", r"model\.family=os: no such family; there are cnn"),
+    ],
+)
+def test_is_refused(line: str, error: str) -> None:
+    with pytest.raises(ConfigError, match=error) as caught:
+        resolved(*shlex.split(line))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error"),
+    [
+        (["model.kernel_sizes=[3,3]"], r"model\.kernel_sizes=\[3, 3\]: 2 entries for 3 convolutions"),
+        (["model.pools=[2,2,2,2]"], r"model\.pools=.*4 entries for 3"),
+        (["model.pools=4"], r"model\.pools: the pooling of layer 3 of 3 leaves nothing: window 4"),
+        (["model.kernel_sizes=[3,29,3]"], r"convolution of layer 2 of 3 leaves nothing: window 29"),
+    ],
+)
+def test_gate_3_names_the_layer(overrides: list[str], error: str) -> None:
+    job = expand(parse_arguments(["model.channels=[4,4,4]", *overrides]))[0][0]
+    family, config = check_model(job.values)
+    with pytest.raises(ConfigError, match=error):
+        family.build(config, MNIST)
+
+
+@pytest.fixture
+def own_configs(tmp_path: Path) -> str:
+    """A user's own presets."""
+    folder = tmp_path / "mine"
+    (folder / "experiment").mkdir(parents=True)
+    (folder / "optim").mkdir()
+    presets = {
+        "quiet": "# @package _global_\ndefaults:\n  - override /optim: slow\n  - override /data: digits\n",
+        "left_over": "# @package _global_\noptim:\n  gamma: 3\n",
+        "wrong": "# @package _global_\ntrainer:\n  epochs: many\n",
+        "several": "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 0,1\n"
+        "      optim.lr: 0.1,0.2\n",
+        "moved": "# @package _global_\nhydra:\n  run:\n    dir: elsewhere\n",
+        "code": "# @package _global_\nmodel:\n  _target_: os.system\n",
+    }
+    for name, text in presets.items():
+        (folder / "experiment" / f"{name}.yaml").write_text(text)
+    slow = OmegaConf.load(conf_dir() / "optim" / "sgd.yaml")
+    slow.lr = 1e-5
+    slow.schedule = "constant"
+    OmegaConf.save(slow, folder / "optim" / "slow.yaml")
+    return str(folder)
+
+
+def test_a_preset_chooses_group_files(own_configs: str) -> None:
+    values = resolved("--config-dir", own_configs, "experiment=quiet")
+    assert values["optim.lr"] == 1e-5
+    assert values["data.name"] == "digits"
+
+
+@pytest.mark.parametrize("order", [("experiment=quiet", "optim=adam"), ("optim=adam", "experiment=quiet")])
+def test_the_command_line_beats_a_preset_with_nothing_left_over(
+    own_configs: str, order: tuple[str, str]
+) -> None:
+    values = resolved("--config-dir", own_configs, *order)
+    adam = resolved("optim=adam")
+    assert {key: value for key, value in values.items() if key.startswith("optim.")} == {
+        key: value for key, value in adam.items() if key.startswith("optim.")
+    }
+    assert values["data.name"] == "digits"
+
+
+@pytest.mark.parametrize(
+    ("preset", "error"),
+    [
+        ("left_over", r"optim\.gamma=3: no such key"),
+        ("wrong", r'trainer\.epochs="many": must be a valid integer'),
+        ("moved", r"set output_dir"),
+        ("code", r"model\._target_=\"os\.system\": no such key"),
+    ],
+)
+def test_a_bad_preset_is_refused(own_configs: str, preset: str, error: str) -> None:
+    with pytest.raises(ConfigError, match=error):
+        resolved("--config-dir", own_configs, f"experiment={preset}")
+
+
+def test_a_preset_may_be_a_sweep_and_the_command_line_wins(own_configs: str) -> None:
+    jobs, is_sweep = expand(parse_arguments(["--config-dir", own_configs, "experiment=several"]))
+    assert is_sweep
+    assert [(job.values["seed"], job.values["optim"]["lr"]) for job in jobs] == [
+        (0, 0.1),
+        (0, 0.2),
+        (1, 0.1),
+        (1, 0.2),
+    ]
+    jobs, _ = expand(parse_arguments(["--config-dir", own_configs, "experiment=several", "seed=5"]))
+    assert [(job.values["seed"], job.values["optim"]["lr"]) for job in jobs] == [(5, 0.1), (5, 0.2)]
+
+
+def test_a_missing_config_dir_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"--config-dir nowhere: no such folder"):
+        resolved("--config-dir", "nowhere")
+
+
+def test_a_sweep_varies_the_last_parameter_fastest_under_one_name() -> None:
+    jobs, is_sweep = expand(parse_arguments(["-m", "seed=0,1", "optim=glob(*)", "model.channels=[4],[8]"]))
+    assert is_sweep
+    found = [
+        (job.values["seed"], job.values["optim"]["name"], job.values["model"]["channels"]) for job in jobs
+    ]
+    assert found == [(s, o, c) for s in (0, 1) for o in ("adam", "adamw", "sgd") for c in ([4], [8])]
+    assert len({job.values["sweep"]["name"] for job in jobs}) == 1
+
+
+def test_the_overrides_of_a_job_give_the_job_again() -> None:
+    for job in expand(parse_arguments(["-m", "data=digits", "seed=range(3)", "model.channels=[4],[8,8]"]))[0]:
+        again, is_sweep = expand(parse_arguments(job.overrides))
+        assert not is_sweep
+        assert again[0].values == job.values
+
+
+@pytest.mark.parametrize("path", sorted((conf_dir() / "model").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_models_yaml_has_just_the_fields_of_its_family(path: Path) -> None:
+    section = OmegaConf.to_container(OmegaConf.load(path))["model"]  # type: ignore[index, call-overload]
+    family = find_family(section.pop("family"))  # type: ignore[union-attr]
+    assert section.pop("name") == path.stem  # type: ignore[union-attr]
+    assert list(section) == [item.name for item in dataclasses.fields(family.Config)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", sorted((conf_dir() / "optim").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_optim_file_sets_all_keys(path: Path) -> None:
+    assert list(OmegaConf.load(path)) == list(defaults()["optim"])
+
+
+@pytest.mark.parametrize("data", sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml")))
+@pytest.mark.parametrize("model", sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml")))
+def test_every_model_composes_with_every_data_set(model: str, data: str) -> None:
+    values = resolved(f"model={model}", f"data={data}")
+    side = 8 if data == "digits" else 28
+    family, config = check_model(expand(parse_arguments([f"model={model}", f"data={data}"]))[0][0].values)
+    family.build(config, dataclasses.replace(MNIST, height=side, width=side))
+    assert values["model.name"] == model
+
+
+KEYS = sorted(
+    dotted_keys(defaults()) | {"model.channels": 0, "model.norm": 0, "model": 0, "optim": 0, "x.y": 0}
+)
+VALUES = [
+    "1",
+    "-1",
+    "0",
+    "1e308",
+    "null",
+    "true",
+    "abc",
+    "[1,2]",
+    "{a:1}",
+    "''",
+    "1" * 400,
+    "ü",
+    "inf",
+    "sgd",
+    "[[]]",
+]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["", "+", "++", "~"]), st.sampled_from(KEYS), st.sampled_from(VALUES)),
+        max_size=3,
+    )
+)
+def test_random_overrides_give_a_config_or_a_config_error(changes: list[tuple[str, str, str]]) -> None:
+    line = [f"{prefix}{key}" if prefix == "~" else f"{prefix}{key}={value}" for prefix, key, value in changes]
+    try:
+        values = resolved(*line)
+    except ConfigError as error:
+        assert "\n" not in str(error)
+    else:
+        assert values["trainer.epochs"] >= 1

@@ -1,0 +1,87 @@
+"""Sweeps: checked whole, run one by one, never trained twice."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from conftest import Bakeoff, command, files_below
+
+SWEEP = ["train", "-m", "data=digits", "model.channels=[4]", "trainer.epochs=1", "sweep.name=night"]
+
+
+def test_runs_all_and_compares_and_does_not_train_again(bakeoff: Bakeoff) -> None:
+    code, out, _ = bakeoff(*SWEEP, "seed=0,1")
+    assert code == 0
+    folder = Path("outputs/sweeps/night")
+    summaries = sorted(folder.glob("cnn-digits-s*-*/summary.json"))
+    assert len(summaries) == 2
+    assert "digits: 400 test images" in out
+    table_row = next(line for line in out.splitlines() if line.startswith(" cnn "))
+    assert table_row.split()[1] == "2"
+    before = [path.stat().st_mtime_ns for path in summaries]
+    for path in summaries:
+        summary = json.loads(path.read_text())
+        assert path.parent.name.endswith(summary["identity"][:8])
+    code, out, _ = bakeoff(*SWEEP, "seed=0,1")
+    assert code == 0
+    assert "2 runs, 2 of them finished already" in out
+    assert [path.stat().st_mtime_ns for path in summaries] == before
+    summaries[0].unlink()
+    code, _, err = bakeoff(*SWEEP, "seed=0,1")
+    assert code == 2
+    assert str(summaries[0].parent) in err
+
+
+def test_a_wrong_combination_stops_the_sweep_before_anything_exists(bakeoff: Bakeoff) -> None:
+    for wrong, error in (
+        ("model.pools=1,9", "model.pools: the pooling"),  # gate 3
+        ("seed=0,-1", "seed=-1"),  # gate 1
+        ("+model.x=1,2", "model.x=1: no such key"),  # gate 2
+        ("seed=0,0", "the sweep holds this run twice"),
+    ):
+        code, _, err = bakeoff(*SWEEP, wrong)
+        assert code == 2, wrong
+        assert error in err
+        assert err.count("\n") == 1
+    assert files_below(Path.cwd()) == []
+
+
+def test_dry_run_lists_the_runs(bakeoff: Bakeoff) -> None:
+    code, out, _ = bakeoff(*SWEEP, "seed=0,1", "--dry-run")
+    assert code == 0
+    assert out.count("cnn-digits-s") == 2
+    assert files_below(Path.cwd()) == []
+
+
+def test_the_others_finish_when_one_fails(bakeoff: Bakeoff) -> None:
+    arguments = [*SWEEP, "optim=sgd", "optim.clip_norm=null", "optim.warmup_epochs=0", "optim.lr=1e30,0.01"]
+    code, out, _ = bakeoff(*arguments)
+    assert code == 7
+    statuses = [
+        json.loads(path.read_text())["status"] for path in Path("outputs").glob("sweeps/night/*/status.json")
+    ]
+    assert sorted(statuses) == ["diverged", "finished"]
+    assert "not in the table:" in out
+    assert "diverged: optim.lr=" in out
+
+
+def test_ctrl_c_ends_the_running_job_and_starts_no_other(tmp_path: Path) -> None:
+    arguments = [*SWEEP, "trainer.epochs=100000", "seed=0,1"]
+    environment = os.environ | {"BAKEOFF_OUTPUTS": str(tmp_path)}
+    process = subprocess.Popen(
+        command(arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    while not list(tmp_path.glob("sweeps/night/*/epochs.jsonl")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 75
+    assert "sweep.name=night: interrupted" in err.splitlines()[-1]
+    statuses = [
+        json.loads(path.read_text())["status"] for path in tmp_path.glob("sweeps/night/*/status.json")
+    ]
+    assert statuses == ["interrupted"]
