@@ -25,8 +25,8 @@ def test_help_lists_only_commands_that_exist(bakeoff: Bakeoff) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["train", "--cfg", "job"], ["compare", "--help"], ["compare", "."], ["models"],
-     ["train", "optim.lrr=1"], ["train", "-m", "seed=0,-1"]],
+    [["--help"], ["train", "--help"], ["train", "--cfg", "job"], ["compare", "--help"], ["compare", "."],
+     ["models"], ["train", "optim.lrr=1"], ["train", "-m", "seed=0,-1"]],
     ids=" ".join,
 )  # fmt: skip
 def test_answers_without_torch(arguments: list[str], tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -188,9 +187,7 @@ def test_the_best_epoch_wins_and_ties_go_to_the_lower_nll(monkeypatch: pytest.Mo
     monkeypatch.setattr("bakeoff.loop.validate", lambda *_: next(scores))
     config = toy_config(trainer__epochs=4)
     state = toy_state(config)
-    at_end_of_epoch = []
-    for _ in fit(state, TRAIN, VAL, config, CPU):
-        at_end_of_epoch.append(weights_of(state))
+    at_end_of_epoch = [weights_of(state) for _ in fit(state, TRAIN, VAL, config, CPU)]
     assert state.best is not None
     assert state.best.epoch == 3
     assert state.epochs_without_gain == 1
@@ -198,8 +195,8 @@ def test_the_best_epoch_wins_and_ties_go_to_the_lower_nll(monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def trained() -> Iterator[TrainState]:
-    yield run(toy_config())[0]
+def trained() -> TrainState:
+    return run(toy_config())[0]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 40, 512])

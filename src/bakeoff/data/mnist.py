@@ -66,10 +66,11 @@ def _download(root: Path) -> None:
 
     So no partial file ever has a final name, and a failed download leaves nothing.
     """
-    parent = root.resolve().parent
-    if not parent.is_dir() or not os.access(root if root.is_dir() else parent, os.W_OK):
-        raise DataError(_how_to_get(root, "the folder cannot be written"))
-    side = Path(tempfile.mkdtemp(prefix=".bakeoff-download-", dir=root if root.is_dir() else parent))
+    beside = root if root.is_dir() else root.resolve().parent
+    try:
+        side = Path(tempfile.mkdtemp(prefix=".bakeoff-download-", dir=beside))
+    except OSError as error:
+        raise DataError(_how_to_get(root, f"{beside} cannot be written")) from error
     try:
         with _connect_timeout(CONNECT_SECONDS):
             fetched = Path(MNIST(side, download=True).raw_folder)
