@@ -1,5 +1,6 @@
 """MNIST's download, from a server on 127.0.0.1 with files made here."""
 
+import gc
 import gzip
 import hashlib
 import http.server
@@ -112,6 +113,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(
     assert all(f"{name} (SHA-256 {digest})" in text for name, digest in MNIST_FILES.items())
     assert files_below(root.parent) == []
     assert socket.getdefaulttimeout() is None
+    gc.collect()
 
 
 def test_no_download_is_tried_where_it_could_not_be_kept(server: Server, tmp_path: Path) -> None:

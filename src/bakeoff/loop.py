@@ -143,8 +143,8 @@ def _diverged(state: TrainState, lr: float) -> None:
     good = int(state.guard.good_steps.item())
     state.step = good
     raise DivergedError(
-        f"optim.lr={lr:.3g}: the loss, a gradient or a running statistic is not finite in step {good + 1}, epoch {state.epoch}; "
-        "lower optim.lr, set optim.clip_norm or trainer.precision=fp32"
+        f"optim.lr={lr:.3g}: the loss, a gradient or a running statistic is not finite in step {good + 1}, "
+        f"epoch {state.epoch}; lower optim.lr, set optim.clip_norm or trainer.precision=fp32"
     )
 
 

@@ -87,6 +87,7 @@ def _scores(predictions: Predictions, names: tuple[str, ...]) -> SplitScores:
 
 
 def split_fingerprints(dataset: DataSet) -> Fingerprints:
+    """Hashes of what goes into a run, taken before training."""
     names = dataset.class_names
     return Fingerprints(
         train_split=fingerprint(dataset.train, names),

@@ -40,10 +40,10 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [32, 64, 64])
-    kernel_sizes: Size | list[Size] = 3
+    channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [16, 32, 64])
+    kernel_sizes: Size | list[Size] = 5
     strides: Size | list[Size] = 1
-    paddings: Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=0)]] = 1
+    paddings: Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=0)]] = 2
     pools: Size | list[Size] | None = None  # window and stride; 1: none; null: 2 while above 7 pixels
     pooling: Literal["max", "avg"] = "max"
     norm: Literal["batch", "group", "none"] = "batch"

@@ -1,0 +1,90 @@
+"""What makes two runs the same run, and the same setting."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bakeoff
+from bakeoff.compose import expand, parse_arguments
+from bakeoff.identity import canonical_json, identity, setting
+
+
+def values(*overrides: str) -> dict[str, Any]:
+    return expand(parse_arguments(overrides))[0][0].values
+
+
+def test_canonical_json_is_one_text_for_one_meaning() -> None:
+    assert (
+        canonical_json({"b": [1.0, 2.5], "a": {"d": None, "c": True}})
+        == '{"a":{"c":true,"d":null},"b":[1,2.5]}'
+    )
+    assert canonical_json({"x": 1e20}) == '{"x":100000000000000000000}'
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json({"x": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "override", ["output_dir=/x", "sweep.name=s", "data.root=/y", "data.residency=host", "optim.lr=0.0050"]
+)
+def test_where_things_lie_makes_no_difference(override: str) -> None:
+    assert identity(values(override), "d") == identity(values(), "d")
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["optim.lr=0.1", "model.channels=[1]", "trainer.device=cpu", "trainer.threads=1", "data.val_fraction=0.2",
+     "data.augment.shift_pixels=1", "trainer.deterministic=true"],
+)  # fmt: skip
+def test_every_other_key_does(override: str) -> None:
+    assert identity(values(override), "d") != identity(values(), "d")
+    assert setting(values(override), "d") != setting(values(), "d")
+
+
+def test_a_setting_is_an_identity_without_seed_and_code() -> None:
+    assert identity(values("seed=1"), "d") != identity(values("seed=2"), "d")
+    assert setting(values("seed=1"), "d") == setting(values("seed=2"), "d")
+    assert identity(values(), "d") != identity(values(), "e")
+    assert setting(values(), "d") != setting(values(), "e")
+
+
+def test_nothing_is_changed_by_asking() -> None:
+    before = values()
+    after = copy.deepcopy(before)
+    identity(after, "d")
+    setting(after, "d")
+    assert after == before
+
+
+def hash_of(package: Path, **environment: str) -> str:
+    script = "from bakeoff.identity import code_hash; print(code_hash())"
+    options = os.environ | {"PYTHONPATH": str(package.parent)} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=options,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=package.parent,
+    )
+    return done.stdout.strip()
+
+
+def test_the_code_hash_covers_what_trains_and_only_that(tmp_path: Path) -> None:
+    source = Path(bakeoff.__file__).parent
+    package = shutil.copytree(source, tmp_path / "bakeoff", ignore=shutil.ignore_patterns("__pycache__"))
+    first = hash_of(package)
+    assert first == hash_of(package, PYTHONHASHSEED="7")
+    for name in ("cli.py", "compare/read.py", "sweep/serial.py"):
+        (package / name).write_text((package / name).read_text() + "\n# changed\n")
+    assert hash_of(package) == first
+    seen = {first}
+    for name in ("loop.py", "models/cnn.py", "data/augment.py"):
+        (package / name).write_text((package / name).read_text() + "\n# changed\n")
+        seen.add(hash_of(package))
+    assert len(seen) == 4
