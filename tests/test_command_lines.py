@@ -217,6 +217,13 @@ def test_a_preset_may_be_a_sweep_and_the_command_line_wins(own_configs: str) -> 
     assert [(job.values["seed"], job.values["optim"]["lr"]) for job in jobs] == [(5, 0.1), (5, 0.2)]
 
 
+def test_a_job_of_a_sweep_finds_the_users_files_by_its_own_overrides(own_configs: str) -> None:
+    jobs, _ = expand(parse_arguments(["--config-dir", own_configs, "-m", "experiment=quiet", "seed=0,1"]))
+    for job in jobs:
+        assert job.values["optim"]["lr"] == 1e-5
+        assert expand(parse_arguments(job.overrides))[0][0].values == job.values
+
+
 def test_a_missing_config_dir_is_named() -> None:
     with pytest.raises(ConfigError, match=r"--config-dir nowhere: no such folder"):
         resolved("--config-dir", "nowhere")
@@ -232,8 +239,11 @@ def test_a_sweep_varies_the_last_parameter_fastest_under_one_name() -> None:
     assert len({job.values["sweep"]["name"] for job in jobs}) == 1
 
 
-def test_the_overrides_of_a_job_give_the_job_again() -> None:
-    for job in expand(parse_arguments(["-m", "data=digits", "seed=range(3)", "model.channels=[4],[8,8]"]))[0]:
+@pytest.mark.parametrize(
+    "line", [["-m", "data=digits", "seed=range(3)", "model.channels=[4],[8,8]"], ["experiment=quickstart"]]
+)
+def test_the_overrides_of_a_job_give_the_job_again(line: list[str]) -> None:
+    for job in expand(parse_arguments(line))[0]:
         again, is_sweep = expand(parse_arguments(job.overrides))
         assert not is_sweep
         assert again[0].values == job.values
@@ -247,9 +257,17 @@ def test_a_models_yaml_has_just_the_fields_of_its_family(path: Path) -> None:
     assert list(section) == [item.name for item in dataclasses.fields(family.Config)]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("path", sorted((conf_dir() / "optim").glob("*.yaml")), ids=lambda path: path.stem)
-def test_an_optim_file_sets_all_keys(path: Path) -> None:
-    assert list(OmegaConf.load(path)) == list(defaults()["optim"])
+@pytest.mark.parametrize("group", ["optim", "trainer"])
+def test_a_file_of_optim_or_trainer_sets_all_keys(group: str) -> None:
+    paths = sorted((conf_dir() / group).glob("*.yaml"))
+    assert paths
+    for path in paths:
+        assert list(OmegaConf.load(path)) == list(defaults()[group]), path.name
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml")))
+def test_every_experiment_composes(name: str) -> None:
+    assert resolved(f"experiment={name}")["model.name"]
 
 
 @pytest.mark.parametrize("data", sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml")))

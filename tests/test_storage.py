@@ -48,12 +48,10 @@ def test_a_full_disk_is_exit_4_and_leaves_the_old_file(
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(ResourceError, match=r"file\.json: cannot write") as caught,
-    ):
+    with monkeypatch.context() as patch:
         patch.setattr(os, call, fail)
-        write_json(path, {"new": 2})
+        with pytest.raises(ResourceError, match=r"file\.json: cannot write") as caught:
+            write_json(path, {"new": 2})
     assert caught.value.exit_code == 4
     assert os.strerror(number) in str(caught.value)
     assert read_json(path) == {"old": 1}

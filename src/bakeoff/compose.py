@@ -117,8 +117,8 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
         # Composed with the fixed values alone, to see what an experiment says of sweeping.
         base = compose("config", overrides=fixed + extra, return_hydra_config=True)
         _refuse_own_directories(base)
-        is_sweep = line.multirun or str(base.hydra.mode) == "RunMode.MULTIRUN"
-        if not is_sweep:
+        preset_sweeps = str(base.hydra.mode) == "RunMode.MULTIRUN"
+        if not (line.multirun or preset_sweeps):
             job = compose("config", overrides=line.overrides + extra)
             return [_job(job, line.overrides)], False
         given = {override.get_key_element() for override in parsed}
@@ -128,10 +128,12 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
         kept = [text for text in fixed + swept if not text.startswith(("hydra.mode=", "sweep.name="))]
         name = _sweep_name(base)
         combinations = BasicSweeper.split_arguments(_parse_overrides(kept + preset), None)[0]
+        # A job is a single run, whatever its experiment says.
+        extra += [f"sweep.name={name}", *(["hydra.mode=RUN"] if preset_sweeps else [])]
         jobs = []
         for combination in combinations:
-            overrides = [*combination, f"sweep.name={name}", "hydra.mode=RUN"]
-            jobs.append(_job(compose("config", overrides=overrides + extra), overrides[:-1]))
+            overrides = [*combination, *extra]
+            jobs.append(_job(compose("config", overrides=overrides), overrides))
         return jobs, True
 
 

@@ -48,7 +48,7 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
     folders = [item.folder for item in planned]
     for item in planned:
         if folders.count(item.folder) > 1:
-            raise ConfigError(f"{' '.join(item.job.overrides)}: the sweep holds this run twice")
+            raise ConfigError(f"{_shown(item.job)}: the sweep holds this run twice")
     code = _check_with_torch([item.job for item in planned])
     if code != OK:
         return code
@@ -59,15 +59,20 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
     )
     if dry_run:
         for item in planned:
-            print(f"  {item.folder.name}  {' '.join(item.job.overrides)}")
+            print(f"  {item.folder.name}  {_shown(item.job)}")
         return OK
     failed = 0
     for number, item in enumerate(todo, start=1):
-        print(f"\n[{number}/{len(todo)}] {' '.join(item.job.overrides[:-1])}", flush=True)
+        print(f"\n[{number}/{len(todo)}] {_shown(item.job)}", flush=True)
         failed += _run(item.job) != OK
     print(flush=True)
     compared = print_comparison([root])
     return SOME_RUNS_BAD if failed else compared
+
+
+def _shown(job: Job) -> str:
+    """The job's own overrides; the sweep's name stands above them."""
+    return " ".join(text for text in job.overrides if not text.startswith(("sweep.name=", "hydra.")))
 
 
 def _plan(job: Job) -> _PlannedJob:

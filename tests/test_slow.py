@@ -1,0 +1,113 @@
+"""The slow tier: real MNIST at full size, faults at every write, kills at random times."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Bakeoff, command
+
+pytestmark = pytest.mark.slow
+DIGITS = ["train", "data=digits", "model.channels=[4]", "trainer.epochs=2"]
+
+
+@pytest.mark.mnist
+def test_the_shipped_cnn_on_real_mnist(mnist_root: str, tmp_path: Path) -> None:
+    """One seed; docs/benchmarks.md has three. In a process of its own, with all cores."""
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    environment |= {"BAKEOFF_DATA": mnist_root, "BAKEOFF_OUTPUTS": str(tmp_path)}
+    subprocess.run(command(["train", "model=cnn", "data=mnist"]), env=environment, check=True)
+    (path,) = tmp_path.glob("*/*-cnn-mnist-s0-*/summary.json")
+    summary = json.loads(path.read_text())
+    assert summary["test"]["accuracy"] >= 0.9940
+    assert summary["test"]["num_images"] == 10_000
+    # Seconds depend on the machine's load; this only catches a loop that has become many times slower.
+    assert summary["time"]["train_seconds"] < 300
+    done = subprocess.run(command(["evaluate", "latest"]), env=environment, check=False)
+    assert done.returncode == 0
+
+
+def test_a_full_disk_at_any_write_is_exit_4_and_no_result(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every rename of a whole run fails once; the one before it stays as it was."""
+    replace, calls, fail_at = os.replace, 0, 0
+
+    def counted(source: object, target: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == fail_at:
+            raise OSError(28, "No space left on device")
+        replace(source, target)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "replace", counted)
+    assert bakeoff(*DIGITS)[0] == 0
+    total = calls
+    assert total >= 15
+    for fail_at in range(1, total + 1):
+        calls = 0
+        shutil.rmtree("outputs")
+        code, _, err = bakeoff(*DIGITS)
+        assert code == 4, fail_at
+        assert "No space left on device" in err
+        assert not list(Path("outputs").rglob("*.tmp"))
+        runs = list(Path("outputs").glob("*/*-cnn-digits-s0-*"))
+        assert not [run for run in runs if (run / "summary.json").exists()]
+        assert bakeoff("compare")[0] in (2, 7)
+
+
+def test_killed_at_random_times_leaves_whole_files(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    arguments = ["train", "data=digits", "model.channels=[4]", "trainer.epochs=400"]
+    environment = os.environ | {"BAKEOFF_OUTPUTS": str(tmp_path)}
+    for number in range(8):
+        process = subprocess.Popen(
+            command([*arguments, f"seed={number}"]),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        pattern = f"*/*-s{number}-*/status.json"
+        while not list(tmp_path.glob(pattern)) and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 4))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for path in tmp_path.rglob("*.json"):
+        json.loads(path.read_text())
+    for path in tmp_path.rglob("epochs.jsonl"):
+        *whole, rest = path.read_text().split("\n")
+        assert all(json.loads(line)["epoch"] == place for place, line in enumerate(whole, start=1))
+        assert rest == ""
+    done = subprocess.run(
+        command(["compare", "--format", "json"]), env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 7)
+    result = json.loads(done.stdout)
+    finished = sum(row["num_runs"] for table in result["tables"] for row in table["settings"])
+    assert finished + len(result["problems"]) == 8
+
+
+@pytest.mark.mnist
+def test_the_same_bits_with_two_threads_on_real_images(mnist_root: str, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    environment |= {"BAKEOFF_DATA": mnist_root}
+    found = []
+    for name in ("one", "two"):
+        arguments = [
+            "train",
+            "trainer.epochs=1",
+            "trainer.deterministic=true",
+            f"output_dir={tmp_path / name}",
+        ]
+        subprocess.run(command(arguments), env=environment, check=True)
+        (path,) = (tmp_path / name).glob("*/*/weights.safetensors")
+        found.append(load_file(path))
+    assert all((tensor == found[1][name]).all() for name, tensor in found[0].items())
