@@ -24,7 +24,7 @@ def count(model: nn.Module) -> int:
 
 
 def test_the_labs_network_has_the_parameters_counted_by_hand() -> None:
-    lab = Config(channels=[32, 64], norm="none", pools=2, hidden_sizes=[128])
+    lab = Config([32, 64], kernel_sizes=3, paddings=1, norm="none", pools=2, hidden_sizes=[128])
     by_hand = (9 * 32 + 32) + (32 * 9 * 64 + 64) + (64 * 7 * 7 * 128 + 128) + (128 * 10 + 10)
     assert count(build(lab, GREY)) == by_hand == 421_642
 

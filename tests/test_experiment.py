@@ -223,7 +223,7 @@ def test_evaluate_refuses_weights_that_do_not_fit(copied: Path, bakeoff: Bakeoff
     else:
         path.unlink()
     code, _, err = bakeoff("evaluate", str(copied))
-    assert code == 2
+    assert code == 7
     assert err.count("\n") == 1
     assert "weights.safetensors" in err
 

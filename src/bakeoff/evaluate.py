@@ -13,16 +13,17 @@ import safetensors
 import safetensors.torch
 
 from bakeoff import metrics
-from bakeoff.compare.read import Problem, read_run
+from bakeoff.compare.read import Problem, Run, read_run
 from bakeoff.data.splits import fingerprint
-from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError, RunsDifferError
+from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.gates import prepare
+from bakeoff.identity import code_hash
 from bakeoff.locate import find_run, outputs_root
 from bakeoff.loop import predict
 from bakeoff.models.base import Classifier
 from bakeoff.outcome import out_of_memory_explained
 from bakeoff.rundir import WEIGHTS
-from bakeoff.storage import read_bytes
+from bakeoff.storage import UnreadableFileError, read_bytes
 
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
 _TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
@@ -52,7 +53,7 @@ def evaluate(words: list[str]) -> int:
     expected = found.summary.get("fingerprint", {}).get("test_split")
     if fingerprint(prepared.data.test, names) != expected:
         raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
-    _load_weights(prepared.model, path)
+    _load_weights(prepared.model, found)
     with out_of_memory_explained(prepared.config.trainer.batch_size):
         predictions = predict(prepared.model, prepared.data.test, prepared.runtime)
     scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
@@ -85,13 +86,17 @@ def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
         trainer["device"] = options.device
 
 
-def _load_weights(model: Classifier, path: Path) -> None:
+def _load_weights(model: Classifier, run: Run) -> None:
+    path = run.path / WEIGHTS
     try:
-        tensors = safetensors.torch.load(read_bytes(path / WEIGHTS, _MAX_WEIGHT_BYTES))
-        model.load_state_dict(tensors)
+        model.load_state_dict(safetensors.torch.load(read_bytes(path, _MAX_WEIGHT_BYTES)))
+    except UnreadableFileError as error:
+        raise RunsDifferError(f"{path}: cannot be read ({error})") from error
     except (safetensors.SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ConfigError(f"{path / WEIGHTS}: these weights do not fit the run's model ({reason})") from error
+        other_code = run.summary.get("fingerprint", {}).get("code") != code_hash()
+        hint = "; another version of bakeoff trained it" if other_code else ""
+        reason = " ".join(str(error).split())[:200]
+        raise RunsDifferError(f"{path}: these weights do not fit the run's model ({reason}){hint}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bakeoff.errors import BakeoffError, ResourceError
+from bakeoff.errors import SOME_RUNS_BAD, BakeoffError, ResourceError
 
 MAX_JSON_BYTES = 16 * 2**20
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -24,6 +24,8 @@ _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 class UnreadableFileError(BakeoffError):
     """A file that is missing, too large, no regular file, or not what its name says."""
+
+    exit_code = SOME_RUNS_BAD
 
 
 @contextmanager

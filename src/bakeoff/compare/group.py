@@ -4,6 +4,7 @@ What is built here is the JSON interface of `bakeoff compare` (schema 1). No tor
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -144,10 +145,8 @@ def _names(models: Mapping[str, str], changed: Mapping[str, dict[str, Any]]) -> 
             ]
             name = " ".join([model, *(f"{key}={shown(changed[setting][key])}" for key in telling)])
         names[setting] = name
-    for setting, name in list(names.items()):
-        if list(names.values()).count(name) > 1:
-            names[setting] = f"{name} {setting[:8]}"
-    return names
+    shared = [name for name, count in Counter(names.values()).items() if count > 1]
+    return {setting: f"{name} {setting[:8]}" if name in shared else name for setting, name in names.items()}
 
 
 def shown(value: Any) -> str:

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float32, Int64, UInt8
@@ -124,6 +124,7 @@ class LogitsClassifier(Classifier):
         return self(self.normalise(images)).float().softmax(dim=1)
 
 
+@runtime_checkable
 class Family(Protocol):
     """What a family's file exposes."""
 

@@ -1,0 +1,419 @@
+"""One tiny run against the letter of the design, and `evaluate` on what other people's runs may hold.
+
+Field names stand here in full: a renamed field of a record must fail although writer and reader agree.
+"""
+
+import json
+import shutil
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import Bakeoff, files_below
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from bakeoff import experiment
+from bakeoff.compose import expand, parse_arguments
+from bakeoff.data.batches import Batch
+from bakeoff.data.splits import Split
+from bakeoff.models.base import LogitsClassifier
+from bakeoff.signals import StopSignal
+
+LINE = ["data=digits", "model.channels=[4]", "trainer.epochs=1", "optim.warmup_epochs=0"]
+# (kind, number of images, hashes of the images), in the order of the calls
+Events = list[tuple[str, int, set[int]]]
+
+
+def train(output_dir: Path, *overrides: str) -> Path:
+    (job,), _ = expand(parse_arguments([*LINE, f"output_dir={output_dir}", *overrides]))
+    return experiment.train(job, StopSignal())
+
+
+@pytest.fixture(scope="module")
+def events() -> Events:
+    return []
+
+
+def hashes(images: torch.Tensor) -> set[int]:
+    return {hash(image.cpu().numpy().tobytes()) for image in images}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, events: Events) -> Iterator[Path]:
+    """A finished run, and in `events` all that went through its model."""
+    taught, rated, predicted = LogitsClassifier.losses, LogitsClassifier.probabilities, experiment.predict
+
+    def losses(self: LogitsClassifier, batch: Batch) -> Any:
+        events.append(("losses", len(batch.images), set()))
+        return taught(self, batch)
+
+    def probabilities(self: LogitsClassifier, images: torch.Tensor) -> Any:
+        events.append(("probabilities", len(images), hashes(images)))
+        return rated(self, images)
+
+    def predict(model: Any, split: Split, *rest: Any) -> Any:
+        events.append(("predict", len(split), set()))
+        found = predicted(model, split, *rest)
+        events.append(("predicted", len(split), set()))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LogitsClassifier, "losses", losses)
+        patch.setattr(LogitsClassifier, "probabilities", probabilities)
+        patch.setattr(experiment, "predict", predict)
+        yield train(tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture
+def copied(run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(run, tmp_path / "copied")
+
+
+def read(run: Path, name: str) -> Any:
+    return json.loads((run / name).read_text())
+
+
+# What a run leaves.
+
+SCORES = {"accuracy", "macro_f1", "nll", "ece", "num_images", "num_no_answer", "per_class", "extra"}
+
+
+def test_the_summary_has_the_fields_of_the_design(run: Path) -> None:
+    summary = read(run, "summary.json")
+    assert set(summary) == {
+        "schema", "run_id", "identity", "setting", "status", "model", "family", "weights", "data", "seed",
+        "epochs_run", "best_epoch", "test", "val", "train_loss_final", "time", "speed", "cost", "fingerprint",
+    }  # fmt: skip
+    for split, count in (("test", 400), ("val", 200)):
+        assert set(summary[split]) == SCORES
+        assert [set(scores) for scores in summary[split]["per_class"]] == [
+            {"label", "precision", "recall", "f1", "support"}
+        ] * 10
+        assert sum(scores["support"] for scores in summary[split]["per_class"]) == count
+    assert set(summary["time"]) == {
+        "setup_seconds", "train_seconds", "first_epoch_seconds", "eval_seconds", "save_seconds", "total_seconds",
+    }  # fmt: skip
+    assert set(summary["speed"]) == {
+        "train_images_per_second",
+        "latency_ms_batch1",
+        "images_per_second_batch256",
+    }
+    assert set(summary["cost"]) == {
+        "parameters", "trainable_parameters", "forward_flops_per_image", "peak_memory_bytes",
+    }  # fmt: skip
+    assert set(summary["fingerprint"]) == {"train_split", "val_split", "test_split", "code"}
+    assert all(len(value) == 64 for value in summary["fingerprint"].values())
+    assert len(set(summary["fingerprint"].values())) == 4
+
+
+def test_the_summary_has_the_values_of_the_run(run: Path) -> None:
+    summary = read(run, "summary.json")
+    known = {
+        "schema": 1, "run_id": run.name, "status": "finished", "model": "cnn", "family": "cnn", "weights": "none",
+        "data": "digits", "seed": 0, "epochs_run": 1, "best_epoch": 1,
+    }  # fmt: skip
+    assert {key: summary[key] for key in known} == known
+    assert (len(summary["identity"]), len(summary["setting"])) == (64, 64)
+    (epoch,) = [json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]
+    assert summary["train_loss_final"] == epoch["train_loss"]
+    weights = load_file(run / "weights.safetensors")
+    trained = sum(weights[name].numel() for name in weights if name.endswith(("weight", "bias")))
+    assert summary["cost"]["parameters"] == summary["cost"]["trainable_parameters"] == trained
+    # A 5x5 convolution of 8x8 images to 4 channels, and a layer of 64 x 10; a product and a sum each.
+    assert summary["cost"]["forward_flops_per_image"] == pytest.approx(2 * (25 * 4 * 64 + 640), rel=0.1)
+    assert summary["cost"]["peak_memory_bytes"] > 50 * 2**20
+    assert all(value > 0 for value in summary["speed"].values())
+    assert all(value > 0 for value in summary["time"].values())
+
+
+def test_epochs_status_and_environment_have_the_fields_of_the_design(run: Path) -> None:
+    (epoch,) = [json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]
+    assert set(epoch) == {
+        "epoch", "step", "lr", "train_loss", "train_loss_parts", "val", "train_seconds", "eval_seconds",
+        "train_images_per_second",
+    }  # fmt: skip
+    assert set(epoch["val"]) == {"accuracy", "macro_f1", "nll"}
+    assert (epoch["epoch"], epoch["step"]) == (1, 10)
+    assert epoch["train_loss"] == pytest.approx(sum(epoch["train_loss_parts"].values()))
+    assert epoch["train_images_per_second"] == pytest.approx(1197 / epoch["train_seconds"])
+    status = read(run, "status.json")
+    assert set(status) == {"status", "step", "error", "host", "pid", "heartbeat"}
+    assert (status["status"], status["step"], status["error"]) == ("finished", 10, None)
+    assert status["heartbeat"].endswith("+00:00")
+    environment = read(run, "environment.json")
+    assert set(environment) >= {
+        "device", "device_name", "torch", "torchvision", "cuda", "driver", "cpu", "threads", "precision", "host",
+        "git_commit", "git_dirty", "argv", "packages",
+    }  # fmt: skip
+    assert environment["torch"] == torch.__version__
+    assert environment["threads"] == torch.get_num_threads()
+    assert environment["packages"]["numpy"] == np.__version__
+    assert environment["precision"] in ("fp32", "bf16", "fp16")
+
+
+def test_the_config_is_stored_alike_for_programs_and_people(run: Path) -> None:
+    config = read(run, "config.json")
+    assert config.pop("schema") == 1
+    assert yaml.safe_load((run / "config.yaml").read_text()) == config
+    assert "${" not in (run / "config.json").read_text()
+    assert yaml.safe_load((run / "overrides.yaml").read_text()) == [
+        *LINE,
+        f"output_dir={run.parents[1]}",
+    ]
+    assert (config["model"]["channels"], config["trainer"]["device"]) == ([4], "auto")
+
+
+def test_confusion_and_scores_per_class_are_scikit_learns(run: Path) -> None:
+    stored = np.load(run / "predictions.npz", allow_pickle=False)
+    assert sorted(stored.files) == ["index", "label", "probabilities"]
+    labels, guesses = stored["label"], stored["probabilities"].argmax(axis=1)
+    counts = np.array(read(run, "confusion.json")["counts"])
+    assert counts.shape == (10, 11)
+    assert np.array_equal(counts[:, :10], confusion_matrix(labels, guesses, labels=range(10)))
+    assert counts[:, 10].tolist() == [0] * 10
+    expected = precision_recall_fscore_support(labels, guesses, labels=range(10), zero_division=0)
+    found = read(run, "summary.json")["test"]["per_class"]
+    for key, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
+        assert [scores[key] for scores in found] == pytest.approx(values.tolist())
+    assert [scores["label"] for scores in found] == [str(digit) for digit in range(10)]
+
+
+def test_plots_are_pictures_of_a_size_to_look_at(run: Path) -> None:
+    pictures = sorted((run / "plots").iterdir())
+    assert [path.name for path in pictures] == ["confusion.png", "curves.png", "mistakes.png"]
+    for path in pictures:
+        content = path.read_bytes()
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert content[-8:-4] == b"IEND"
+        width, height = struct.unpack(">II", content[16:24])
+        assert 300 <= width <= 4000
+        assert 200 <= height <= 4000
+
+
+def test_no_test_image_is_rated_before_training_ends_and_each_is_predicted_once(
+    run: Path, events: Events
+) -> None:
+    (stored,) = (run.parents[1] / "datasets").iterdir()
+    test_images = hashes(torch.from_numpy(np.load(stored)["images"]))
+    last_step = max(place for place, (kind, *_) in enumerate(events) if kind == "losses")
+    assert sum(count for kind, count, _ in events if kind == "losses") == 1197
+    rated_before = [seen for kind, _, seen in events[:last_step] if kind == "probabilities"]
+    assert not any(seen & test_images for seen in rated_before)
+    calls = [(place, count) for place, (kind, count, _) in enumerate(events) if kind == "predict"]
+    assert [count for _, count in calls] == [400, 200]
+    first = calls[0][0]
+    assert first > last_step
+    # Up to the prediction of the test split, its images were never rated: not for a choice either.
+    between = [seen for kind, _, seen in events[last_step:first] if kind == "probabilities"]
+    assert between
+    assert not any(seen & test_images for seen in between)
+    end = next(place for place, (kind, *_) in enumerate(events) if kind == "predicted")
+    assert sum(count for kind, count, _ in events[first:end] if kind == "probabilities") == 400
+
+
+def test_test_images_are_written_once_for_several_runs(run: Path) -> None:
+    (stored,) = (run.parents[1] / "datasets").iterdir()
+    before = stored.stat()
+    second = train(run.parents[1], "seed=1")
+    assert second != run
+    assert files_below(stored.parent) == [stored.name]
+    assert (stored.stat().st_mtime_ns, stored.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+# What `evaluate` says of it.
+
+
+def test_evaluate_repeats_the_figures_and_writes_nothing(copied: Path, bakeoff: Bakeoff) -> None:
+    def state() -> list[tuple[str, int, bytes]]:
+        files = [path for path in sorted(copied.rglob("*")) if path.is_file()]
+        return [(path.name, path.stat().st_mtime_ns, path.read_bytes()) for path in files]
+
+    before = state()
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert (code, err) == (0, "")
+    assert out.endswith("equal to summary.json\n")
+    test = read(copied, "summary.json")["test"]
+    for key in ("accuracy", "macro_f1", "nll"):
+        (line,) = [line for line in out.splitlines() if line.startswith(key)]
+        assert line.split() == [key, f"{test[key]:.6f}", f"{test[key]:.6f}"]
+    assert state() == before
+    assert files_below(Path.cwd()) == []
+
+
+@pytest.mark.parametrize("word", ["latest", "copied", "cop"])
+def test_evaluate_finds_a_run_by_name(
+    copied: Path, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("BAKEOFF_OUTPUTS", str(copied.parent))
+    code, out, _ = bakeoff("evaluate", word)
+    assert code == 0
+    assert out.startswith(f"{copied}: 400 test images of digits")
+
+
+def test_one_perturbed_tensor_is_exit_7(copied: Path, bakeoff: Bakeoff) -> None:
+    weights = load_file(copied / "weights.safetensors")
+    weights["head.1.bias"][3] += 0.5
+    save_file(weights, copied / "weights.safetensors")
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert (code, err) == (7, "")
+    assert "nll" in next(line for line in out.splitlines() if line.endswith("differs"))
+    assert "not equal to summary.json" in out
+
+
+def test_weights_that_are_not_finite_are_never_equal(copied: Path, bakeoff: Bakeoff) -> None:
+    weights = load_file(copied / "weights.safetensors")
+    weights["head.1.weight"][0, 0] = float("nan")
+    save_file(weights, copied / "weights.safetensors")
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert code in (5, 7)
+    assert "equal to summary.json\n" not in out.replace("not equal", "")
+    assert "Traceback" not in err
+
+
+def test_weights_cut_anywhere_are_refused_in_one_line(copied: Path, bakeoff: Bakeoff) -> None:
+    path = copied / "weights.safetensors"
+    content = path.read_bytes()
+    for size in [*range(0, len(content), len(content) // 15), len(content) - 1]:
+        path.write_bytes(content[:size])
+        code, out, err = bakeoff("evaluate", str(copied))
+        assert (code, out, err.count("\n")) == (2, "", 1), size
+        assert "weights.safetensors" in err
+
+
+def test_a_flipped_bit_in_the_weights_header_is_refused(copied: Path, bakeoff: Bakeoff) -> None:
+    path = copied / "weights.safetensors"
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    for bit in np.random.RandomState(0).randint(0, 8 * header, 50):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(bytes(flipped))
+        code, _, err = bakeoff("evaluate", str(copied))
+        # A flip that changes nothing but padding or the order of keys may pass.
+        assert code in (0, 2, 7), err
+        assert "Traceback" not in err
+
+
+def unlink(path: Path) -> None:
+    path.unlink()
+
+
+def to_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def to_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("change", [unlink, to_link, to_folder])
+def test_weights_that_are_no_file_are_refused(
+    copied: Path, bakeoff: Bakeoff, change: Callable[[Path], None]
+) -> None:
+    change(copied / "weights.safetensors")
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert "weights.safetensors" in err
+    assert "this is a bug" not in err
+
+
+def configured(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    config = read(run, "config.json")
+    change(config)
+    (run / "config.json").write_text(json.dumps(config))
+
+
+CONFIGS: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
+    ("target", lambda c: c["model"].update(_target_="canary_module.run"), "model._target_"),
+    ("target at the top", lambda c: c.update(_target_="canary_module.run"), "_target_"),
+    ("target in a list", lambda c: c["model"].update(channels=[{"_target_": "canary_module.run"}]), "channels"),
+    ("unknown family", lambda c: c["model"].update(family="canary_module"), "model.family=canary_module"),
+    ("family with a path", lambda c: c["model"].update(family="../canary_module"), "model.family="),
+    ("no model", lambda c: c.pop("model"), "model"),
+    ("model is a list", lambda c: c.update(model=[1]), "model=[1]"),
+    ("data is null", lambda c: c.update(data=None), "data=null"),
+    ("trainer is a text", lambda c: c.update(trainer="x"), "trainer="),
+    ("huge network", lambda c: c["model"].update(channels=[10**9]), "model.channels"),
+    ("unknown data", lambda c: c["data"].update(name="../x"), "data.name="),
+    ("text for a number", lambda c: c["trainer"].update(batch_size="128"), "trainer.batch_size="),
+    ("another network", lambda c: c["model"].update(channels=[5]), "weights.safetensors"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "error"), [case[1:] for case in CONFIGS], ids=[case[0] for case in CONFIGS])
+def test_a_foreign_config_is_refused_and_runs_nothing(
+    copied: Path,
+    bakeoff: Bakeoff,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[dict[str, Any]], object],
+    error: str,
+) -> None:
+    (Path.cwd() / "canary_module.py").write_text("open('PWNED', 'w')\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    configured(copied, change)
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith("error: ")
+    assert error in err
+    assert "canary_module" not in sys.modules
+    assert not Path("PWNED").exists()
+
+
+def test_an_interpolation_of_a_foreign_config_stays_text(
+    copied: Path, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", "xyzzy")
+    configured(copied, lambda config: config["model"].update(name="${oc.env:CANARY}"))
+    configured(copied, lambda config: config.update(output_dir="${oc.env:CANARY}/x"))
+    _, out, err = bakeoff("evaluate", str(copied))
+    assert "xyzzy" not in out + err
+    assert files_below(Path.cwd()) == []
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {}, {"test_split": None}, {"test_split": "0" * 64}], ids=str)
+def test_a_summary_without_the_prints_of_these_test_images_is_exit_3(
+    copied: Path, bakeoff: Bakeoff, value: Any
+) -> None:
+    summary = read(copied, "summary.json")
+    (copied / "summary.json").write_text(json.dumps(summary | {"fingerprint": value}))
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert (code, out, err.count("\n")) == (3, "", 1), err
+    assert "not the test images of copied" in err
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "diverged", "interrupted", "finished"])
+def test_only_a_finished_run_can_be_evaluated(copied: Path, bakeoff: Bakeoff, status: str) -> None:
+    (copied / "summary.json").unlink()
+    (copied / "status.json").write_text(json.dumps(read(copied, "status.json") | {"status": status}))
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert (code, out, err.count("\n")) == (7, "", 1)
+    assert "only a finished run can be evaluated" in err
+
+
+def test_a_summary_that_is_no_longer_true_is_exit_7(copied: Path, bakeoff: Bakeoff) -> None:
+    summary = read(copied, "summary.json")
+    summary["test"]["accuracy"] += 1 / 400
+    (copied / "summary.json").write_text(json.dumps(summary))
+    code, _, err = bakeoff("evaluate", str(copied))
+    assert code == 7
+    assert "predictions.npz gives" in err
+    (copied / "predictions.npz").unlink()
+    code, out, _ = bakeoff("evaluate", str(copied))
+    assert code == 7
+    assert [line.split()[0] for line in out.splitlines() if line.endswith("differs")] == ["accuracy"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_is_exit_2(copied: Path, bakeoff: Bakeoff) -> None:
+    code, _, err = bakeoff("evaluate", str(copied), "--device", "cuda")
+    assert code == 2
+    assert "trainer.device=cuda" in err
