@@ -30,9 +30,8 @@ from bakeoff.state import TrainState, start
 SAME_NETWORK = [
     "data=mnist_plain",
     "model.channels=[32,64]",
-    "model.kernel_sizes=3",
-    "model.paddings=1",
     "model.pools=2",
+    "model.global_pool=none",
     "model.norm=none",
     "model.hidden_sizes=[128]",
     "optim=adam",

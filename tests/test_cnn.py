@@ -24,13 +24,20 @@ def count(model: nn.Module) -> int:
 
 
 def test_the_labs_network_has_the_parameters_counted_by_hand() -> None:
-    lab = Config([32, 64], kernel_sizes=3, paddings=1, norm="none", pools=2, hidden_sizes=[128])
+    lab = Config([32, 64], norm="none", pools=2, global_pool="none", hidden_sizes=[128])
     by_hand = (9 * 32 + 32) + (32 * 9 * 64 + 64) + (64 * 7 * 7 * 128 + 128) + (128 * 10 + 10)
     assert count(build(lab, GREY)) == by_hand == 421_642
 
 
 def test_shapes_counted_by_hand() -> None:
-    config = Config(channels=[4, 6], kernel_sizes=[5, 3], strides=[2, 1], paddings=[0, 1], pools=[1, 3])
+    config = Config(
+        channels=[4, 6],
+        kernel_sizes=[5, 3],
+        strides=[2, 1],
+        paddings=[0, 1],
+        pools=[1, 3],
+        global_pool="none",
+    )
     model = build(config, COLOUR)
     # 32 x 20 -> 14 x 8 (kernel 5, stride 2) -> 14 x 8 -> 4 x 2 (pool 3)
     assert model.blocks(torch.zeros(2, 3, 32, 20)).shape == (2, 6, 4, 2)
@@ -40,7 +47,7 @@ def test_shapes_counted_by_hand() -> None:
 def test_one_number_is_the_same_as_a_list() -> None:
     one, many = (
         Config(kernel_sizes=5, paddings=2, pools=2),
-        Config(kernel_sizes=[5, 5, 5], paddings=[2, 2, 2], pools=[2, 2, 2]),
+        Config(kernel_sizes=[5] * 4, paddings=[2] * 4, pools=[2] * 4),
     )
     torch.manual_seed(0)
     first = build(one, GREY)

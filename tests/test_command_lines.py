@@ -85,7 +85,7 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("~data.augment.shift_pixels", r"data\.augment\.shift_pixels: the key is missing"),
         ("~model.channels", r"model\.channels: the key is missing"),
         ("mode=cnn", r"mode=cnn: no such key; did you mean model\?"),
-        ("model=cnnn", r"model=cnnn: no such model; there are cnn; did you mean cnn\?"),
+        ("model=cnnn", r"model=cnnn: no such model; there are cnn, cnn_small; did you mean cnn\?"),
         ("optim=sdg", r"optim=sdg: no such optim; there are adam, adamw, sgd; did you mean sgd\?"),
         ("experiment=lab", r"experiment=lab: no such experiment"),
         ("model=", r"model=: no such model; there are cnn"),

@@ -203,7 +203,7 @@ def copied(run: Path, tmp_path: Path) -> Path:
 
 def test_evaluate_sees_other_weights(copied: Path, bakeoff: Bakeoff) -> None:
     weights = load_file(copied / "weights.safetensors")
-    weights["head.1.weight"] = weights["head.1.weight"].flip(0)
+    weights["head.2.weight"] = weights["head.2.weight"].flip(0)
     save_file(weights, copied / "weights.safetensors")
     code, out, _ = bakeoff("evaluate", str(copied))
     assert code == 7

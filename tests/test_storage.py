@@ -4,15 +4,23 @@ import errno
 import json
 import math
 import os
+import re
+import stat
+import subprocess
+import sys
 import threading
+import time
+import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import pytest
 from conftest import files_below
 
 from bakeoff.errors import ConfigError, ResourceError
-from bakeoff.rundir import RunDir
+from bakeoff.records import EpochRecord, ValidationScores
+from bakeoff.rundir import RunDir, read_predictions, single_run_folder, write_test_images
 from bakeoff.storage import (
     UnreadableFileError,
     append_line,
@@ -97,3 +105,253 @@ def test_of_many_that_want_a_folder_one_gets_it(tmp_path: Path) -> None:
         thread.join()
     assert (len(won), len(lost)) == (1, 19)
     assert all("there already" in text for text in lost)
+
+
+# Faults that are not simulated, and names that are no UTF-8.
+
+
+def test_a_file_size_limit_is_exit_4_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"old": 1})
+    script = (
+        "import resource, sys; from pathlib import Path\n"
+        "from bakeoff.errors import ResourceError; from bakeoff.storage import write_json\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try: write_json(Path(sys.argv[1]), {'new': 'x' * 100_000})\n"
+        "except ResourceError as error: print(error); sys.exit(error.exit_code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4, done.stderr
+    assert done.stdout.startswith(f"{path}: cannot write: ")
+    assert done.stdout.rstrip().endswith("make room")
+    assert read_json(path) == {"old": 1}
+    assert files_below(tmp_path) == ["file.json"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_an_interrupted_writer_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "file").write_text("old")
+
+    def stop(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise error
+
+    with pytest.raises(error):
+        write_atomically(tmp_path / "file", stop)
+    assert (tmp_path / "file").read_text() == "old"
+    assert files_below(tmp_path) == ["file"]
+
+
+def test_the_order_is_file_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        calls.append("fsync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
+        fsync(descriptor)
+
+    def replaced(source: Path, target: Path) -> None:
+        calls.append("replace")
+        assert Path(source).parent == Path(target).parent
+        assert Path(source).read_bytes() == b"new"
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", synced)
+        patch.setattr(os, "replace", replaced)
+        write_atomically(tmp_path / "file", lambda file: file.write(b"new"))
+    assert calls == ["fsync file", "replace", "fsync folder"]
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_folder_that_cannot_be_synced_leaves_the_old_or_the_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"old": 1})
+    fsync = os.fsync
+
+    def fail_for_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail_for_folders)
+        with pytest.raises(ResourceError, match=r"file\.json"):
+            write_json(path, {"new": 2})
+    assert read_json(path) in ({"old": 1}, {"new": 2})
+    assert files_below(tmp_path) == ["file.json"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+def test_a_line_that_cannot_be_synced_is_exit_4(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    append_line(tmp_path / "run.log", "one")
+
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(ResourceError, match=r"run\.log: cannot write") as caught:
+            append_line(tmp_path / "run.log", "two")
+    assert caught.value.exit_code == 4
+    assert (tmp_path / "run.log").read_text().splitlines()[0] == "one"
+
+
+@pytest.mark.parametrize("place", ["missing/file", "file/below", "folder"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ResourceError, match=re.escape(f"{tmp_path / place}: cannot write")):
+        write_json(tmp_path / place, {})
+    assert files_below(tmp_path) == ["file", "folder"]
+
+
+@pytest.mark.parametrize(
+    "text", ["é", "日本", "\U0001f600", "a\u2028b", "\x00\x1b", os.fsdecode(b"/data/\xff\xfe")]
+)
+def test_any_text_is_read_as_it_was_written(tmp_path: Path, text: str) -> None:
+    """The last is what Python makes of a folder's name that is no UTF-8."""
+    write_json(tmp_path / "f.json", {"path": text, text: 1})
+    assert read_json(tmp_path / "f.json") == {"path": text, text: 1}
+
+
+def test_a_line_with_a_name_that_is_no_utf8_is_appended(tmp_path: Path) -> None:
+    append_line(tmp_path / "run.log", "start")
+    append_line(tmp_path / "run.log", "run directory " + os.fsdecode(b"/data/\xff"))
+    first, second = (tmp_path / "run.log").read_bytes().splitlines()
+    assert first == b"start"
+    assert second.startswith(b"run directory /data/")
+
+
+def test_numbers_survive_unrounded(tmp_path: Path) -> None:
+    values = {"a": 0.1 + 0.2, "b": 1e-320, "c": 2**60, "d": -0.0, "e": True, "f": None, "g": [1.0]}
+    write_json(tmp_path / "f", values)
+    found = read_json(tmp_path / "f")
+    assert found == values
+    assert [type(value) for value in found.values()] == [type(value) for value in values.values()]
+    assert math.copysign(1, found["d"]) == -1
+
+
+CLAIM = """
+import sys, time
+from pathlib import Path
+from bakeoff.errors import ConfigError
+from bakeoff.rundir import RunDir
+folder, number = Path(sys.argv[1]), sys.argv[2]
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    RunDir.create(folder / "runs" / "run").write_status("running", int(number))
+except ConfigError as error:
+    sys.exit(error.exit_code)
+"""
+
+
+def test_of_many_processes_that_want_a_folder_one_gets_it(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM, str(tmp_path), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(20)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    codes = []
+    for process in processes:
+        process.communicate(timeout=30)
+        codes.append(process.returncode)
+    assert sorted(codes) == [0] + [2] * 19
+    status = read_json(tmp_path / "runs" / "run" / "status.json")
+    assert (status["step"], status["pid"]) == (codes.index(0), processes[codes.index(0)].pid)
+    assert files_below(tmp_path / "runs") == ["run", "run/status.json"]
+
+
+def test_runs_of_the_same_second_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def frozen(pattern: str) -> str:
+        return real(pattern, time.gmtime(0))
+
+    real = time.strftime
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "strftime", frozen)
+        folders = {single_run_folder("out", "cnn", "digits", 3) for _ in range(50)}
+    assert len(folders) >= 49  # 50 draws of 26**4 meet once in 370 rounds
+    for folder in folders:
+        assert re.fullmatch(r"out/1970-01-01/000000-cnn-digits-s3-[a-z]{4}", str(folder))
+
+
+@pytest.mark.parametrize("there", ["file", "folder", "dangling link"])
+def test_what_stands_in_the_way_is_left_alone(tmp_path: Path, there: str) -> None:
+    path = tmp_path / "run"
+    if there == "file":
+        path.write_text("mine")
+    elif there == "folder":
+        path.mkdir()
+        (path / "mine").write_text("")
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    before = files_below(tmp_path)
+    with pytest.raises(ConfigError, match="there already"):
+        RunDir.create(path)
+    assert files_below(tmp_path) == before
+
+
+def test_a_run_directory_below_a_file_is_exit_4(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ResourceError, match="cannot write"):
+        RunDir.create(tmp_path / "file" / "run")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_epoch_is_a_line_without_nan(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    scores = ValidationScores(0.5, math.nan, math.inf)
+    for epoch in (1, 2):
+        run.append_epoch(EpochRecord(epoch, 3, 0.1, math.nan, {"a": -math.inf}, scores, 1.0, 2.0, 3.0))
+    lines = (tmp_path / "run" / "epochs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    assert json.loads(lines[0]) == {
+        "epoch": 1, "step": 3, "lr": 0.1, "train_loss": None, "train_loss_parts": {"a": None},
+        "val": {"accuracy": 0.5, "macro_f1": None, "nll": None}, "train_seconds": 1.0, "eval_seconds": 2.0,
+        "train_images_per_second": 3.0,
+    }  # fmt: skip
+
+
+def test_predictions_are_stored_uncompressed_and_come_back(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    rows = np.array([[0.25, 0.75], [0, 0], [1, 0]], dtype=np.float32)
+    run.write_predictions("val", np.arange(3), np.array([1, 0, 0]), rows)
+    with zipfile.ZipFile(tmp_path / "run" / "predictions_val.npz") as archive:
+        assert {item.compress_type for item in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert sorted(archive.namelist()) == ["index.npy", "label.npy", "probabilities.npy"]
+    found = read_predictions(tmp_path / "run", "val")
+    assert {name: str(array.dtype) for name, array in found.items()} == {
+        "index": "int64", "label": "int64", "probabilities": "float32",
+    }  # fmt: skip
+    assert np.array_equal(found["probabilities"], rows)
+    assert (found["index"].tolist(), found["label"].tolist()) == ([0, 1, 2], [1, 0, 0])
+    with pytest.raises(UnreadableFileError, match=r"predictions\.npz: no such file"):
+        read_predictions(tmp_path / "run", "test")
+
+
+def test_stored_test_images_are_not_written_again(tmp_path: Path) -> None:
+    images = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 1, 3, 3)
+    write_test_images(tmp_path, "abc", images, np.array([0, 1]))
+    write_test_images(tmp_path, "abc", np.zeros_like(images), np.array([1, 1]))
+    assert files_below(tmp_path) == ["datasets", "datasets/abc.npz"]
+    with np.load(tmp_path / "datasets" / "abc.npz", allow_pickle=False) as stored:
+        assert np.array_equal(stored["images"], images)
+        assert stored["labels"].tolist() == [0, 1]

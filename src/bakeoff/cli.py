@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from bakeoff import __version__, environment
 from bakeoff.errors import OK, BakeoffError, ConfigError, InterruptedRunError, ResourceError, nearest
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     environment.prepare()
+    if sys.stdout is None:  # closed by the caller, as in `bakeoff compare >&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
     return run_reporting_errors(lambda: _dispatch(words), debug)
 
 
@@ -51,11 +54,12 @@ def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
         return code
     except BrokenPipeError:
         # The reader went away, as in `bakeoff compare | head`: not an error, and nothing to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return OK
     except KeyboardInterrupt:
         return _fail(InterruptedRunError("interrupted"), debug)
     except OSError as error:
+        _discard_output()
         return _fail(
             ResourceError(f"{error.filename or 'standard output'}: {error.strerror or error}"), debug
         )
@@ -64,6 +68,12 @@ def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: one line and exit 1
         bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
         return _fail(BakeoffError(bug), debug)
+
+
+def _discard_output() -> None:
+    """Python flushes once more when it ends, into what has just failed."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(words: list[str]) -> int:

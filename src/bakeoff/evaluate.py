@@ -50,8 +50,7 @@ def evaluate(words: list[str]) -> int:
     _apply_options(values, options)
     prepared = prepare(values)
     names = prepared.data.class_names
-    expected = found.summary.get("fingerprint", {}).get("test_split")
-    if fingerprint(prepared.data.test, names) != expected:
+    if fingerprint(prepared.data.test, names) != _print(found, "test_split"):
         raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
     _load_weights(prepared.model, found)
     with out_of_memory_explained(prepared.config.trainer.batch_size):
@@ -93,10 +92,15 @@ def _load_weights(model: Classifier, run: Run) -> None:
     except UnreadableFileError as error:
         raise RunsDifferError(f"{path}: cannot be read ({error})") from error
     except (safetensors.SafetensorError, RuntimeError) as error:
-        other_code = run.summary.get("fingerprint", {}).get("code") != code_hash()
-        hint = "; another version of bakeoff trained it" if other_code else ""
+        hint = "" if _print(run, "code") == code_hash() else "; another version of bakeoff trained it"
         reason = " ".join(str(error).split())[:200]
         raise RunsDifferError(f"{path}: these weights do not fit the run's model ({reason}){hint}") from error
+
+
+def _print(run: Run, name: str) -> Any:
+    """A stored hash; None where somebody else's summary has none."""
+    prints = run.summary.get("fingerprint")
+    return prints.get(name) if isinstance(prints, dict) else None
 
 
 def _parser() -> argparse.ArgumentParser:

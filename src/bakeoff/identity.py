@@ -26,10 +26,11 @@ def identifying_config(values: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that makes a difference to the result."""
     kept = copy.deepcopy(values)
     for *parents, last in _LEFT_OUT:
-        section = kept
+        section: Any = kept
         for name in parents:
-            section = section.get(name, {})
-        section.pop(last, None)
+            section = section.get(name) if isinstance(section, dict) else None
+        if isinstance(section, dict):  # somebody else's config may hold anything
+            section.pop(last, None)
     return kept
 
 

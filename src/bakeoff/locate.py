@@ -11,7 +11,7 @@ SEARCH_DEPTH = 6
 
 def is_run_dir(path: Path) -> bool:
     """Whether a folder is, or was meant to be, a run directory."""
-    return any((path / name).is_file() or (path / name).is_symlink() for name in MARKS)
+    return any(os.path.lexists(path / name) for name in MARKS)
 
 
 def find_run_dirs(root: Path) -> list[Path]:
@@ -25,13 +25,14 @@ def find_run_dirs(root: Path) -> list[Path]:
     for _ in range(SEARCH_DEPTH + 1):
         below: list[Path] = []
         for folder in level:
-            if is_run_dir(folder):
-                found.append(folder)
-                continue
             try:
                 entries = list(os.scandir(folder))
             except OSError:
-                continue  # not ours to read; a run in it could not be read either
+                found.append(folder)  # its reader says why it cannot be read
+                continue
+            if any(entry.name in MARKS for entry in entries):
+                found.append(folder)
+                continue
             below += [
                 folder / entry.name
                 for entry in entries

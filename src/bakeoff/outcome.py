@@ -29,6 +29,8 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int) -> Iterato
             run.log(f"{status}: {_one_line(error)}")
             if status != "failed":
                 run.write_weights(copy_of_weights(state.model), finished=False)
+        if isinstance(error, BakeoffError):
+            error.args = (f"{error}; see {run.path}",)
         raise
 
 

@@ -25,7 +25,7 @@ from bakeoff.records import Environment
 
 CHANNELS_LAST = torch.channels_last
 _DTYPES = {"bf16": torch.bfloat16}
-_RECORDED_PACKAGES = ("numpy", "hydra-core", "omegaconf", "scikit-learn", "safetensors", "pandas")
+_RECORDED_PACKAGES = ("numpy", "hydra-core", "omegaconf", "scikit-learn", "safetensors", "pydantic")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from bakeoff.errors import SOME_RUNS_BAD, BakeoffError, ResourceError
 
 MAX_JSON_BYTES = 16 * 2**20
+_DEEPEST_JSON = 64
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -142,7 +143,22 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
         raise UnreadableFileError(f"{path.name}: no valid JSON: {reason[:200]}") from error
     if not isinstance(value, dict):
         raise UnreadableFileError(f"{path.name}: holds no JSON object")
+    if _is_deeper(value, _DEEPEST_JSON):
+        raise UnreadableFileError(f"{path.name}: no valid JSON: nested too deeply")
     return value
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    """Whether containers nest deeper than a limit, so that no walker of the value runs out of stack."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ What is built here is the JSON interface of `bakeoff compare` (schema 1). No tor
 """
 
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ def _estimate(values: Sequence[float | None]) -> Estimate | None:
 def _value(run: Run, section: str, key: str) -> float | None:
     values = run.summary.get(section)
     found = values.get(key) if isinstance(values, dict) else None
-    return float(found) if found is not None and is_number(found) else None
+    highest = 1.0 if key == "ece" else sys.float_info.max
+    return float(found) if found is not None and is_number(found, 0.0, highest) else None
 
 
 def _changed_keys(configs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -132,21 +134,33 @@ def _changed_keys(configs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
 
 
 def _names(models: Mapping[str, str], changed: Mapping[str, dict[str, Any]]) -> dict[str, str]:
-    """Names that are unique in the table: the model, then what tells its settings apart, then a hash."""
-    names = {}
-    for setting, model in models.items():
-        twins = [other for other in models if models[other] == model]
-        name = model
-        if len(twins) > 1:
-            telling = [
-                key
-                for key in changed[setting]
-                if len({canonical_json(changed[twin].get(key)) for twin in twins}) > 1
-            ]
-            name = " ".join([model, *(f"{key}={shown(changed[setting][key])}" for key in telling)])
-        names[setting] = name
-    shared = [name for name, count in Counter(names.values()).items() if count > 1]
-    return {setting: f"{name} {setting[:8]}" if name in shared else name for setting, name in names.items()}
+    """Names that are unique in the table.
+
+    The model; where settings share it, followed by what tells them apart; then by the beginning of
+    the setting, then by all of it.
+    """
+    longer = {setting: _longer_names(setting, models, changed) for setting in models}
+    names = {setting: longer[setting].pop(0) for setting in models}
+    while True:
+        counts = Counter(names.values())
+        shared = [setting for setting, name in names.items() if counts[name] > 1 and longer[setting]]
+        if not shared:
+            return names
+        names |= {setting: longer[setting].pop(0) for setting in shared}
+
+
+def _longer_names(
+    setting: str, models: Mapping[str, str], changed: Mapping[str, dict[str, Any]]
+) -> list[str]:
+    model = models[setting]
+    twins = [other for other in models if models[other] == model]
+    telling = [
+        f"{key}={shown(value)}"
+        for key, value in changed[setting].items()
+        if len({canonical_json(changed[twin].get(key)) for twin in twins}) > 1
+    ]
+    named = " ".join([model, *telling])
+    return [model, named, f"{named} {setting[:8]}", f"{named} {setting}"]
 
 
 def shown(value: Any) -> str:

@@ -4,9 +4,9 @@ Runs come from other people and older versions: nothing is resolved, executed or
 value out of its range never enters a mean. No torch here.
 """
 
-import math
 import os
 import socket
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +15,12 @@ from typing import Any
 
 from bakeoff import metrics, rundir
 from bakeoff.records import SCHEMA
-from bakeoff.storage import UnreadableFileError, read_json
+from bakeoff.storage import UnreadableFileError, read_json, without_nan
 
 # Largest difference between summary.json and what its predictions.npz gives.
 _TOLERANCE = {"accuracy": 1e-6, "macro_f1": 1e-6, "nll": 1e-4}
 _ROW_SUM_TOLERANCE = 1e-5
+_LONGEST_REASON = 300  # characters
 # A run on another host whose status is older than this is lost; on this host the process is asked.
 _LOST_AFTER_SECONDS = 600
 
@@ -69,21 +70,21 @@ def read_run(path: Path) -> Run | Problem:
         return _unfinished(path)
     try:
         summary = read_json(path / rundir.SUMMARY)
-        config = read_json(path / rundir.CONFIG)
+        config = without_nan(read_json(path / rundir.CONFIG))
         reason = _invalid_summary(summary) or _disagreement(path, summary)
     except UnreadableFileError as error:
         reason = str(error)
-    return Problem(path, reason) if reason else Run(path, summary, config)
+    return Problem(path, reason[:_LONGEST_REASON]) if reason else Run(path, summary, config)
 
 
-def is_number(value: Any, low: float = 0.0, high: float = math.inf) -> bool:
-    """Whether a value is a plain number within bounds; `True` and "0.99" are none."""
+def is_number(value: Any, low: float = 0.0, high: float = sys.float_info.max) -> bool:
+    """Whether a value is a plain, finite number within bounds; `True` and "0.99" are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def _invalid_summary(summary: dict[str, Any]) -> str | None:
     schema = summary.get("schema")
-    if not isinstance(schema, int) or schema < 1:
+    if type(schema) is not int or schema < 1:  # True is an int as well
         return f"summary.json: schema={schema!r} is no version number"
     if schema > SCHEMA:
         return f"summary.json: written by a newer bakeoff (schema {schema}, known is {SCHEMA})"
@@ -95,12 +96,14 @@ def _invalid_summary(summary: dict[str, Any]) -> str | None:
             return f"summary.json: {name}={summary.get(name)!r} is no text"
     if not isinstance(summary.get("seed"), int) or isinstance(summary["seed"], bool):
         return f"summary.json: seed={summary.get('seed')!r} is no whole number"
-    for name, high in (("accuracy", 1.0), ("macro_f1", 1.0), ("nll", math.inf)):
+    for name, high in (("accuracy", 1.0), ("macro_f1", 1.0), ("nll", sys.float_info.max)):
         if not is_number(test.get(name), 0.0, high):
             allowed = "a number in 0..1" if high == 1.0 else "a number of at least 0"
             return f"summary.json: test.{name}={test.get(name)!r} is not {allowed}"
     if not isinstance(test.get("num_images"), int) or not is_number(test["num_images"], 1):
         return f"summary.json: test.num_images={test.get('num_images')!r} is no positive whole number"
+    if not is_number(test.get("num_no_answer", 0)):
+        return f"summary.json: test.num_no_answer={test['num_no_answer']!r} is no whole number"
     for section, name in (("time", "train_seconds"), ("cost", "parameters")):
         values = summary.get(section)
         if isinstance(values, dict) and values.get(name) is not None and not is_number(values[name]):
@@ -140,16 +143,23 @@ def _disagreement(path: Path, summary: dict[str, Any]) -> str | None:
 
 
 def _unfinished(path: Path) -> Problem:
+    if not os.access(path, os.R_OK | os.X_OK):
+        return Problem(path, "cannot be read: permission denied")
     try:
         status = read_json(path / rundir.STATUS)
     except UnreadableFileError as error:
         return Problem(path, f"not finished: no {rundir.SUMMARY}; {error}")
-    name = str(status.get("status"))
-    step, error_text = status.get("step"), status.get("error")
+    name = str(status.get("status"))[:_LONGEST_REASON]
+    step, error_text = status.get("step"), str(status.get("error") or "")[:_LONGEST_REASON]
     if name in ("running", "queued"):
         if _is_lost(status):
-            return Problem(path, f"lost: no sign of life since {status.get('heartbeat')}, step {step}")
-        return Problem(path, f"{name}: step {step}, {status.get('heartbeat')}", harmless=True)
+            return Problem(
+                path,
+                f"lost: no sign of life since {str(status.get('heartbeat'))[:40]}, step {str(step)[:40]}",
+            )
+        return Problem(
+            path, f"{name}: step {str(step)[:40]}, {str(status.get('heartbeat'))[:40]}", harmless=True
+        )
     if name == "finished":
         return Problem(path, f"not finished: no {rundir.SUMMARY}")
     return Problem(path, f"{name}: {error_text}" if error_text else name)

@@ -40,16 +40,16 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [16, 32, 64])
-    kernel_sizes: Size | list[Size] = 5
+    channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [16, 32, 64, 64])
+    kernel_sizes: Size | list[Size] = 3
     strides: Size | list[Size] = 1
-    paddings: Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=0)]] = 2
+    paddings: Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=0)]] = 1
     pools: Size | list[Size] | None = None  # window and stride; 1: none; null: 2 while above 7 pixels
     pooling: Literal["max", "avg"] = "max"
     norm: Literal["batch", "group", "none"] = "batch"
     activation: Literal["relu", "leaky_relu", "gelu", "silu", "tanh"] = "relu"
     conv_dropout: Dropout = 0.0  # of whole channels, after each block
-    global_pool: Literal["none", "avg", "max"] = "none"  # none: the maps are flattened
+    global_pool: Literal["none", "avg", "max"] = "max"  # none: the maps are flattened
     hidden_sizes: list[Size] = field(default_factory=list)
     dropout: Dropout = 0.0  # before each linear layer
 

@@ -52,10 +52,11 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
     code = _check_with_torch([item.job for item in planned])
     if code != OK:
         return code
-    root = planned[0].folder.parent
+    roots = list(dict.fromkeys(item.folder.parent for item in planned))
     todo = [item for item in planned if not item.finished]
+    where = ", ".join(map(str, roots))
     print(
-        f"sweep {root}: {len(planned)} runs, {len(planned) - len(todo)} of them finished already", flush=True
+        f"sweep {where}: {len(planned)} runs, {len(planned) - len(todo)} of them finished already", flush=True
     )
     if dry_run:
         for item in planned:
@@ -66,7 +67,7 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
         print(f"\n[{number}/{len(todo)}] {_shown(item.job)}", flush=True)
         failed += _run(item.job) != OK
     print(flush=True)
-    compared = print_comparison([root])
+    compared = print_comparison(roots)
     return SOME_RUNS_BAD if failed else compared
 
 
