@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,7 +193,15 @@ def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str
     name = PREDICTIONS[split]
     content = read_bytes(run / name, max_bytes)
     try:
+        _refuse_compression(content)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in ("index", "label", "probabilities")}
     except Exception as error:  # zipfile and NumPy raise a dozen kinds for a damaged archive
         raise UnreadableFileError(f"{name}: damaged: {str(error)[:200]}") from error
+
+
+def _refuse_compression(content: bytes) -> None:
+    """We store arrays as they are; somebody else's small file must not grow to gigabytes."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("compressed")

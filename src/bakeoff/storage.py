@@ -78,7 +78,7 @@ def append_line(path: Path, text: str) -> None:
     Raises:
         ResourceError: the line cannot be written.
     """
-    with storage_errors(path), open(path, "a", encoding="utf-8") as file:
+    with storage_errors(path), open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -102,7 +102,8 @@ def write_json(path: Path, value: Any) -> None:
         ResourceError: the file cannot be written.
     """
     text = json.dumps(without_nan(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")))
+    # A path that is no UTF-8 holds lone surrogates; their escapes are JSON's own.
+    write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
@@ -116,16 +117,18 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         reason = "is a link" if error.errno == errno.ELOOP else (error.strerror or str(error)).lower()
         raise UnreadableFileError(f"{path.name}: {reason}") from error
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableFileError(f"{path.name}: not a regular file")
         if status.st_size > max_bytes:
             raise UnreadableFileError(f"{path.name}: {status.st_size} bytes, more than {max_bytes}")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             return file.read(status.st_size)
-        except OSError as error:
-            raise UnreadableFileError(f"{path.name}: {error.strerror or error}") from error
+    except OSError as error:
+        raise UnreadableFileError(f"{path.name}: {error.strerror or error}") from error
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from bakeoff.compare.read import read_runs
 from bakeoff.compare.render import render
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
 from bakeoff.locate import find_run, find_run_dirs, outputs_root
-from bakeoff.storage import write_atomically
+from bakeoff.storage import storage_errors, write_atomically
 
 FORMATS = ("table", "markdown", "csv", "json")
 
@@ -32,14 +32,18 @@ def compare(words: list[str]) -> int:
 
 def print_comparison(paths: Sequence[Path], kind: str = "table", output: Path | None = None) -> int:
     """Compares the runs at and below some paths; returns the exit code."""
-    found = list(dict.fromkeys(run for path in paths for run in find_run_dirs(path)))
+    # By their real places: a run that two paths lead to is one run.
+    found = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
     if not found:
         where = ", ".join(map(str, paths))
         raise ConfigError(f"{where}: no run directory here; train one, give a PATH, or set BAKEOFF_OUTPUTS")
     runs, problems = read_runs(found)
     text = render(make_tables(runs), problems, kind, paths[0] if len(paths) == 1 else Path())
-    if output:
+    if output and (output.is_file() or not output.exists()):
         write_atomically(output, lambda file: file.write(text.encode()))
+    elif output:  # a device or a pipe, which a rename would replace
+        with storage_errors(output):
+            output.write_text(text, encoding="utf-8")
     else:
         sys.stdout.write(text)
     return OK if all(problem.harmless for problem in problems) else SOME_RUNS_BAD

