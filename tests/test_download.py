@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,24 @@ class Server:
 
             def do_GET(self) -> None:
                 outer.requests += 1
+                if self.path not in outer.content:
+                    self.send_error(404)
+                    return
                 body = outer.content[self.path]
                 if outer.fault == "slow":
                     time.sleep(1.0)
                 if outer.fault in ("404", "403"):
                     self.send_error(int(outer.fault))
                     return
+                if outer.fault in ("empty", "garbage"):
+                    self.wfile.write(b"" if outer.fault == "empty" else b"no http at all\r\n\r\n")
+                    return
                 self.send_response(200)
+                if outer.fault == "cut chunks":
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    self.wfile.write(b"1000\r\n" + body[:100])
+                    return
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if self.command == "GET":
@@ -53,7 +65,7 @@ class Server:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -70,6 +82,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         return connect(address, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "create_connection", only_here)
+    monkeypatch.setenv("no_proxy", "*")  # a proxy of the machine's would be another address
     monkeypatch.setattr(MNIST, "mirrors", [server.url])
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in server.content.items()}
     monkeypatch.setattr(MNIST, "resources", [(f"{name}.gz", md5[f"/{name}.gz"]) for name in MNIST_FILES])
@@ -121,3 +134,103 @@ def test_no_download_is_tried_where_it_could_not_be_kept(server: Server, tmp_pat
         with pytest.raises(DataError, match="cannot be written"):
             data.load(DataConfig(root=str(root)))
     assert server.requests == 0
+
+
+# torchvision leaves its sockets to the garbage collector when a download fails.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("fault", ["empty", "garbage", "cut chunks"])
+def test_an_answer_that_is_no_http_is_a_failed_download(server: Server, tmp_path: Path, fault: str) -> None:
+    """What a proxy or a login page may give: http.client's own errors are no OSError."""
+    server.fault = fault
+    root = tmp_path / "new" / "data"
+    root.parent.mkdir()
+    with pytest.raises(DataError, match=r"the download failed \("):
+        data.load(DataConfig(root=str(root)))
+    assert files_below(root.parent) == []
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("fault", ["", "404", "cut"])
+def test_a_folder_that_is_there_keeps_what_it_holds(server: Server, tmp_path: Path, fault: str) -> None:
+    server.fault = fault
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "mine").write_text("kept")
+    if fault:
+        with pytest.raises(DataError):
+            data.load(DataConfig(root=str(root)))
+        assert files_below(root) == ["mine"]
+    else:
+        data.load(DataConfig(root=str(root)))
+        raw = [f"MNIST/raw/{name}" for name in MNIST_FILES]
+        assert files_below(root) == sorted(["MNIST", "MNIST/raw", *raw, "mine"])
+    assert (root / "mine").read_text() == "kept"
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("fault", ["", "404"])
+def test_the_time_limit_of_sockets_is_put_back(server: Server, tmp_path: Path, fault: str) -> None:
+    server.fault = fault
+    socket.setdefaulttimeout(7.0)
+    try:
+        with pytest.raises(DataError) if fault else nullcontext():
+            data.load(DataConfig(root=str(tmp_path / "data")))
+        assert socket.getdefaulttimeout() == 7.0
+    finally:
+        socket.setdefaulttimeout(None)
+    gc.collect()
+
+
+@pytest.mark.parametrize("missing", list(MNIST_FILES))
+def test_any_missing_file_is_fetched(server: Server, tmp_path: Path, missing: str) -> None:
+    root = write_mnist(tmp_path / "data")
+    path = root / "MNIST" / "raw" / missing
+    content = path.read_bytes()
+    path.unlink()
+    assert len(data.load(DataConfig(root=str(root))).test) == 128
+    assert path.read_bytes() == content
+    assert files_below(root) == sorted(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in MNIST_FILES)])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_second_mirror_is_tried(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MNIST, "mirrors", [f"{server.url}none/", server.url])
+    assert len(data.load(DataConfig(root=str(tmp_path / "data"))).test) == 128
+    gc.collect()
+
+
+def test_what_cannot_be_written_is_not_fetched(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)  # the tests may run as root, who may write anywhere
+    with pytest.raises(DataError, match=f"{tmp_path} cannot be written") as caught:
+        data.load(DataConfig(root=str(tmp_path / "data")))
+    assert all(f"{name} (SHA-256 {digest})" in str(caught.value) for name, digest in MNIST_FILES.items())
+    assert server.requests == 0
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_missing_parent_is_not_made(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be written"):
+        data.load(DataConfig(root=str(tmp_path / "no" / "data")))
+    assert not (tmp_path / "no").exists()
+    assert server.requests == 0
+
+
+def test_digits_ask_nobody(server: Server, tmp_path: Path) -> None:
+    assert len(data.load(DataConfig(name="digits", root=str(tmp_path / "no" / "data"))).test) == 400
+    assert server.requests == 0
+
+
+def test_the_guard_of_these_tests_lets_no_other_address_through(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MNIST, "mirrors", ["http://192.0.2.1/"])
+    with pytest.raises(AssertionError, match="192"):
+        data.load(DataConfig(root=str(tmp_path / "data")))
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]

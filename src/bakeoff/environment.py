@@ -5,7 +5,7 @@ import os
 # Waiting rounds of an OpenMP thread before it sleeps. GNU's default spins so long that a second
 # process on the same cores makes a step 20 times slower; threads put to sleep at once (the policy
 # PASSIVE) wake too late, and a step takes nearly twice as long. A short spin has neither fault:
-# scripts/bench_threads.py measures all three, docs/benchmarks.md has the figures.
+# scripts/bench_step.py measures all three, docs/benchmarks.md has the figures.
 _SPIN_COUNT = "10000"
 
 

@@ -64,8 +64,8 @@ def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: 
             return config.lr * _cosine(_ONE_CYCLE_START, 1.0, step / max(1, warmup - 1))
         return config.lr * (_WARMUP_START + (1 - _WARMUP_START) * step / warmup)
     if config.schedule == "step":
-        every = (config.step_epochs or epochs / 3) * steps_per_epoch
-        return config.lr * config.step_factor ** int(step / every)
+        every = max(1, round((config.step_epochs or epochs / 3) * steps_per_epoch))
+        return config.lr * config.step_factor ** (step // every)
     if config.schedule == "constant":
         return config.lr
     # The peak is the last step of a one_cycle's warm-up, and the first step after a linear one.

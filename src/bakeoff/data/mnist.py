@@ -4,8 +4,10 @@ import os
 import shutil
 import socket
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +80,7 @@ def _download(root: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in MNIST_FILES:
             os.replace(fetched / name, folder / name)
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, RuntimeError, EOFError, HTTPException, zlib.error) as error:
         # torchvision's text lists every mirror; the first line says what happened.
         reason = " ".join(str(error).split())[:200]
         raise DataError(_how_to_get(root, f"the download failed ({reason})")) from error

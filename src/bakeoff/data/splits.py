@@ -44,7 +44,7 @@ class Split(ABC):
     @property
     def num_bytes(self) -> int:
         """What the images of the split take in memory."""
-        return self.images(torch.arange(1)).numel() * len(self)
+        return self.images(torch.arange(1, device=self.device)).numel() * len(self)
 
 
 class TensorSplit(Split):

@@ -1,6 +1,6 @@
-"""How OpenMP's threads should wait: ms of a CNN training step, alone and beside two busy processes.
+"""Milliseconds of a CNN training step: by precision and layout, and by how OpenMP's threads wait.
 
-usage: .venv/bin/python scripts/bench_threads.py [--repeats 3]
+usage: .venv/bin/python scripts/bench_step.py [--repeats 3]
 
 Each figure is the median over fresh processes of the median over 60 steps; needs no data.
 """
@@ -10,7 +10,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 SETTINGS = {
@@ -19,8 +19,13 @@ SETTINGS = {
     "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
+VARIANTS = {
+    "bf16, channels last": ["trainer.precision=bf16"],
+    "fp32, channels last": ["trainer.precision=fp32"],
+    "bf16, channels first": ["trainer.precision=bf16", "trainer.channels_last=false"],
+}
 STEP = """
-import statistics, time, torch
+import statistics, sys, time, torch
 from bakeoff import loop, optim
 from bakeoff.compose import expand, parse_arguments
 from bakeoff.config import check
@@ -28,11 +33,13 @@ from bakeoff.data.batches import Batch
 from bakeoff.models.base import TaskSpec, check_model
 from bakeoff.runtime import set_up
 from bakeoff.state import start
-values = expand(parse_arguments([]))[0][0].values
+values = expand(parse_arguments(sys.argv[1:]))[0][0].values
 config, (family, model_config) = check(values), check_model(values)
 runtime = set_up(config.trainer, family.AUTO_PRECISION)
 task = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.13,), std=(0.31,))
-model = family.build(model_config, task).to(memory_format=torch.channels_last)
+model = family.build(model_config, task)
+if runtime.channels_last:
+    model = model.to(memory_format=torch.channels_last)
 state = start(model, optim.make_optimizer(model.parameter_groups(), config.optim), runtime)
 images = torch.randint(0, 256, (128, 1, 28, 28), dtype=torch.uint8)
 batch = Batch(images, torch.randint(0, 10, (128,)), torch.arange(128))
@@ -57,21 +64,26 @@ def busy_processes(count: int) -> Iterator[None]:
             other.wait()
 
 
-def measure(setting: dict[str, str]) -> tuple[float, str]:
+def measure(setting: dict[str, str], overrides: Sequence[str] = ()) -> tuple[float, str]:
     """Milliseconds of a step in a fresh process, and on what."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
-    command = [sys.executable, "-c", STEP]
+    command = [sys.executable, "-c", STEP, *overrides]
     done = subprocess.run(command, env=kept | setting, capture_output=True, text=True, check=True)
     milliseconds, *machine = done.stdout.split()
     return float(milliseconds), " ".join(machine)
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
-    print(f"{'ms per step':26}{'alone':>10}{'beside two':>12}")
+    chosen = SETTINGS["GOMP_SPINCOUNT=10000"]
+    print("ms per step, in turn")
+    rounds = [{name: measure(chosen, lines)[0] for name, lines in VARIANTS.items()} for _ in range(repeats)]
+    for name in VARIANTS:
+        print(f"{name:26}{statistics.median(figures[name] for figures in rounds):10.1f}")
+    print(f"\n{'ms per step':26}{'alone':>10}{'beside two':>12}", flush=True)
     for name, setting in SETTINGS.items():
         figures = []
         for others in (0, 2):
