@@ -61,7 +61,7 @@ def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: 
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if step < warmup:
         if config.schedule == "one_cycle":
-            return config.lr * _cosine(_ONE_CYCLE_START, 1.0, step / max(1, warmup - 1))
+            return config.lr * _cosine(_ONE_CYCLE_START, 1.0, step / (warmup - 1) if warmup > 1 else 1.0)
         return config.lr * (_WARMUP_START + (1 - _WARMUP_START) * step / warmup)
     if config.schedule == "step":
         every = max(1, round((config.step_epochs or epochs / 3) * steps_per_epoch))

@@ -79,7 +79,8 @@ def _download(root: Path) -> None:
         folder = mnist_folder(root)
         folder.mkdir(parents=True, exist_ok=True)
         for name in MNIST_FILES:
-            os.replace(fetched / name, folder / name)
+            if not (folder / name).exists():  # a file that the user put there stays
+                os.replace(fetched / name, folder / name)
     except (OSError, RuntimeError, EOFError, HTTPException, zlib.error) as error:
         # torchvision's text lists every mirror; the first line says what happened.
         reason = " ".join(str(error).split())[:200]

@@ -93,12 +93,12 @@ class DataSet:
 def fingerprint(split: Split, class_names: Sequence[str]) -> str:
     """SHA-256 (hex) over shape, class names, image bytes and labels, in the order of the split."""
     digest = hashlib.sha256()
-    shape = [len(split), *split.images(torch.arange(1)).shape[1:]]
+    shape = [len(split), *split.images(torch.arange(1, device=split.device)).shape[1:]]
     digest.update(repr((shape, list(class_names))).encode())
     for start in range(0, len(split), _HASHED_AT_ONCE):
-        indices = torch.arange(start, min(start + _HASHED_AT_ONCE, len(split)))
-        digest.update(np.ascontiguousarray(split.images(indices).numpy()).data)
-    digest.update(np.ascontiguousarray(split.labels.numpy()).astype("<i8").data)
+        indices = torch.arange(start, min(start + _HASHED_AT_ONCE, len(split)), device=split.device)
+        digest.update(np.ascontiguousarray(split.images(indices).cpu().numpy()).data)
+    digest.update(np.ascontiguousarray(split.labels.cpu().numpy()).astype("<i8").data)
     return digest.hexdigest()
 
 
@@ -111,7 +111,8 @@ def channel_statistics(split: Split) -> tuple[list[float], list[float]]:
     squares = torch.zeros(1, dtype=torch.int64)
     count = 0
     for start in range(0, len(split), _HASHED_AT_ONCE):
-        pixels = split.images(torch.arange(start, min(start + _HASHED_AT_ONCE, len(split)))).to(torch.int32)
+        indices = torch.arange(start, min(start + _HASHED_AT_ONCE, len(split)), device=split.device)
+        pixels = split.images(indices).cpu().to(torch.int32)
         total = total + pixels.sum(dim=(0, 2, 3), dtype=torch.int64)
         squares = squares + (pixels * pixels).sum(dim=(0, 2, 3), dtype=torch.int64)
         count += pixels.numel() // pixels.shape[1]
