@@ -30,7 +30,7 @@ def test_canonical_json_is_one_text_for_one_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["output_dir=/x", "sweep.name=s", "data.root=/y", "data.residency=host", "optim.lr=0.0050"]
+    "override", ["output_dir=/x", "sweep.name=s", "data.root=/y", "data.residency=host", "optim.lr=0.0100"]
 )
 def test_where_things_lie_makes_no_difference(override: str) -> None:
     assert identity(values(override), "d") == identity(values(), "d")

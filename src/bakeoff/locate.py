@@ -11,7 +11,8 @@ SEARCH_DEPTH = 6
 
 def is_run_dir(path: Path) -> bool:
     """Whether a folder is, or was meant to be, a run directory."""
-    return any(os.path.lexists(path / name) for name in MARKS)
+    marks = [path / name for name in MARKS]
+    return any(os.path.lexists(mark) and (mark.is_symlink() or not mark.is_dir()) for mark in marks)
 
 
 def find_run_dirs(root: Path) -> list[Path]:
@@ -27,10 +28,12 @@ def find_run_dirs(root: Path) -> list[Path]:
         for folder in level:
             try:
                 entries = list(os.scandir(folder))
+            except FileNotFoundError:
+                continue  # removed meanwhile, or the root is not there
             except OSError:
                 found.append(folder)  # its reader says why it cannot be read
                 continue
-            if any(entry.name in MARKS for entry in entries):
+            if any(entry.name in MARKS and not entry.is_dir(follow_symlinks=False) for entry in entries):
                 found.append(folder)
                 continue
             below += [
