@@ -21,8 +21,9 @@ from torch.utils.data import Subset
 from bakeoff.compose import expand, parse_arguments
 from bakeoff.data.splits import Split, TensorSplit, stratified
 from bakeoff.gates import Prepared, prepare
-from bakeoff.loop import SavePoint, fit, validate
+from bakeoff.loop import SavePoint, fit
 from bakeoff.optim import make_optimizer
+from bakeoff.prediction import validate
 from bakeoff.runtime import device_name
 from bakeoff.state import TrainState, start
 
@@ -49,7 +50,7 @@ def prepared(overrides: list[str]) -> tuple[Prepared, TrainState]:
     """A bakeoff experiment before its first step."""
     ready = prepare(expand(parse_arguments(overrides))[0][0].values)
     optimizer = make_optimizer(ready.model.parameter_groups(), ready.config.optim)
-    return ready, start(ready.model, optimizer, ready.runtime)
+    return ready, start(ready.model, optimizer, ready.config.trainer, ready.runtime)
 
 
 def bakeoff_speed(images: Split) -> float:

@@ -40,13 +40,13 @@ task = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.13,), std=(0.31,))
 model = family.build(model_config, task)
 if runtime.channels_last:
     model = model.to(memory_format=torch.channels_last)
-state = start(model, optim.make_optimizer(model.parameter_groups(), config.optim), runtime)
+state = start(model, optim.make_optimizer(model.parameter_groups(), config.optim), config.trainer, runtime)
 images = torch.randint(0, 256, (128, 1, 28, 28), dtype=torch.uint8)
 batch = Batch(images, torch.randint(0, 10, (128,)), torch.arange(128))
 seconds = []
 for _ in range(70):
     begin = time.perf_counter()
-    loop.train_step(state, batch, 1.0, runtime)
+    loop.train_step(state, batch, config, runtime)
     seconds.append(time.perf_counter() - begin)
 print(1000 * statistics.median(seconds[10:]), torch.get_num_threads(), runtime.precision, torch.__version__)
 """

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bakeoff import environment
-from bakeoff.data.fingerprint import mnist_folder
+from bakeoff.sources import SOURCES
 
 environment.prepare()
 
@@ -31,8 +31,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def mnist_root() -> str:
     """The data root with the real MNIST files; `.ci/run` makes their absence a failure."""
     root = os.environ.get("BAKEOFF_DATA", "data")
-    if not mnist_folder(root).is_dir():
-        message = f"needs the real MNIST files in {mnist_folder(root)} (set BAKEOFF_DATA)"
+    source = SOURCES["mnist"]
+    if not source.is_complete(root):
+        message = f"needs the real MNIST files in {source.folder_in(root)} (set BAKEOFF_DATA)"
         if os.environ.get("BAKEOFF_REQUIRE_MNIST") == "1":
             pytest.fail(message)
         pytest.skip(message)
@@ -47,7 +48,7 @@ def idx_bytes(values: np.ndarray) -> bytes:
 
 def write_mnist(root: Path, num_train: int = 512, num_test: int = 128) -> Path:
     """Synthetic images in MNIST's files: the class is the place of a bright bar."""
-    folder = mnist_folder(root)
+    folder = SOURCES["mnist"].folder_in(root)
     folder.mkdir(parents=True)
     random = np.random.RandomState(0)
     for part, count in (("train", num_train), ("t10k", num_test)):

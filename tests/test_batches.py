@@ -6,7 +6,7 @@ import torch
 from toy import toy_split
 
 from bakeoff.config import AugmentConfig
-from bakeoff.data.augment import shift
+from bakeoff.data.augment import shift, shifts_in_pixels
 from bakeoff.data.batches import Batch, evaluation_batches, num_batches, plan_epoch, training_batches
 from bakeoff.data.splits import Split, TensorSplit
 
@@ -18,7 +18,7 @@ def epoch_of(
     split: TensorSplit, seed: int = 0, epoch: int = 1, batch_size: int = 16, first: int = 0
 ) -> list[Batch]:
     plan = plan_epoch(split, SHIFT_2, seed, epoch, CPU)
-    return list(training_batches(split, plan, batch_size, 2, CPU, first))
+    return list(training_batches(split, plan, batch_size, SHIFT_2, CPU, first))
 
 
 def order(batches: list[Batch]) -> list[int]:
@@ -87,8 +87,9 @@ def test_shift_equals_moving_each_image_by_hand(shape: tuple[int, int, int], lar
 
 def test_shifts_are_uniform_and_reach_both_ends() -> None:
     plan = plan_epoch(toy_split(4000), SHIFT_2, 0, 1, CPU)
-    assert plan.shifts is not None
-    counts = torch.stack([torch.bincount(column + 2, minlength=5) for column in plan.shifts.T])
+    assert plan.drawn is not None
+    shifts = shifts_in_pixels(plan.drawn, 2)
+    counts = torch.stack([torch.bincount(column + 2, minlength=5) for column in shifts.T])
     assert counts.shape == (2, 5)
     assert (counts - 800).abs().max() < 120
 
@@ -96,7 +97,7 @@ def test_shifts_are_uniform_and_reach_both_ends() -> None:
 def test_no_augmentation_leaves_the_bytes_alone() -> None:
     split = toy_split(20)
     plan = plan_epoch(split, AugmentConfig(), 0, 1, CPU)
-    for batch in training_batches(split, plan, 8, 0, CPU):
+    for batch in training_batches(split, plan, 8, AugmentConfig(), CPU):
         assert torch.equal(batch.images, split.pixels[batch.indices])
 
 
@@ -122,10 +123,11 @@ def test_each_image_of_an_epoch_is_moved_by_its_own_entry_of_the_plan() -> None:
     split = toy_split(37)
     kept = split.pixels.clone()
     plan = plan_epoch(split, SHIFT_2, 3, 2, CPU)
-    assert plan.shifts is not None
-    for batch in training_batches(split, plan, 8, 2, CPU):
+    assert plan.drawn is not None
+    shifts = shifts_in_pixels(plan.drawn, 2)
+    for batch in training_batches(split, plan, 8, SHIFT_2, CPU):
         for index, image in zip(batch.indices.tolist(), batch.images.numpy(), strict=True):
-            down, right = plan.shifts[index].tolist()
+            down, right = shifts[index].tolist()
             assert np.array_equal(image, moved_by_hand(split.pixels[index].numpy(), down, right))
     assert torch.equal(split.pixels, kept)
 
@@ -137,18 +139,18 @@ def test_shifts_follow_seed_and_epoch() -> None:
         for epoch in (0, 1):
             plan = plan_epoch(split, SHIFT_2, seed, epoch, CPU)
             again = plan_epoch(split, SHIFT_2, seed, epoch, CPU)
-            assert plan.shifts is not None
-            assert again.shifts is not None
-            assert torch.equal(plan.shifts, again.shifts)
-            tables.add((tuple(plan.shifts.flatten().tolist()), tuple(plan.order.tolist())))
-    assert len({shifts for shifts, _ in tables}) == 4
+            assert plan.drawn is not None
+            assert again.drawn is not None
+            assert torch.equal(plan.drawn, again.drawn)
+            tables.add((tuple(plan.drawn.flatten().tolist()), tuple(plan.order.tolist())))
+    assert len({drawn for drawn, _ in tables}) == 4
     assert len({order_ for _, order_ in tables}) == 4
 
 
 def test_the_order_does_not_depend_on_augmentation() -> None:
     split = toy_split(50)
     plain = plan_epoch(split, AugmentConfig(), 5, 3, CPU)
-    assert plain.shifts is None
+    assert plain.drawn is None
     assert torch.equal(plain.order, plan_epoch(split, SHIFT_2, 5, 3, CPU).order)
 
 
@@ -222,7 +224,7 @@ def test_a_split_on_the_host_gives_the_same_batches() -> None:
     split = toy_split(50)
     host = OnDemand(split)
     plan = plan_epoch(host, SHIFT_2, 0, 1, CPU)
-    pairs = [(epoch_of(split), training_batches(host, plan, 16, 2, CPU))]
+    pairs = [(epoch_of(split), training_batches(host, plan, 16, SHIFT_2, CPU))]
     pairs.append((list(evaluation_batches(split, 16, CPU)), evaluation_batches(host, 16, CPU)))
     for expected, found in pairs:
         for one, other in zip(expected, found, strict=True):

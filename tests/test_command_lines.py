@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from bakeoff.compose import conf_dir, expand, parse_arguments
-from bakeoff.config import check, defaults, dotted_keys
+from bakeoff.config import check, defaults
 from bakeoff.errors import ConfigError
 from bakeoff.models.base import TaskSpec, check_model, find_family
+from bakeoff.strict import dotted_keys
 
 MNIST = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.1,), std=(0.3,))
 
@@ -86,7 +87,7 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("~model.channels", r"model\.channels: the key is missing"),
         ("mode=cnn", r"mode=cnn: no such key; did you mean model\?"),
         ("model=cnnn", r"model=cnnn: no such model; there are cnn, cnn_small; did you mean cnn\?"),
-        ("optim=sdg", r"optim=sdg: no such optim; there are adam, adamw, sgd; did you mean sgd\?"),
+        ("optim=sdg", r"optim=sdg: no such optim; there are adam, adamw, rmsprop, sgd; did you mean sgd\?"),
         ("experiment=lab", r"experiment=lab: no such experiment"),
         ("model=", r"model=: no such model; there are cnn"),
         ("trainer.epochs=\"'2'\"", r'trainer\.epochs="2": must be a valid integer'),
@@ -100,7 +101,10 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("seed=null", r"seed=null: must be a valid integer"),
         ("optim.lr=nan", r"optim\.lr=NaN: must be a finite number"),
         ("optim.lr=0", r"optim\.lr=0: must be greater than 0"),
-        ("optim.name=adm", r"optim\.name=\"adm\": must be 'sgd', 'adam' or 'adamw'; did you mean adam\?"),
+        (
+            "optim.name=adm",
+            r"optim\.name=\"adm\": must be 'sgd', 'adam', 'adamw' or 'rmsprop'; did you mean adam\?",
+        ),
         ("optim=3", r"optim=3: no such optim"),
         ("data.val_fraction=0.6", r"data\.val_fraction=0\.6: must be less than or equal to 0\.5"),
         ("data.val_fraction=0", r"data\.val_fraction=0.*trainer\.select=last"),
@@ -235,7 +239,9 @@ def test_a_sweep_varies_the_last_parameter_fastest_under_one_name() -> None:
     found = [
         (job.values["seed"], job.values["optim"]["name"], job.values["model"]["channels"]) for job in jobs
     ]
-    assert found == [(s, o, c) for s in (0, 1) for o in ("adam", "adamw", "sgd") for c in ([4], [8])]
+    assert found == [
+        (s, o, c) for s in (0, 1) for o in ("adam", "adamw", "rmsprop", "sgd") for c in ([4], [8])
+    ]
     assert len({job.values["sweep"]["name"] for job in jobs}) == 1
 
 

@@ -10,8 +10,9 @@ from shipped import CONFIGS, TASKS, build_model, shipped_config
 from bakeoff import optim, runtime
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
-from bakeoff.loop import predict, train_step
+from bakeoff.loop import train_step
 from bakeoff.models.base import TaskSpec, find_family
+from bakeoff.prediction import predict
 from bakeoff.runtime import Runtime
 from bakeoff.state import start
 
@@ -77,10 +78,10 @@ def test_all_parameters_are_in_groups_exactly_once_and_only_matrices_decay(model
 def test_overfits_32_images(model_name: str) -> None:
     task, config = TASKS[0], shipped_config(model_name, [])
     model, batch = build_model(model_name, task), some_batch(TASKS[0], 32)
-    state = start(model, optim.make_optimizer(model.parameter_groups(), config.optim), CPU)
+    state = start(model, optim.make_optimizer(model.parameter_groups(), config.optim), config.trainer, CPU)
     optim.set_learning_rate(state.optimizer, config.optim.lr / 3)
     for _ in range(60):
-        train_step(state, batch, config.optim.clip_norm, CPU)
+        train_step(state, batch, config, CPU)
     predictions = predict(model, TensorSplit(batch.images, batch.labels), CPU)
     assert np.array_equal(predictions.probabilities.argmax(axis=1), batch.labels.numpy())
 

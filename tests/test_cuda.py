@@ -25,12 +25,12 @@ def one_step(model_name: str, task: TaskSpec, where: Runtime, residency: str) ->
     config.data.augment.shift_pixels = 2
     model = build_model(model_name, task).to(where.device).to(memory_format=torch.channels_last)
     optimizer = optim.make_optimizer(model.parameter_groups(), config.optim)
-    state = start(model, optimizer, where)
+    state = start(model, optimizer, config.trainer, where)
     pixels = torch.zeros((20, task.channels, task.height, task.width), dtype=torch.uint8)
     split = TensorSplit(pixels, torch.zeros(20, dtype=torch.int64))
     split = split.to(where.device) if residency == "device" else split
     plan = plan_epoch(split, config.data.augment, 0, 1, where.device)
-    batch = next(training_batches(split, plan, 8, 2, where.device))
+    batch = next(training_batches(split, plan, 8, config.data.augment, where.device))
     assert batch.images.device == batch.labels.device == batch.indices.device == where.device
     optim.set_learning_rate(optimizer, 1e-3)
     reached: list[str] = []
@@ -41,7 +41,7 @@ def one_step(model_name: str, task: TaskSpec, where: Runtime, residency: str) ->
         take_step(*arguments)  # type: ignore[arg-type]
 
     state.guard.step = step  # type: ignore[method-assign]
-    loss = loop.train_step(state, batch, config.optim.clip_norm, where)
+    loss = loop.train_step(state, batch, config, where)
     assert loss.dtype == torch.float32
     trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert reached == trainable

@@ -1,5 +1,6 @@
 """Data sets: files that are right, files that are not, splits and fingerprints."""
 
+import dataclasses
 import hashlib
 import resource
 import shutil
@@ -18,8 +19,10 @@ from bakeoff import data
 from bakeoff.config import DataConfig
 from bakeoff.data import fingerprint as fingerprints
 from bakeoff.data.idx import read_idx
-from bakeoff.data.splits import TensorSplit, channel_statistics, fingerprint, stratified
+from bakeoff.data.selection import stratified
+from bakeoff.data.splits import TensorSplit, channel_statistics, fingerprint
 from bakeoff.errors import DataError
+from bakeoff.sources import SOURCES
 
 IMAGES = "t10k-images-idx3-ubyte"
 LABELS = "t10k-labels-idx1-ubyte"
@@ -255,7 +258,7 @@ def test_a_damaged_label_file_is_refused(tmp_path: Path, content: bytes, error: 
     assert str(caught.value).startswith(f"{path}, {error}")
 
 
-@pytest.mark.parametrize("name", fingerprints.MNIST_FILES)
+@pytest.mark.parametrize("name", SOURCES["mnist"].files)
 def test_each_of_the_four_files_is_checked(tmp_path: Path, name: str) -> None:
     path = write_mnist(tmp_path / "data", 20, 10) / "MNIST" / "raw" / name
     content = path.read_bytes()
@@ -303,9 +306,9 @@ def test_real_mnist_begins_and_ends_as_torchvisions(mnist_root: str) -> None:
 def test_a_file_altered_in_one_byte_is_noted_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_mnist(tmp_path / "data") / "MNIST" / "raw"
     official = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in fingerprints.MNIST_FILES
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in SOURCES["mnist"].files
     }
-    monkeypatch.setattr("bakeoff.data.mnist.MNIST_FILES", official)
+    monkeypatch.setitem(SOURCES, "mnist", dataclasses.replace(SOURCES["mnist"], files=official))
     assert data.load(DataConfig(root=str(tmp_path / "data"))).notes == ()
     path = folder / IMAGES
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
@@ -314,7 +317,7 @@ def test_a_file_altered_in_one_byte_is_noted_alone(tmp_path: Path, monkeypatch: 
 
 
 def test_train_and_val_are_the_training_file_whatever_the_seed(tiny_mnist: str) -> None:
-    folder = fingerprints.mnist_folder(tiny_mnist)
+    folder = SOURCES["mnist"].folder_in(tiny_mnist)
     pixels = np.fromfile(folder / "train-images-idx3-ubyte", np.uint8, offset=16).reshape(512, 1, 28, 28)
     labels = np.fromfile(folder / "train-labels-idx1-ubyte", np.uint8, offset=8)
     found = []

@@ -17,8 +17,10 @@ from torchvision.datasets import MNIST
 
 from bakeoff import data
 from bakeoff.config import DataConfig
-from bakeoff.data.fingerprint import MNIST_FILES
 from bakeoff.errors import DataError
+from bakeoff.sources import SOURCES
+
+MNIST_FILES = SOURCES["mnist"].files
 
 
 class Server:
@@ -112,7 +114,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     server.fault = fault
-    monkeypatch.setattr("bakeoff.data.mnist.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("bakeoff.data.download.CONNECT_SECONDS", 0.3)
     if fault == "checksum":
         monkeypatch.setattr(MNIST, "resources", [(f"{name}.gz", "0" * 32) for name in MNIST_FILES])
     root = tmp_path / "new" / "data"

@@ -16,7 +16,8 @@ from bakeoff import metrics, optim, runtime
 from bakeoff.config import Config
 from bakeoff.data.batches import plan_epoch, training_batches
 from bakeoff.errors import DivergedError
-from bakeoff.loop import SavePoint, fit, predict, train_step
+from bakeoff.loop import SavePoint, fit, train_step
+from bakeoff.prediction import predict
 from bakeoff.records import EpochRecord
 from bakeoff.state import TrainState
 
@@ -65,11 +66,11 @@ def test_a_step_is_the_plain_recipe() -> None:
         [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}], lr=1e-3, weight_decay=0.1
     )
     plan = plan_epoch(TRAIN, config.data.augment, 0, 1, CPU.device)
-    batches = list(training_batches(TRAIN, plan, 16, 1, CPU.device))
+    batches = list(training_batches(TRAIN, plan, 16, config.data.augment, CPU.device))
     optim.set_learning_rate(state.optimizer, 1e-3)
     torch.manual_seed(5)
     for batch in batches:
-        train_step(state, batch, config.optim.clip_norm, CPU)
+        train_step(state, batch, config, CPU)
     torch.manual_seed(5)
     for batch in batches:
         plain.zero_grad()

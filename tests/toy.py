@@ -7,12 +7,13 @@ from torch import Tensor, nn
 
 from bakeoff import config as shared
 from bakeoff import runtime
-from bakeoff.config import Config, parse_section
+from bakeoff.config import Config
 from bakeoff.data.splits import TensorSplit
 from bakeoff.models.base import Classifier, LogitsClassifier, TaskSpec
 from bakeoff.optim import make_optimizer
 from bakeoff.runtime import Runtime
 from bakeoff.state import TrainState, start
+from bakeoff.strict import parse_section
 
 TASK = TaskSpec(1, 6, 6, ("a", "b", "c"), mean=(0.5,), std=(0.25,))
 CPU = Runtime(torch.device("cpu"), "fp32", channels_last=False)
@@ -72,7 +73,7 @@ def toy_state(config: Config, model: Classifier | None = None) -> TrainState:
     """A fresh state; the same seed gives the same bits."""
     runtime.seed_everything(config.seed)
     model = model or Toy()
-    return start(model, make_optimizer(model.parameter_groups(), config.optim), CPU)
+    return start(model, make_optimizer(model.parameter_groups(), config.optim), config.trainer, CPU)
 
 
 def weights_of(state: TrainState) -> dict[str, Tensor]:

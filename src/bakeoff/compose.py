@@ -29,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bakeoff import config as shared
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.strict import dotted_keys
 
 GROUPS = ("data", "model", "optim", "trainer", "experiment")
 # What of Hydra's own section means something here; anything else would be ignored in silence.
@@ -221,7 +222,7 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
                 hint = nearest(choice, groups[group])
                 return f"{override}: no such {group}; there are {', '.join(groups[group])}{hint}"
         if f"'{key}'" in text and ("not in struct" in f"{text}{error.__cause__}" or "No match" in text):
-            known = [*shared.dotted_keys(shared.defaults()), *GROUPS, *_model_keys(overrides)]
+            known = [*dotted_keys(shared.defaults()), *GROUPS, *_model_keys(overrides)]
             return f"{override}: no such key{nearest(key, known) or '; see bakeoff train --cfg job'}"
     return " ".join(text.split())
 
@@ -239,4 +240,4 @@ def _model_keys(overrides: Sequence[str]) -> list[str]:
         return []
     loaded = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(loaded, dict)
-    return list(shared.dotted_keys({"model": loaded["model"]}))
+    return list(dotted_keys({"model": loaded["model"]}))

@@ -1,4 +1,4 @@
-"""The shared sections of a config: dataclasses with their types and ranges, checked strictly.
+"""The shared sections of a config: dataclasses with their types and ranges, and gate 1.
 
 These dataclasses are the one source of the shared keys: `defaults()` is what Hydra composes on, and
 `check()` is gate 1, which needs neither torch nor data. The section `model` belongs to its family
@@ -6,20 +6,16 @@ These dataclasses are the one source of the shared keys: `defaults()` is what Hy
 """
 
 import dataclasses
-import json
 import re
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field
 
-from bakeoff.errors import ConfigError, nearest
+from bakeoff.errors import ConfigError
+from bakeoff.sources import EMNIST_SPLITS, HAS_TEXT
+from bakeoff.strict import STRICT, parse_section
 
-# A dataclass with this as its __pydantic_config__ refuses unknown keys, a "2" for a 2, and NaN.
-STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-Section = TypeVar("Section")
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -46,6 +42,11 @@ class AugmentConfig:
 
     # Largest shift along each axis; what moves in is black.
     shift_pixels: Annotated[int, Field(ge=0, le=64)] = 0
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0  # largest, either way, about the centre
+    scale: Annotated[float, Field(ge=0, le=0.9)] = 0.0  # 0.1: between 0.9 and 1.1 times the size
+    erase: Fraction = 0.0  # probability that a random rectangle of the image becomes black
+    # Left and right swapped for half of the images. Letters and digits change their meaning by it.
+    flip: bool | Literal["force"] = False
 
 
 @dataclass
@@ -54,10 +55,26 @@ class DataConfig:
 
     __pydantic_config__ = STRICT
 
-    name: Literal["mnist", "digits"] = "mnist"
+    name: Literal[
+        "mnist",
+        "digits",
+        "fashion_mnist",
+        "kmnist",
+        "emnist",
+        "qmnist",
+        "cifar10",
+        "cifar100",
+        "svhn",
+        "image_folder",
+    ] = "mnist"
     root: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_DATA,data}"
     # Share of the training images that is held back for validation, by a split that all runs share.
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    train_limit: Count | None = None  # images to train with, of each class its share
+    classes: Annotated[list[int | str], Field(min_length=2)] | None = None  # by number or by name
+    emnist_split: Literal[EMNIST_SPLITS] = "balanced"  # type: ignore[valid-type]
+    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None  # pixels a side, of image_folder
+    skip_broken: bool = False  # pictures of image_folder
     residency: Literal["auto", "device", "host"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -68,7 +85,7 @@ class OptimConfig:
 
     __pydantic_config__ = STRICT
 
-    name: Literal["sgd", "adam", "adamw"] = "adamw"
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"
     lr: Positive = 1e-3  # the highest of the schedule
     weight_decay: NotNegative = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # Adam's and AdamW's beta1
@@ -86,15 +103,20 @@ class TrainerConfig:
     __pydantic_config__ = STRICT
 
     epochs: Count = 6
-    batch_size: Count = 128
+    batch_size: Count = 128  # images per optimizer step
+    accumulate: Count = 1  # parts that a batch is split into, to save memory
     device: Annotated[str, AfterValidator(_device)] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True
+    compile: bool = False
     threads: Count | None = None  # null: what torch chooses, one a core
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     early_stopping_patience_epochs: Count | None = None
     select: Literal["best", "last"] = "best"
     deterministic: bool = False
+    # A dry run: train and validate on the images of so many batches, test on as many.
+    overfit_batches: Count | None = None
 
 
 @dataclass
@@ -128,27 +150,6 @@ def defaults() -> dict[str, Any]:
     return values
 
 
-def parse_section(section: type[Section], values: Any, prefix: str) -> Section:
-    """Makes a dataclass of plain values; refuses unknown, missing, wrongly typed ones.
-
-    Args:
-        section: a dataclass with `__pydantic_config__ = STRICT`.
-        values: a mapping of plain values.
-        prefix: the dotted name of the section, for the error text; "" for the root.
-
-    Raises:
-        ConfigError: names the first bad key, its value, what is allowed and the nearest name.
-    """
-    try:
-        # As JSON, because pydantic's strict mode takes no mapping for a dataclass from Python.
-        parsed = TypeAdapter(section).validate_json(json.dumps(values, default=str))
-    except ValidationError as error:
-        raise ConfigError(_problem(section, error.errors(), prefix)) from error
-    if missing := _missing(section, values):
-        raise ConfigError(f"{_join(prefix, missing)}: the key is missing; it cannot be removed")
-    return parsed
-
-
 def check(values: dict[str, Any]) -> Config:
     """Gate 1: the shared sections, each alone and against each other.
 
@@ -159,13 +160,35 @@ def check(values: dict[str, Any]) -> Config:
     for key in ("name", "family"):
         if not isinstance(config.model.get(key), str):
             raise ConfigError(f"model.{key}: missing; choose a model, as in model=cnn")
-    data, optim, trainer = config.data, config.optim, config.trainer
-    if data.name == "digits" and data.val_fraction != DataConfig.val_fraction:
+    _check_data(config.data)
+    _check_training(config)
+    return config
+
+
+def _check_data(data: DataConfig) -> None:
+    standard = DataConfig()
+    own = {"emnist_split": "emnist", "image_size": "image_folder", "skip_broken": "image_folder"}
+    for key, name in own.items():
+        value = getattr(data, key)
+        if data.name != name and value != getattr(standard, key):
+            raise ConfigError(f"data.{key}={value}: only data={name} has it; leave the key alone")
+    if data.name == "digits" and data.val_fraction != standard.val_fraction:
         raise ConfigError(
             f"data.val_fraction={data.val_fraction}: digits has a stored split of its own; "
             "leave the key alone"
         )
-    if data.val_fraction == 0:
+    if data.augment.flip is True and data.name in HAS_TEXT:
+        raise ConfigError(
+            f"data.augment.flip=true: {data.name} shows digits or letters, and a mirrored one is "
+            "another or none; leave it at false, or set data.augment.flip=force"
+        )
+    if data.classes is not None and len(set(map(str, data.classes))) < len(data.classes):
+        raise ConfigError(f"data.classes={data.classes}: a class stands twice")
+
+
+def _check_training(config: Config) -> None:
+    optim, trainer = config.optim, config.trainer
+    if config.data.val_fraction == 0 and trainer.overfit_batches is None:
         if trainer.select == "best":
             raise ConfigError("data.val_fraction=0: there is nothing to choose by; add trainer.select=last")
         if trainer.early_stopping_patience_epochs is not None:
@@ -173,6 +196,11 @@ def check(values: dict[str, Any]) -> Config:
                 "trainer.early_stopping_patience_epochs: needs validation images; "
                 "set it to null or data.val_fraction above 0"
             )
+    if trainer.accumulate > trainer.batch_size:
+        raise ConfigError(
+            f"trainer.accumulate={trainer.accumulate}: more parts than trainer.batch_size="
+            f"{trainer.batch_size} has images; lower it"
+        )
     if optim.warmup_epochs > trainer.epochs:
         raise ConfigError(
             f"optim.warmup_epochs={optim.warmup_epochs:g}: longer than trainer.epochs={trainer.epochs}; "
@@ -182,75 +210,3 @@ def check(values: dict[str, Any]) -> Config:
         raise ConfigError(
             f"optim.step_epochs={optim.step_epochs:g}: only optim.schedule=step uses it; set it to null"
         )
-    return config
-
-
-def dotted_keys(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flattens nested mappings to dotted keys; lists stay values."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = _join(prefix, str(key))
-        if isinstance(value, dict) and value:
-            flat |= dotted_keys(value, name)
-        else:
-            flat[name] = value
-    return flat
-
-
-def _join(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else name
-
-
-def _missing(section: Any, values: dict[str, Any]) -> str | None:
-    """The first key that the dataclass has and the values lack: `~optim.lr` must not mean a default."""
-    for item in dataclasses.fields(section):
-        if item.name not in values:
-            return item.name
-        if dataclasses.is_dataclass(item.type) and (inner := _missing(item.type, values[item.name])):
-            return f"{item.name}.{inner}"
-    return None
-
-
-def _known_keys(section: Any, prefix: str) -> list[str]:
-    keys: list[str] = []
-    for item in dataclasses.fields(section):
-        name = _join(prefix, item.name)
-        keys += _known_keys(item.type, name) if dataclasses.is_dataclass(item.type) else [name]
-    return keys
-
-
-def _problem(section: Any, errors: list[ErrorDetails], prefix: str) -> str:
-    """One line about the first bad key. Each branch of a union has an error of its own."""
-    known = _known_keys(section, prefix)
-    first = errors[0]
-    key = _dotted(first["loc"], prefix, known)
-    if first["type"] == "unexpected_keyword_argument":
-        (leaf, value), *_ = dotted_keys({key: first["input"]}).items()
-        parent = key.rpartition(".")[0]
-        siblings = [name for name in known if parent and name.startswith(f"{parent}.")]
-        siblings = siblings or list(dict.fromkeys(name.partition(".")[0] for name in known))
-        hint = nearest(key, known) or f"; known here: {', '.join(siblings)}"
-        return f"{leaf}={json.dumps(value)}: no such key{hint}"
-    same = [item for item in errors if _dotted(item["loc"], prefix, known) == key]
-    allowed = " or ".join(dict.fromkeys(_allowed(item) for item in same))
-    hint = ""
-    if first["type"] == "literal_error":
-        hint = nearest(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
-    return f"{key}={json.dumps(first['input'])}: must be {allowed}{hint}"
-
-
-def _dotted(location: tuple[int | str, ...], prefix: str, known: list[str]) -> str:
-    """`("channels", "list[int]", 1)` -> `channels[1]`; names of a union's branches are left out."""
-    name = prefix
-    for part in location:
-        if isinstance(part, int):
-            name += f"[{part}]"
-        elif name not in known:
-            name = _join(name, part)
-    return name
-
-
-def _allowed(item: ErrorDetails) -> str:
-    if item["type"] == "dataclass_type":
-        return "a section of keys"
-    return item["msg"].replace("Input should be ", "").replace("Value error, ", "")

@@ -19,9 +19,9 @@ from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.gates import prepare
 from bakeoff.identity import code_hash
 from bakeoff.locate import find_run, outputs_root
-from bakeoff.loop import predict
 from bakeoff.models.base import Classifier
-from bakeoff.outcome import out_of_memory_explained
+from bakeoff.outcome import torch_errors_explained
+from bakeoff.prediction import predict
 from bakeoff.rundir import WEIGHTS
 from bakeoff.storage import UnreadableFileError, read_bytes
 
@@ -53,7 +53,7 @@ def evaluate(words: list[str]) -> int:
     if fingerprint(prepared.data.test, names) != _print(found, "test_split"):
         raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
     _load_weights(prepared.model, found)
-    with out_of_memory_explained(prepared.config.trainer.batch_size):
+    with torch_errors_explained(prepared.config.trainer.batch_size):
         predictions = predict(prepared.model, prepared.data.test, prepared.runtime)
     scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
     print(f"{path}: {scores.num_images:,} test images of {prepared.data.name}")

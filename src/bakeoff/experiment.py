@@ -13,9 +13,10 @@ from bakeoff.config import Config
 from bakeoff.data.splits import Split
 from bakeoff.errors import InterruptedRunError
 from bakeoff.gates import Prepared, description, prepare
-from bakeoff.loop import fit, predict
+from bakeoff.loop import fit
 from bakeoff.optim import make_optimizer
 from bakeoff.outcome import outcome_recorded
+from bakeoff.prediction import predict
 from bakeoff.progress import ProgressReport
 from bakeoff.records import EpochRecord, Summary
 from bakeoff.results import split_fingerprints, write_results
@@ -41,19 +42,21 @@ def train(job: Job, stop: StopSignal) -> Path:
     config, where = prepared.config, prepared.runtime
     prints = split_fingerprints(prepared.data)
     optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
-    state = start(prepared.model, optimizer, where)
+    state = start(prepared.model, optimizer, config.trainer, where)
     run = RunDir.create(_folder(prepared))
     with outcome_recorded(run, state, config.trainer.batch_size):
         run.write_status("running", 0)
         run.write_config(job.values, job.overrides)
         run.write_environment(runtime.describe(where))
+        if prepared.data.files is not None:
+            run.write_files(prepared.data.files, prepared.data.skipped)
         _announce(run, prepared)
         train_split = _resident(prepared.data.train, config, where)
         val_split = _resident(prepared.data.val, config, where) if prepared.data.val else None
         state.times.seconds["setup"] = time.perf_counter() - began
         epochs = _run_loop(run, prepared, state, train_split, val_split, stop)
-        if config.trainer.select == "best" and state.best:
-            state.model.load_state_dict(state.best.weights)
+        chosen = state.best.weights if config.trainer.select == "best" and state.best else None
+        state.model.load_state_dict(chosen or state.judged.state_dict())
         with state.times.phase("eval", where.synchronize):
             # The one time in a run that test images go through the model.
             test = predict(state.model, prepared.data.test, where)

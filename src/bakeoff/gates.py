@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff import data, runtime
-from bakeoff.config import Config, check
+from bakeoff.config import AugmentConfig, Config, check
+from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.data.splits import DataSet, channel_statistics
 from bakeoff.identity import identity, setting
@@ -45,6 +46,9 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     family, model_config = check_model(values)
     where = runtime.set_up(config.trainer, family.AUTO_PRECISION)
     dataset = dataset or data.load(config.data)
+    if config.trainer.overfit_batches is not None:
+        dataset = few_images(dataset, config.trainer.overfit_batches * config.trainer.batch_size)
+        config.data.augment = AugmentConfig()
     task = _task(dataset, config)
     runtime.seed_everything(config.seed)
     model = family.build(model_config, task).to(where.device)

@@ -1,6 +1,6 @@
-"""The one loop: `fit` trains any `Classifier`, `predict` rates the images of a split.
+"""The one loop: `fit` trains any `Classifier`.
 
-`fit` is a generator. It yields an `EpochRecord` after each epoch and a `SavePoint` at a step border
+It is a generator. It yields an `EpochRecord` after each epoch and a `SavePoint` at a step border
 when `pause()` asks for one, with the clock stopped; whoever consumes it logs, saves and stops. In a
 step the host reads nothing from the device.
 """
@@ -9,22 +9,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from bakeoff import metrics, optim
+from bakeoff import optim
 from bakeoff.config import Config
-from bakeoff.data.batches import Batch, evaluation_batches, num_batches, plan_epoch, training_batches
+from bakeoff.data.batches import Batch, num_batches, plan_epoch, training_batches
 from bakeoff.data.splits import Split
 from bakeoff.errors import DivergedError
-from bakeoff.models.base import Classifier
+from bakeoff.prediction import validate
 from bakeoff.records import EpochRecord, ValidationScores
 from bakeoff.runtime import Runtime, restore_rng_states, rng_states
 from bakeoff.state import Best, TrainState, copy_of_weights
 
-EVALUATION_BATCH_SIZE = 512
+Losses = Callable[[Batch], dict[str, Tensor]]
+
 # The host looks at the guard this often; the steps after a bad one are lost time, not lost weights.
 _STEPS_BETWEEN_CHECKS = 50
 
@@ -68,6 +68,7 @@ def fit(
     """
     trainer = config.trainer
     steps_per_epoch = num_batches(len(train), trainer.batch_size)
+    losses = torch.compile(state.model.losses) if trainer.compile else state.model.losses
     restore_rng_states(state.rng, runtime.device)
     while state.epoch <= trainer.epochs:
         state.model.set_epoch(state.epoch)
@@ -78,13 +79,15 @@ def fit(
                 train,
                 plan,
                 trainer.batch_size,
-                config.data.augment.shift_pixels,
+                config.data.augment,
                 runtime.device,
                 state.step_in_epoch,
             )
         while state.step_in_epoch < steps_per_epoch:
             with state.times.phase("train", runtime.synchronize):
-                paused = _train_until_pause(state, batches, config, runtime, steps_per_epoch, pause, progress)
+                paused = _train_until_pause(
+                    state, losses, batches, config, runtime, steps_per_epoch, pause, progress
+                )
             if paused:
                 state.rng = rng_states(runtime.device)
                 yield SavePoint(state)
@@ -93,6 +96,7 @@ def fit(
 
 def _train_until_pause(
     state: TrainState,
+    losses: Losses,
     batches: Iterator[Batch],
     config: Config,
     runtime: Runtime,
@@ -104,7 +108,7 @@ def _train_until_pause(
     for batch in batches:
         lr = optim.learning_rate(state.step, config.optim, steps_per_epoch, config.trainer.epochs)
         optim.set_learning_rate(state.optimizer, lr)
-        loss = train_step(state, batch, config.optim.clip_norm, runtime)
+        loss = train_step(state, batch, config, runtime, losses)
         state.step += 1
         state.step_in_epoch += 1
         if progress:
@@ -118,23 +122,38 @@ def _train_until_pause(
     return False
 
 
-def train_step(state: TrainState, batch: Batch, clip_norm: float | None, runtime: Runtime) -> Tensor:
-    """Losses, sum, backward, clip, step. Returns the loss, a scalar on the device."""
-    with runtime.autocast():
-        parts = state.model.losses(batch)
-        loss = torch.stack(list(parts.values())).sum()
-    loss.backward()
+def train_step(
+    state: TrainState, batch: Batch, config: Config, runtime: Runtime, losses: Losses | None = None
+) -> Tensor:
+    """Losses, sum, backward, clip, step, average. Returns the loss, a scalar on the device.
+
+    With `trainer.accumulate` the batch goes through in parts, each weighted by its share of the
+    images, so that the gradient is the whole batch's but for rounding (batch norm sees the parts).
+    `losses` stands in for the model's own method where that has been compiled.
+    """
+    losses = losses or state.model.losses
+    loss = torch.zeros((), device=runtime.device)
+    for part in batch.parts(config.trainer.accumulate):
+        with runtime.autocast():
+            terms = losses(part)
+            share = torch.stack(list(terms.values())).sum() * (len(part.labels) / len(batch.labels))
+        (share * state.loss_scale.scale if state.loss_scale else share).backward()
+        loss += share.detach()
+        for name, term in terms.items():
+            weighted = term.detach() * len(part.labels)
+            state.loss_sums[name] = state.loss_sums[name] + weighted if name in state.loss_sums else weighted
     parameters = [p for p in state.model.parameters() if p.grad is not None]
-    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
-    if clip_norm is not None:
-        clip_grads_with_norm_(parameters, clip_norm, norm)
-    state.guard.step(state.optimizer, loss.detach(), norm)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if state.loss_scale:
+        state.loss_scale.unscale(gradients)
+    norm = get_total_norm(gradients)
+    if config.optim.clip_norm is not None:
+        clip_grads_with_norm_(parameters, config.optim.clip_norm, norm)
+    state.guard.step(state.optimizer, loss, norm, state.loss_scale)
+    if state.ema:
+        state.ema.update(state.model, state.step + 1, state.guard.skipped)
     state.optimizer.zero_grad(set_to_none=True)
-    for name, part in parts.items():
-        sums = state.loss_sums.get(name)
-        weighted = part.detach() * len(batch.labels)
-        state.loss_sums[name] = weighted if sums is None else sums + weighted
-    return loss.detach()
+    return loss
 
 
 def _diverged(state: TrainState, lr: float) -> None:
@@ -162,7 +181,7 @@ def _end_epoch(
     scores = None
     if val is not None:
         with state.times.phase("eval", runtime.synchronize):
-            scores = validate(state.model, val, runtime)
+            scores = validate(state.judged, val, runtime)
             _keep_best(state, scores, config.trainer.select == "best")
     # Read once an epoch: the device is idle already.
     parts = {name: float(sums) / num_images for name, sums in state.loss_sums.items()}
@@ -194,57 +213,4 @@ def _keep_best(state: TrainState, scores: ValidationScores, keep_weights: bool) 
         state.epochs_without_gain += 1
         return
     state.epochs_without_gain = 0
-    state.best = Best(state.epoch, scores, copy_of_weights(state.model) if keep_weights else {})
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says of a split, in the split's order."""
-
-    index: np.ndarray  # int64 [n]
-    label: np.ndarray  # int64 [n]
-    probabilities: np.ndarray  # float32 [n, classes]
-    extra: dict[str, float]  # the model's own scores, means over all images
-
-
-@torch.no_grad()
-def predict(
-    model: Classifier, split: Split, runtime: Runtime, batch_size: int = EVALUATION_BATCH_SIZE
-) -> Predictions:
-    """Rates every image of a split. Leaves weights, buffers, mode and generators as they were.
-
-    Raises:
-        DivergedError: a probability is not finite.
-    """
-    was_training = model.training
-    model.eval()
-    rows: list[Tensor] = []
-    sums: dict[str, Tensor] = {}
-    try:
-        for batch in evaluation_batches(split, batch_size, runtime.device):
-            with runtime.autocast():
-                rows.append(model.probabilities(batch.images))
-                for name, value in model.extra_scores(batch.images, batch.labels).items():
-                    sums[name] = sums.get(name, torch.zeros_like(value)) + value
-    finally:
-        model.train(was_training)
-    # The results come to the host in one piece, at the end.
-    probabilities = torch.cat(rows).float().cpu().numpy()
-    if not np.isfinite(probabilities).all():
-        raise DivergedError(
-            "the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32"
-        )
-    return Predictions(
-        index=np.arange(len(split), dtype=np.int64),
-        label=split.labels.cpu().numpy(),
-        probabilities=probabilities,
-        extra={name: float(value) / len(split) for name, value in sums.items()},
-    )
-
-
-def validate(model: Classifier, val: Split, runtime: Runtime) -> ValidationScores:
-    """Accuracy, macro-F1 and NLL of a split."""
-    predictions = predict(model, val, runtime)
-    num_classes = predictions.probabilities.shape[1]
-    scores = metrics.score(predictions.label, predictions.probabilities, [""] * num_classes)
-    return ValidationScores(scores.accuracy, scores.macro_f1, scores.nll)
+    state.best = Best(state.epoch, scores, copy_of_weights(state.judged) if keep_weights else {})

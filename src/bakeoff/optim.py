@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from bakeoff.config import OptimConfig
 
@@ -18,10 +18,11 @@ _ONE_CYCLE_END = 1 / 25 / 1e4
 # A linear warm-up begins at a hundredth of its target, not at 0, so that the first step counts.
 _WARMUP_START = 0.01
 _ADAM_BETA2 = 0.999
+_RMSPROP_ALPHA = 0.99  # torch's; Hinton's lecture 6e has 0.9
 
 
 def make_optimizer(groups: Sequence[dict[str, Any]], config: OptimConfig) -> Optimizer:
-    """Makes a fused optimizer: one that can skip a step on the device (see `guard.StepGuard`).
+    """Makes an optimizer, a fused one where torch has it: that skips a step by itself (see `guard.py`).
 
     Args:
         groups: parameter groups with `params`, `decays` (whether weight decay applies) and
@@ -39,6 +40,8 @@ def make_optimizer(groups: Sequence[dict[str, Any]], config: OptimConfig) -> Opt
     ]
     if config.name == "sgd":
         return SGD(prepared, lr=config.lr, momentum=config.momentum, fused=True)
+    if config.name == "rmsprop":
+        return RMSprop(prepared, lr=config.lr, alpha=_RMSPROP_ALPHA, momentum=config.momentum)
     kind = AdamW if config.name == "adamw" else Adam
     return kind(prepared, lr=config.lr, betas=(config.momentum, _ADAM_BETA2), fused=True)
 

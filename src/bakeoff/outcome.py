@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 import torch
 
-from bakeoff.errors import BakeoffError, DivergedError, InterruptedRunError, ResourceError
+from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError, ResourceError
 from bakeoff.rundir import RunDir
 from bakeoff.state import TrainState, copy_of_weights
 
@@ -19,7 +19,7 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int) -> Iterato
         BakeoffError: as it came.
     """
     try:
-        with out_of_memory_explained(batch_size):
+        with torch_errors_explained(batch_size):
             yield
     except BaseException as error:
         status = _status_of(error)
@@ -35,11 +35,19 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int) -> Iterato
 
 
 @contextmanager
-def out_of_memory_explained(batch_size: int) -> Iterator[None]:
-    """Turns running out of memory, on the host or on the device, into exit code 4."""
+def torch_errors_explained(batch_size: int) -> Iterator[None]:
+    """Turns running out of memory, on the host or on the device, into exit code 4.
+
+    And what torch cannot compile into exit code 2.
+    """
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise ConfigError(
+                f"trainer.compile=true: torch could not compile this model ({_one_line(error)[:160]}); "
+                "set trainer.compile=false"
+            ) from error
         # The CPU's allocator raises a plain RuntimeError.
         if type(error) is RuntimeError and "can't allocate memory" not in str(error):
             raise

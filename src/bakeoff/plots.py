@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bakeoff.data.splits import Split
-from bakeoff.loop import Predictions
 from bakeoff.metrics import answers
+from bakeoff.prediction import Predictions
 from bakeoff.records import EpochRecord
 from bakeoff.rundir import RunDir
 from bakeoff.storage import write_atomically

@@ -122,6 +122,7 @@ class Summary:
     speed: Speed
     cost: Cost
     fingerprint: Fingerprints
+    num_skipped_pictures: int = 0  # broken ones, with data.skip_broken
 
 
 @dataclass(frozen=True)

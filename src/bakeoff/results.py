@@ -7,7 +7,7 @@ from bakeoff import cost, metrics, plots
 from bakeoff.data.splits import DataSet, fingerprint
 from bakeoff.gates import Prepared
 from bakeoff.identity import code_hash
-from bakeoff.loop import Predictions
+from bakeoff.prediction import Predictions
 from bakeoff.records import SCHEMA, EpochRecord, Fingerprints, SplitScores, Summary, Times
 from bakeoff.rundir import RunDir, write_test_images
 from bakeoff.state import TrainState, copy_of_weights
@@ -69,6 +69,7 @@ def write_results(
         speed=speed,
         cost=spent,
         fingerprint=prints,
+        num_skipped_pictures=len(prepared.data.skipped),
     )
     run.write_status("finished", state.step)
     run.write_summary(summary)

@@ -40,6 +40,8 @@ ENVIRONMENT = "environment.json"
 EPOCHS = "epochs.jsonl"
 PREDICTIONS = {"test": "predictions.npz", "val": "predictions_val.npz"}
 CONFUSION = "confusion.json"
+FILES = "files.json"
+SKIPPED_FILES = "skipped_files.json"
 WEIGHTS = "weights.safetensors"
 LAST_WEIGHTS = "weights_last.safetensors"
 PLOTS = "plots"
@@ -162,6 +164,12 @@ class RunDir:
         write_atomically(
             self.path / (WEIGHTS if finished else LAST_WEIGHTS), lambda file: file.write(content)
         )
+
+    def write_files(self, files: Mapping[str, Sequence[str]], skipped: Sequence[tuple[str, str]]) -> None:
+        """Writes which pictures the splits hold, in their order, and which could not be read and why."""
+        write_json(self.path / FILES, dict(files))
+        if skipped:
+            write_json(self.path / SKIPPED_FILES, dict(skipped))
 
     def write_summary(self, summary: Summary) -> None:
         """Writes the result. From here on the run counts as finished."""

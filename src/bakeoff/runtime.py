@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from bakeoff.errors import ConfigError
 from bakeoff.records import Environment
 
 CHANNELS_LAST = torch.channels_last
-_DTYPES = {"bf16": torch.bfloat16}
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _RECORDED_PACKAGES = ("numpy", "hydra-core", "omegaconf", "scikit-learn", "safetensors", "pydantic")
 
 
@@ -33,7 +34,7 @@ class Runtime:
     """Where and how tensors are computed."""
 
     device: torch.device
-    precision: str  # fp32 or bf16
+    precision: str  # fp32, bf16 or fp16
     channels_last: bool
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -74,7 +75,22 @@ def set_up(trainer: TrainerConfig, auto_precision: Mapping[str, str]) -> Runtime
         precision = wanted if wanted == "fp32" or has_fast_bf16(device) else "fp32"
     elif precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise ConfigError(f"trainer.precision=bf16: {device} has no bf16; use fp32 or auto")
+    elif precision == "fp16" and device.type != "cuda":
+        raise ConfigError(f"trainer.precision=fp16: for CUDA devices; on {device} use bf16, fp32 or auto")
+    if trainer.compile:
+        _need_compiler(device)
     return Runtime(device, precision, trainer.channels_last)
+
+
+def _need_compiler(device: torch.device) -> None:
+    """torch.compile writes C++ for the CPU; for CUDA, Triton builds its launcher in C."""
+    variable, names = ("CXX", ("g++", "clang++")) if device.type == "cpu" else ("CC", ("gcc", "clang", "cc"))
+    given = os.environ.get(variable)
+    if not any(shutil.which(name) for name in ((given,) if given else names)):
+        raise ConfigError(
+            f"trainer.compile=true: no compiler on this machine ({given or ', '.join(names)}); install one "
+            f"(apt-get install g++) or leave trainer.compile=false"
+        )
 
 
 def choose_device(name: str) -> torch.device:

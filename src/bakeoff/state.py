@@ -6,10 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bakeoff.config import TrainerConfig
+from bakeoff.ema import WeightAverage
 from bakeoff.guard import StepGuard
 from bakeoff.models.base import Classifier
 from bakeoff.records import ValidationScores
 from bakeoff.runtime import Runtime, rng_states
+from bakeoff.scaling import LossScale
 from bakeoff.timing import PhaseTimes
 
 
@@ -30,6 +33,8 @@ class TrainState:
     optimizer: Optimizer
     guard: StepGuard
     rng: dict[str, Tensor]  # generators as the next step must find them
+    ema: WeightAverage | None = None
+    loss_scale: LossScale | None = None  # of fp16
     epoch: int = 1  # the one in progress
     step: int = 0  # optimizer steps done in all
     step_in_epoch: int = 0
@@ -40,10 +45,22 @@ class TrainState:
     epochs_without_gain: int = 0
     times: PhaseTimes = field(default_factory=PhaseTimes)
 
+    @property
+    def judged(self) -> Classifier:
+        """The model that is validated, chosen and saved: the average where there is one."""
+        return self.ema.model if self.ema else self.model
 
-def start(model: Classifier, optimizer: Optimizer, runtime: Runtime) -> TrainState:
+
+def start(model: Classifier, optimizer: Optimizer, trainer: TrainerConfig, runtime: Runtime) -> TrainState:
     """The state before the first step; the generators are taken as they are now."""
-    return TrainState(model, optimizer, StepGuard(model), rng_states(runtime.device))
+    return TrainState(
+        model,
+        optimizer,
+        StepGuard(model),
+        rng_states(runtime.device),
+        ema=WeightAverage(model, trainer.ema_decay) if trainer.ema_decay is not None else None,
+        loss_scale=LossScale.start(runtime.device) if runtime.precision == "fp16" else None,
+    )
 
 
 def copy_of_weights(model: nn.Module) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.compare.read import Run, is_number
-from bakeoff.config import dotted_keys
 from bakeoff.identity import canonical_json, identifying_config
+from bakeoff.strict import dotted_keys
 
 # Where each score of a summary stands. All but the last three are of the test images.
 METRICS = {

@@ -4,21 +4,22 @@ Tables for a whole epoch are drawn at once on the CPU, so they are the same on e
 run that begins in the middle of an epoch sees what an uninterrupted one would have seen.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from bakeoff.config import AugmentConfig
-from bakeoff.data.augment import draw_shifts, shift
+from bakeoff.data import augment
 from bakeoff.data.splits import Split
 
 # Streams of random numbers that must not be the same ones.
-_ORDER_STREAM, _SHIFT_STREAM = 0, 1
+_ORDER_STREAM, _AUGMENT_STREAM = 0, 2
 
 
 class Batch(NamedTuple):
@@ -28,23 +29,29 @@ class Batch(NamedTuple):
     labels: Int64[Tensor, "b"]  # 0..C-1
     indices: Int64[Tensor, "b"]  # position in the split
 
+    def parts(self, count: int) -> "Iterator[Batch]":
+        """Splits into at most `count` parts of equal size (the last may be smaller), in order."""
+        starts = [*_batch_starts(len(self.labels), -(-len(self.labels) // count)), len(self.labels)]
+        for start, end in itertools.pairwise(starts):
+            yield Batch(self.images[start:end], self.labels[start:end], self.indices[start:end])
+
 
 @dataclass(frozen=True)
 class EpochPlan:
     """The order of an epoch's images and the random numbers of their augmentation."""
 
     order: Int64[Tensor, "n"]  # on the device of the split
-    shifts: Int64[Tensor, "n 2"] | None  # by image, not by place in the order; on the device
+    # By image, not by place in the order; on the device. None where nothing is augmented.
+    drawn: Float32[Tensor, "n columns"] | None
 
 
 def plan_epoch(split: Split, config: AugmentConfig, seed: int, epoch: int, device: torch.device) -> EpochPlan:
     """Draws an epoch's tables on the CPU and moves them once."""
     order = torch.randperm(len(split), generator=_generator(seed, epoch, _ORDER_STREAM))
-    shifts = None
-    if config.shift_pixels:
-        generator = _generator(seed, epoch, _SHIFT_STREAM)
-        shifts = draw_shifts(len(split), config.shift_pixels, generator).to(device)
-    return EpochPlan(order.to(split.device), shifts)
+    drawn = None
+    if augment.is_active(config):
+        drawn = augment.draw(len(split), _generator(seed, epoch, _AUGMENT_STREAM)).to(device)
+    return EpochPlan(order.to(split.device), drawn)
 
 
 def num_batches(num_images: int, batch_size: int) -> int:
@@ -53,15 +60,20 @@ def num_batches(num_images: int, batch_size: int) -> int:
 
 
 def training_batches(
-    split: Split, plan: EpochPlan, batch_size: int, max_shift: int, device: torch.device, first: int = 0
+    split: Split,
+    plan: EpochPlan,
+    batch_size: int,
+    config: AugmentConfig,
+    device: torch.device,
+    first: int = 0,
 ) -> Iterator[Batch]:
     """Yields an epoch's batches from number `first` on; every image comes exactly once."""
     starts = [*_batch_starts(len(split), batch_size), len(split)]
     for start, end in zip(starts[first:-1], starts[first + 1 :], strict=True):
         batch = _gather(split, plan.order[start:end], device)
-        if plan.shifts is not None:
-            drawn = plan.shifts.index_select(0, batch.indices)
-            batch = batch._replace(images=shift(batch.images, drawn, max_shift))
+        if plan.drawn is not None:
+            drawn = plan.drawn.index_select(0, batch.indices)
+            batch = batch._replace(images=augment.augment(batch.images, drawn, config))
         yield batch
 
 

@@ -8,28 +8,19 @@ Source: the test part of Alpaydin and Kaynak's "Optical Recognition of Handwritt
 from importlib.resources import files
 
 import numpy as np
-import torch
 
-from bakeoff.data.splits import DataSet, TensorSplit
+from bakeoff.data.splits import Pool
 
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 _HIGHEST_GREY = 16
 
 
-def load() -> DataSet:
-    """Loads the images from scikit-learn's own files and splits them as stored."""
+def read() -> tuple[Pool, np.ndarray]:
+    """Loads the images from scikit-learn's own files, and the letter of each."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     grey = np.round(bunch.images * (255 / _HIGHEST_GREY)).astype(np.uint8)
     letters = np.array(list(files("bakeoff.data").joinpath("digits_split.txt").read_text().strip()))
     assert len(letters) == len(grey)
-
-    def split(letter: str) -> TensorSplit:
-        chosen = letters == letter
-        return TensorSplit(
-            torch.from_numpy(grey[chosen]).unsqueeze(1),
-            torch.from_numpy(bunch.target[chosen].astype(np.int64)),
-        )
-
-    return DataSet("digits", CLASS_NAMES, train=split("t"), val=split("v"), test=split("e"))
+    return Pool.of_grey(grey, bunch.target), letters

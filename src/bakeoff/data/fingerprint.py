@@ -1,50 +1,44 @@
-"""Which files a data set is made of, and the hash of their contents. No torch here.
+"""The hash of what a data set is made of. No torch here.
 
-The fingerprint is SHA-256 over sorted relative names and contents. It is part of a run's identity,
-so it must be known before the data are read, also by a sweep's parent that reads none. Hashes are
-kept in the user's cache folder by path, size and time of change; never in the data's own folder.
+It is part of a run's identity, so it must be known before the data are read, also by a sweep's parent
+that reads none. A source whose files are held against official hashes before they are opened is known
+by those hashes: nothing else gets in. MNIST, which may be altered, and a folder of pictures are known
+by their contents. Hashes of contents are kept in the user's cache folder by path, size and time of
+change; never in the data's own folder.
 """
 
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bakeoff.data.folders import list_pictures
 from bakeoff.errors import DataError, ResourceError
+from bakeoff.sources import SOURCES
 from bakeoff.storage import UnreadableFileError, read_json, write_json
 
-# SHA-256 of the four official files of MNIST, uncompressed.
-MNIST_FILES = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
 DIGITS_SPLIT = "digits-split-v1"
-
-
-def mnist_folder(root: str | Path) -> Path:
-    """Where torchvision keeps MNIST's files below a data root."""
-    return Path(root) / "MNIST" / "raw"
 
 
 def data_fingerprint(name: str, root: str) -> str:
     """SHA-256 (hex) of what a data set is made of; `digits` is known by the name of its split.
 
-    Files that are not there yet count with their official hashes: a download brings just these.
+    MNIST's files that are not there yet count with their official hashes: a download brings just these.
 
     Raises:
-        DataError: a file is there but cannot be read.
+        DataError: a file is there but cannot be read, or a folder of pictures holds none.
     """
     if name == "digits":
         return hashlib.sha256(DIGITS_SPLIT.encode()).hexdigest()
-    folder = mnist_folder(root)
-    digest = hashlib.sha256()
-    for file_name, official in sorted(MNIST_FILES.items()):
-        path = folder / file_name
-        content = file_hash(path) if path.exists() else official
-        digest.update(f"{file_name} {content}\n".encode())
-    return digest.hexdigest()
+    if name == "image_folder":
+        return _folder_fingerprint(Path(root))
+    source = SOURCES[name]
+    hashes = dict(source.files)
+    if name == "mnist":
+        paths = [source.folder_in(root) / file_name for file_name in source.files]
+        hashes |= {path.name: file_hash(path) for path in paths if path.exists()}
+    return _digest(sorted(hashes.items()))
 
 
 def file_hash(path: Path) -> str:
@@ -53,17 +47,54 @@ def file_hash(path: Path) -> str:
     Raises:
         DataError: the file cannot be read.
     """
+    with _read_errors(path):
+        return _remembered(f"{path.resolve()}|{_version(path)}", lambda: _hash(path))
+
+
+def _folder_fingerprint(root: Path) -> str:
+    """Over all names and contents. Remembered as one entry, so that a cache of millions is not needed."""
+    paths = [root / picture.name for picture in list_pictures(root).pictures]
+
+    def of_contents() -> str:
+        return _digest((path.relative_to(root).as_posix(), _hash(path)) for path in paths)
+
+    with _read_errors(root):
+        listing = _digest((path.relative_to(root).as_posix(), _version(path)) for path in paths)
+        return _remembered(f"{root.resolve()}|{listing}", of_contents)
+
+
+def _version(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size}|{status.st_mtime_ns}"
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
     try:
-        status = path.stat()
-        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        cached = _read_cache()
-        if key not in cached:
-            with open(path, "rb") as file:
-                cached[key] = hashlib.file_digest(file, "sha256").hexdigest()
-            _write_cache(cached)
-        return cached[key]
+        yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        where = error.filename or path
+        raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
+
+
+def _remembered(key: str, compute: Callable[[], str]) -> str:
+    cached = _read_cache()
+    if key not in cached:
+        cached[key] = compute()
+        _write_cache(cached)
+    return cached[key]
+
+
+def _digest(named_hashes: Iterable[tuple[str, str]]) -> str:
+    digest = hashlib.sha256()
+    for name, content in named_hashes:
+        digest.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _cache_file() -> Path:

@@ -10,8 +10,6 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-# Shared by all runs, so that every model is chosen by the same images. Never the run's seed.
-VALIDATION_SEED = 20_240_229
 _HASHED_AT_ONCE = 4096
 
 
@@ -69,6 +67,24 @@ class TensorSplit(Split):
 
 
 @dataclass(frozen=True)
+class Pool:
+    """Images as read from a source, before they are split."""
+
+    pixels: UInt8[Tensor, "n c h w"]
+    labels: np.ndarray  # int64 [n], the source's own numbers, from 0
+
+    @classmethod
+    def of_grey(cls, pixels: np.ndarray, labels: np.ndarray) -> "Pool":
+        """From uint8 [n, h, w] and integer labels [n]."""
+        return cls(torch.from_numpy(pixels).unsqueeze(1), labels.astype(np.int64))
+
+    def split(self, positions: np.ndarray, new_label: np.ndarray) -> TensorSplit:
+        """The images at these positions, with their classes renumbered."""
+        labels = torch.from_numpy(new_label[self.labels[positions]])
+        return TensorSplit(self.pixels.index_select(0, torch.from_numpy(positions)), labels)
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A data set by its three splits. `val` is None where `data.val_fraction` is 0."""
 
@@ -78,6 +94,8 @@ class DataSet:
     val: Split | None
     test: Split
     notes: tuple[str, ...] = ()  # what a user should know, such as files that are not the official ones
+    files: dict[str, list[str]] | None = None  # of a folder of pictures: by split, in its order
+    skipped: tuple[tuple[str, str], ...] = ()  # pictures that could not be read, and why
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -121,27 +139,3 @@ def channel_statistics(split: Split) -> tuple[list[float], list[float]]:
     # A channel without contrast (all black) must not divide by zero.
     std = variance.clamp(min=0).sqrt()
     return mean.tolist(), [value if value > 1e-6 else 1.0 for value in std.tolist()]
-
-
-def stratified(labels: "np.ndarray", fraction: float) -> tuple["np.ndarray", "np.ndarray"]:
-    """Splits positions into (kept, held back), each class in proportion; both sorted.
-
-    `round(n * fraction)` are held back: of each class its whole share, and one more of those whose
-    share was cut most. `RandomState` and not `default_rng`, because NumPy froze its stream: the
-    split, and with it every fingerprint, stays the same for ever.
-    """
-    random = np.random.RandomState(VALIDATION_SEED)
-    classes, counts = np.unique(labels, return_counts=True)
-    shares = counts * fraction
-    sizes = np.floor(shares + 1e-9).astype(np.int64)
-    missing = round(len(labels) * fraction) - sizes.sum()
-    sizes[np.argsort(sizes - shares, kind="stable")[:missing]] += 1
-    held = np.sort(
-        np.concatenate(
-            [
-                random.permutation(np.flatnonzero(labels == label))[:size]
-                for label, size in zip(classes, sizes, strict=True)
-            ]
-        )
-    )
-    return np.setdiff1d(np.arange(len(labels)), held), held

@@ -1,0 +1,153 @@
+"""Fetches a data set's files, with torchvision's addresses and hashes, once and whole.
+
+Everything arrives in a side folder and is moved in when it is complete and its hashes are right, so no
+partial file ever has a final name, and a failed download leaves nothing. Of two processes that want
+the same files, one fetches and the other waits.
+"""
+
+import fcntl
+import gzip
+import os
+import shutil
+import socket
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, SVHN, FashionMNIST
+from torchvision.datasets.utils import download_url
+
+from bakeoff.errors import DataError
+from bakeoff.sources import SOURCES, Source
+
+CONNECT_SECONDS = 5.0
+_IDX_SETS = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "kmnist": KMNIST}
+_FAILURES = (OSError, RuntimeError, EOFError, HTTPException, zlib.error, tarfile.TarError, KeyError)
+
+
+class _Archive(NamedTuple):
+    name: str
+    md5: str
+    urls: list[str]  # tried in turn
+
+
+def download(name: str, root: str) -> None:
+    """Brings the files of a data set that are not there.
+
+    Raises:
+        DataError: it cannot be had, or not kept; says which files to put where.
+    """
+    source, place = SOURCES[name], Path(root)
+    with _locked(place):
+        if source.is_complete(place):
+            return  # another process has fetched it meanwhile
+        beside = place if place.is_dir() else place.resolve().parent
+        try:
+            side = Path(tempfile.mkdtemp(prefix=".bakeoff-download-", dir=beside))
+        except OSError as error:
+            raise DataError(_how_to_get(source, place, f"{beside} cannot be written")) from error
+        try:
+            for archive in _archives(name):
+                _fetch(archive, side)
+            _unpack(name, source, side)
+            folder = source.folder_in(place)
+            folder.mkdir(parents=True, exist_ok=True)
+            for file_name in source.files:
+                if not (folder / file_name).exists():  # a file that the user put there stays
+                    os.replace(side / file_name, folder / file_name)
+        except _FAILURES as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(_how_to_get(source, place, f"the download failed ({reason})")) from error
+        finally:
+            shutil.rmtree(side, ignore_errors=True)
+
+
+def _archives(name: str) -> list[_Archive]:
+    if name in _IDX_SETS:
+        kind = _IDX_SETS[name]
+        return [
+            _Archive(file, md5, [f"{mirror}{file}" for mirror in kind.mirrors])
+            for file, md5 in kind.resources
+        ]
+    if name == "emnist":
+        return [_Archive("gzip.zip", EMNIST.md5, [EMNIST.url])]
+    if name == "qmnist":
+        parts = QMNIST.resources["train"] + QMNIST.resources["test"]
+        return [_Archive(url.rpartition("/")[2], md5, [url]) for url, md5 in parts]
+    if name == "svhn":
+        return [
+            _Archive(file, md5, [url])
+            for url, file, md5 in (SVHN.split_list[part] for part in ("train", "test"))
+        ]
+    kind = CIFAR10 if name == "cifar10" else CIFAR100
+    return [_Archive(kind.filename, kind.tgz_md5, [kind.url])]
+
+
+def _fetch(archive: _Archive, side: Path) -> None:
+    """Tries the addresses in turn; raises the last one's error."""
+    for number, url in enumerate(archive.urls, start=1):
+        try:
+            with _connect_timeout(CONNECT_SECONDS):
+                download_url(url, str(side), archive.name, archive.md5)
+            return
+        except _FAILURES:
+            (side / archive.name).unlink(missing_ok=True)
+            if number == len(archive.urls):
+                raise
+
+
+def _unpack(name: str, source: Source, side: Path) -> None:
+    """Brings the source's own files out of their archives, by name and nothing else."""
+    if name == "mnist":
+        for file_name in source.files:
+            with gzip.open(side / f"{file_name}.gz") as packed, open(side / file_name, "xb") as file:
+                shutil.copyfileobj(packed, file)
+    elif name in ("cifar10", "cifar100"):
+        (archive,) = _archives(name)
+        with tarfile.open(side / archive.name) as members:
+            for file_name in source.files:
+                member = members.extractfile(f"{source.folder}/{file_name}")
+                if member is None:
+                    raise RuntimeError(f"{archive.name}: {file_name} is no file")
+                with open(side / file_name, "xb") as file:
+                    shutil.copyfileobj(member, file)
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Holds the folder above the data root, so that the lock itself leaves no file anywhere."""
+    descriptor = None
+    with suppress(OSError):  # no such folder, or a file system without locks: moving in is atomic anyway
+        descriptor = os.open(root.resolve().parent, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextmanager
+def _connect_timeout(seconds: float) -> Iterator[None]:
+    """Torchvision gives no time limit to urllib, which then waits for minutes."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _how_to_get(source: Source, root: Path, reason: str) -> str:
+    kind = "SHA-256" if source.algorithm == "sha256" else "MD5"
+    files = ", ".join(f"{name} ({kind} {digest})" for name, digest in source.files.items())
+    unpacked = ", unpacked," if source.title == "MNIST" else ""
+    return (
+        f"data.root={root}: {source.title} is not there and {reason}; put these files{unpacked} into "
+        f"{source.folder_in(root)}: {files}; or use data=digits, which needs no download"
+    )

@@ -1,0 +1,198 @@
+"""A user's own pictures, as one tensor of bytes for each split.
+
+Which file goes into which split is decided from the names alone, before a picture is opened: so each
+split is decoded straight into its own tensor, and a broken picture moves no other one.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from bakeoff.config import DataConfig
+from bakeoff.data.folders import Picture, list_pictures
+from bakeoff.data.pictures import BrokenPictureError, Header, read_header, read_picture
+from bakeoff.data.selection import select, stratified
+from bakeoff.data.splits import DataSet, TensorSplit
+from bakeoff.errors import DataError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TEST_FRACTION = 0.2  # of each class, where the user has set no pictures apart
+
+
+def load(config: DataConfig) -> DataSet:
+    """Reads the pictures below `data.root`.
+
+    Raises:
+        DataError: no pictures where they should be, a broken one (without `data.skip_broken`), or
+            pictures of different sizes without `data.image_size`.
+    """
+    root = Path(config.root)
+    class_names, parts, notes = _split(config, root)
+    headers, broken = _read_headers(root, [picture for part in parts.values() for picture in part], config)
+    height, width = _common_size(root, headers, config)
+    channels = 1 if all(header.is_grey for header in headers.values()) else 3
+    splits: dict[str, TensorSplit] = {}
+    files: dict[str, list[str]] = {}
+    for name, pictures in parts.items():
+        good = [picture for picture in pictures if picture.name in headers]
+        pixels, kept, failed = _decode(root, good, config, (channels, height, width), name)
+        broken |= failed
+        if not kept:
+            raise DataError(f"{root}: no {name} picture can be read")
+        splits[name] = TensorSplit(pixels, torch.tensor([picture.label for picture in kept]))
+        files[name] = [picture.name for picture in kept]
+    if broken:
+        notes += (f"data.skip_broken=true: {len(broken)} broken pictures left out (skipped_files.json)",)
+    return DataSet(
+        name=config.name,
+        class_names=class_names,
+        train=splits["train"],
+        val=splits.get("val"),
+        test=splits["test"],
+        notes=notes,
+        files=files,
+        skipped=tuple(sorted(broken.items())),
+    )
+
+
+def _split(
+    config: DataConfig, root: Path
+) -> tuple[tuple[str, ...], dict[str, list[Picture]], tuple[str, ...]]:
+    """The classes' names, the pictures of each split with their new labels, and what to say of it."""
+    folder = list_pictures(root)
+    notes: tuple[str, ...] = ()
+    train, test = folder.train, folder.test
+    if not test:
+        kept, apart = stratified(_labels(train), TEST_FRACTION)
+        train, test = _at(train, kept), _at(train, apart)
+        note = (
+            f"{root}: no test/ folder, so {len(test):,} of {len(folder.train):,} pictures are set apart as "
+            "test images, the same for all runs (files.json lists them)"
+        )
+        notes = (note,)
+    kept, held = stratified(_labels(train), config.val_fraction)
+    train, val = _at(train, kept), _at(train, held)
+    if config.val_fraction > 0 and not val:
+        raise DataError(f"data.root={root}: too few pictures for data.val_fraction={config.val_fraction}")
+    chosen = select(config, folder.class_names, _labels(train), _labels(val) if val else None, _labels(test))
+
+    def renumbered(pictures: list[Picture], positions: np.ndarray) -> list[Picture]:
+        return [Picture(item.name, int(chosen.new_label[item.label])) for item in _at(pictures, positions)]
+
+    parts = {"train": renumbered(train, chosen.train)}
+    if chosen.val is not None:
+        parts["val"] = renumbered(val, chosen.val)
+    parts["test"] = renumbered(test, chosen.test)
+    return chosen.class_names, parts, notes
+
+
+def _labels(pictures: Sequence[Picture]) -> np.ndarray:
+    return np.array([picture.label for picture in pictures], dtype=np.int64)
+
+
+def _at(pictures: Sequence[Picture], positions: np.ndarray) -> list[Picture]:
+    return [pictures[position] for position in positions]
+
+
+def _read_headers(
+    root: Path, pictures: Sequence[Picture], config: DataConfig
+) -> tuple[dict[str, Header], dict[str, str]]:
+    """What each picture says of itself by its name, and why others could not be opened."""
+
+    def read(picture: Picture) -> Header | str:
+        try:
+            return read_header(root / picture.name)
+        except BrokenPictureError as error:
+            return str(error)
+
+    headers: dict[str, Header] = {}
+    broken: dict[str, str] = {}
+    for picture, result in zip(pictures, _in_parallel(read, pictures, "looking at pictures"), strict=True):
+        if isinstance(result, Header):
+            headers[picture.name] = result
+        else:
+            broken[picture.name] = _unless_fatal(root, picture, result, config)
+    if not headers:
+        raise DataError(f"{root}: no picture can be read")
+    return headers, broken
+
+
+def _decode(
+    root: Path,
+    pictures: Sequence[Picture],
+    config: DataConfig,
+    shape: tuple[int, int, int],
+    part: str,
+) -> tuple[torch.Tensor, list[Picture], dict[str, str]]:
+    """Fills one tensor [n, c, h, w] in place; rows of broken pictures are closed up without a copy."""
+    pixels = torch.empty((len(pictures), *shape), dtype=torch.uint8)
+    rows = pixels.numpy()
+
+    def decode(row: int) -> str | None:
+        try:
+            rows[row] = read_picture(root / pictures[row].name, config.image_size, shape[0])
+        except BrokenPictureError as error:
+            return str(error)
+        return None
+
+    kept: list[Picture] = []
+    broken: dict[str, str] = {}
+    for row, reason in enumerate(_in_parallel(decode, range(len(pictures)), f"reading {part} pictures")):
+        if reason is None:
+            kept.append(pictures[row])
+        else:
+            broken[pictures[row].name] = _unless_fatal(root, pictures[row], reason, config)
+    if broken:
+        good = [row for row, picture in enumerate(pictures) if picture.name not in broken]
+        for place, row in enumerate(good):
+            rows[place] = rows[row]
+    return pixels[: len(kept)], kept, broken
+
+
+def _unless_fatal(root: Path, picture: Picture, reason: str, config: DataConfig) -> str:
+    if not config.skip_broken:
+        raise DataError(
+            f"{root / picture.name}: broken picture ({reason}); mend or remove it, "
+            "or set data.skip_broken=true"
+        )
+    return reason
+
+
+def _common_size(root: Path, headers: dict[str, Header], config: DataConfig) -> tuple[int, int]:
+    if config.image_size is not None:
+        return config.image_size, config.image_size
+    by_size = {(header.height, header.width): name for name, header in headers.items()}
+    if len(by_size) > 1:
+        shown = ", ".join(f"{name} {height}x{width}" for (height, width), name in list(by_size.items())[:2])
+        raise DataError(
+            f"{root}: pictures of {len(by_size)} sizes ({shown}); set data.image_size, for instance 64"
+        )
+    return next(iter(by_size))
+
+
+def _in_parallel(function: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
+    """Calls a function for each item, in threads (Pillow decodes outside Python's lock), with a bar."""
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pool = ThreadPoolExecutor(num_cores)
+    try:
+        # disable=None: no bar in a pipe.
+        yield from tqdm(
+            pool.map(function, items),
+            total=len(items),
+            desc=title,
+            unit=" pictures",
+            leave=False,
+            dynamic_ncols=True,
+            disable=None,
+        )
+    finally:
+        # After an error nobody wants the rest.
+        pool.shutdown(cancel_futures=True)

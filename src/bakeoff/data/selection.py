@@ -1,0 +1,116 @@
+"""Which images of a data set a run uses: validation split, classes, limits. Pure functions of labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.config import DataConfig
+from bakeoff.errors import ConfigError, nearest
+
+# Shared by all runs, so that every model is chosen by the same images. Never the run's seed.
+VALIDATION_SEED = 20_240_229
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is left of three parts: positions int64 within each, and the classes' new numbers."""
+
+    class_names: tuple[str, ...]
+    train: np.ndarray
+    val: np.ndarray | None
+    test: np.ndarray
+    new_label: np.ndarray  # int64 [old classes], -1 for a class that is left out
+
+
+def select(
+    config: DataConfig,
+    class_names: Sequence[str],
+    train_labels: np.ndarray,
+    val_labels: np.ndarray | None,
+    test_labels: np.ndarray,
+) -> Selection:
+    """Applies `data.classes` to all parts and then `data.train_limit` to the training images.
+
+    The validation images of some classes are those of the whole data set: nothing moves between
+    training and validation because a class is left out.
+
+    Raises:
+        ConfigError: a class or a number of images that is not there.
+    """
+    chosen = _class_numbers(config.classes, class_names)
+    new_label = np.full(len(class_names), -1, dtype=np.int64)
+    new_label[chosen] = np.arange(len(chosen))
+
+    def of_chosen(labels: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(new_label[labels] >= 0)
+
+    train = of_chosen(train_labels)
+    if config.train_limit is not None:
+        train = train[_limited(train_labels[train], config.train_limit, len(chosen))]
+    val = None if val_labels is None else of_chosen(val_labels)
+    return Selection(
+        tuple(class_names[number] for number in chosen), train, val, of_chosen(test_labels), new_label
+    )
+
+
+def stratified(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """Splits positions into (kept, held back), each class in proportion; both sorted.
+
+    `round(n * fraction)` are held back: of each class its whole share, and one more of those whose
+    share was cut most.
+    """
+    return stratified_count(labels, round(len(labels) * fraction), fraction)
+
+
+def stratified_count(labels: np.ndarray, count: int, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same for a number of images; `fraction` is that number's share of all.
+
+    `RandomState` and not `default_rng`, because NumPy froze its stream: the split, and with it every
+    fingerprint, stays the same for ever.
+    """
+    random = np.random.RandomState(VALIDATION_SEED)
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = counts * fraction
+    sizes = np.floor(shares + 1e-9).astype(np.int64)
+    missing = count - sizes.sum()
+    sizes[np.argsort(sizes - shares, kind="stable")[:missing]] += 1
+    held = np.sort(
+        np.concatenate(
+            [
+                random.permutation(np.flatnonzero(labels == label))[:size]
+                for label, size in zip(classes, sizes, strict=True)
+            ]
+        )
+    )
+    return np.setdiff1d(np.arange(len(labels)), held), held
+
+
+def _limited(labels: np.ndarray, limit: int, num_classes: int) -> np.ndarray:
+    if limit > len(labels):
+        raise ConfigError(f"data.train_limit={limit}: there are only {len(labels):,} training images")
+    if limit < num_classes:
+        raise ConfigError(f"data.train_limit={limit}: fewer images than there are classes ({num_classes})")
+    return stratified_count(labels, limit, limit / len(labels))[1]
+
+
+def _class_numbers(classes: Sequence[int | str] | None, class_names: Sequence[str]) -> list[int]:
+    """Numbers of the chosen classes, in the data set's own order whatever the order asked for."""
+    if classes is None:
+        return list(range(len(class_names)))
+    numbers = []
+    for name in classes:
+        if isinstance(name, str) and name in class_names:
+            numbers.append(list(class_names).index(name))
+        elif isinstance(name, int) and 0 <= name < len(class_names):
+            numbers.append(name)
+        else:
+            hint = nearest(str(name), class_names)
+            shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
+            raise ConfigError(
+                f"data.classes={list(classes)}: no class {name}; there are numbers 0 to "
+                f"{len(class_names) - 1}: {shown}{hint}"
+            )
+    if len(set(numbers)) < len(numbers):
+        raise ConfigError(f"data.classes={list(classes)}: a class stands twice")
+    return sorted(numbers)
