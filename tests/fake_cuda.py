@@ -22,6 +22,8 @@ def fake_cuda() -> Iterator[None]:
         # Otherwise autocast sees no CUDA, warns, and turns itself off.
         patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
         patch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
+        # A deep copy of a model must stay in the same pretended world.
+        patch.setattr(FakeTensorMode, "__deepcopy__", lambda mode, _: mode, raising=False)
         with FakeTensorMode(allow_non_fake_inputs=False):
             yield
 

@@ -19,10 +19,24 @@ from bakeoff.state import TrainState, start
 HOST_READS_AT_EVALUATION: dict[str, str] = {}
 
 
-def one_step(model_name: str, task: TaskSpec, where: Runtime, residency: str) -> tuple[TrainState, int]:
+PLAIN = ["data.augment.shift_pixels=2"]
+EVERYTHING = [
+    *PLAIN,
+    "data.augment.rotate_degrees=10",
+    "data.augment.scale=0.1",
+    "data.augment.erase=0.5",
+    "data.augment.flip=force",
+    "trainer.ema_decay=0.9",
+    "trainer.accumulate=3",
+    "optim.name=rmsprop",
+]
+
+
+def one_step(
+    model_name: str, task: TaskSpec, where: Runtime, residency: str, overrides: list[str]
+) -> tuple[TrainState, int]:
     """A step as `fit` does it, with augmentation and clipping; returns the number of parameters."""
-    config = shipped_config(model_name, [])
-    config.data.augment.shift_pixels = 2
+    config = shipped_config(model_name, overrides)
     model = build_model(model_name, task).to(where.device).to(memory_format=torch.channels_last)
     optimizer = optim.make_optimizer(model.parameter_groups(), config.optim)
     state = start(model, optimizer, config.trainer, where)
@@ -46,6 +60,9 @@ def one_step(model_name: str, task: TaskSpec, where: Runtime, residency: str) ->
     trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert reached == trainable
     assert all(sums.device == where.device for sums in state.loss_sums.values())
+    for tensor in state.judged.state_dict().values():
+        assert tensor.device == where.device
+    assert (state.loss_scale is not None) == (where.precision == "fp16")
     images = next(evaluation_batches(split, 8, where.device)).images
     model.eval()
     with torch.no_grad(), where.autocast():
@@ -63,25 +80,33 @@ def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_driver")
+# The copy of the model for the average asks a pretended tensor for its place in memory.
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
 @pytest.mark.parametrize("residency", ["device", "host"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.channels}x{task.height}x{task.width}")
+@pytest.mark.parametrize("overrides", [PLAIN, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("model_name", CONFIGS)
-def test_a_step_stays_on_the_device(model_name: str, task: TaskSpec, precision: str, residency: str) -> None:
+def test_a_step_stays_on_the_device(
+    model_name: str, overrides: list[str], task: TaskSpec, precision: str, residency: str
+) -> None:
     with fake_cuda():
         where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
-        one_step(model_name, task, where, residency)
+        one_step(model_name, task, where, residency, overrides)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("overrides", [PLAIN, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("model_name", CONFIGS)
-def test_a_step_does_not_wait_for_a_real_device(model_name: str, precision: str) -> None:
+def test_a_step_does_not_wait_for_a_real_device(
+    model_name: str, overrides: list[str], precision: str
+) -> None:
     where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
-    one_step(model_name, TASKS[0], where, "device")  # allocates and tunes
+    one_step(model_name, TASKS[0], where, "device", overrides)  # allocates and tunes
     torch.cuda.set_sync_debug_mode("error")
     try:
-        one_step(model_name, TASKS[0], where, "device")
+        one_step(model_name, TASKS[0], where, "device", overrides)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

@@ -1,3 +1,18 @@
 """bakeoff: fair bake-offs between vision architectures."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas
+
 __version__ = "0.1.0"
+__all__ = ["load_runs"]
+
+
+def load_runs(path: "str | Path" = "outputs") -> "pandas.DataFrame":
+    """Reads all finished runs at and below a path into a table; see `bakeoff.compare.frame.load_runs`."""
+    # Imported here, so that `import bakeoff` and the command line stay fast.
+    from bakeoff.compare import frame
+
+    return frame.load_runs(path)

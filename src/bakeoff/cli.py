@@ -15,16 +15,22 @@ bakeoff {__version__}: fair bake-offs between vision architectures
 usage: bakeoff COMMAND ...
 
   train [KEY=VALUE ...]       train a model and write a run directory; --multirun for a sweep
+  preview [KEY=VALUE ...]     write a picture of training images with their augmentation
   compare [PATH ...]          turn run directories into a table
   evaluate RUN                compute a run's test scores again from its saved weights
+  prune [PATH ...]            remove weights that are not the best of their setting
   models                      list the models
+  doctor                      what this machine has, and what is missing
 
 examples:
   bakeoff train data=digits
   bakeoff train model=cnn data=mnist optim.lr=0.005
   bakeoff train --multirun data=digits seed=0,1,2 model.channels=[8,16],[32,64,64]
+  bakeoff train experiment=debug data=cifar10
+  bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
   bakeoff evaluate latest
+  eval "$(bakeoff -sc install=bash)"     completion by TAB; zsh and fish too
 
 `bakeoff COMMAND --help` says more of one. RUN is a path, the beginning of a run's name, or `latest`.
 Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs; data are read from
@@ -33,6 +39,7 @@ $BAKEOFF_DATA or ./data.
 exit codes: 0 done; 2 usage or config; 3 data; 4 storage or memory; 5 diverged;
             7 done, but some runs failed or cannot be read; 75 interrupted
 """
+COMPLETION_OPTIONS = {"-sc", "--shell-completion"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,10 +86,17 @@ def _discard_output() -> None:
 def _dispatch(words: list[str]) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "train": _train,
+        "preview": _preview,
         "compare": _compare,
         "evaluate": _evaluate,
+        "prune": _prune,
         "models": _models,
+        "doctor": _doctor,
     }
+    if COMPLETION_OPTIONS & {word.partition("=")[0] for word in words[:2]}:
+        from bakeoff.completion import complete
+
+        return complete(words[1:] if words[0] in commands else words, tuple(commands))
     if not words or words[0] in ("-h", "--help", "help"):
         print(_HELP, end="")
         return OK
@@ -127,6 +141,24 @@ def _evaluate(words: list[str]) -> int:
     from bakeoff.evaluate import evaluate
 
     return evaluate(words)
+
+
+def _preview(words: list[str]) -> int:
+    from bakeoff.preview import preview
+
+    return preview(words)
+
+
+def _prune(words: list[str]) -> int:
+    from bakeoff.prune import prune
+
+    return prune(words)
+
+
+def _doctor(words: list[str]) -> int:
+    from bakeoff.doctor import doctor
+
+    return doctor(words)
 
 
 def _models(words: list[str]) -> int:

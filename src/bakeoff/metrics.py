@@ -6,7 +6,7 @@ counted as wrong, with confidence 0.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bakeoff.records import ClassScores, SplitScores
 
@@ -55,19 +55,33 @@ def nll(labels: "np.ndarray", probabilities: "np.ndarray") -> float:
     return float(-np.log(np.maximum(true, PROBABILITY_FLOOR)).mean())
 
 
-def expected_calibration_error(labels: "np.ndarray", probabilities: "np.ndarray") -> float:
-    """ECE of the top probability in 15 bins (k/15, (k+1)/15] (Guo et al. 2017, eq. 3).
+class CalibrationBins(NamedTuple):
+    """Images by top probability, in 15 bins (k/15, (k+1)/15]; float64 [15] each, sums over images."""
 
-    A row without an answer counts with confidence 0, as wrong; all images divide.
-    """
+    num_images: "np.ndarray"
+    confidence: "np.ndarray"
+    num_right: "np.ndarray"
+
+
+def calibration_bins(labels: "np.ndarray", probabilities: "np.ndarray") -> CalibrationBins:
+    """Sorts images into bins. A row without an answer counts with confidence 0, as wrong."""
     import numpy as np
 
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = answers(probabilities) == labels
     edges = np.arange(1, ECE_BINS) / ECE_BINS
     bins = np.searchsorted(edges, confidence, side="left")
-    gaps = np.bincount(bins, weights=right - confidence, minlength=ECE_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    right = answers(probabilities) == labels
+    return CalibrationBins(
+        *(np.bincount(bins, weights=weights, minlength=ECE_BINS) for weights in (None, confidence, right))
+    )
+
+
+def expected_calibration_error(labels: "np.ndarray", probabilities: "np.ndarray") -> float:
+    """ECE of the top probability (Guo et al. 2017, eq. 3); all images divide."""
+    import numpy as np
+
+    bins = calibration_bins(labels, probabilities)
+    return float(np.abs(bins.num_right - bins.confidence).sum() / len(labels))
 
 
 def score(

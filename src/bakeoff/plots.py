@@ -1,4 +1,4 @@
-"""Pictures of a finished run (PNG): learning curves, confusion matrix, worst mistakes.
+"""Pictures of a finished run (PNG): learning curves, confusion matrix, worst mistakes, calibration.
 
 Figures are made without pyplot, so no display and no global state; lines differ in dash as well as
 in colour, so that they read in grey print.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bakeoff.data.splits import Split
-from bakeoff.metrics import answers
+from bakeoff.metrics import ECE_BINS, answers, calibration_bins
 from bakeoff.prediction import Predictions
 from bakeoff.records import EpochRecord
 from bakeoff.rundir import RunDir
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 120
+_LONGEST_NAME = 14  # characters
 _NUM_MISTAKES = 25
 _MOST_CELLS_WITH_NUMBERS = 20  # classes; above that the numbers would not be readable
 _DARK, _LIGHT = "#1b3a57", "#c8553d"
@@ -34,11 +35,13 @@ def draw_all(
     class_names: Sequence[str],
     test: Split,
     predictions: Predictions,
+    files: Sequence[str] | None,
 ) -> None:
-    """Writes the pictures of a run."""
+    """Writes the pictures of a run. `files` names the test images of a folder of pictures."""
     _save(run, "curves.png", learning_curves(epochs, title))
     _save(run, "confusion.png", confusion_matrix(counts, class_names, title))
-    _save(run, "mistakes.png", worst_mistakes(test, predictions, class_names, title))
+    _save(run, "mistakes.png", worst_mistakes(test, predictions, class_names, title, files))
+    _save(run, "reliability.png", reliability_diagram(predictions, title))
 
 
 def learning_curves(epochs: Sequence[EpochRecord], title: str) -> "Figure":
@@ -93,15 +96,23 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
             axes.text(
                 column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
             )
-    axes.set_xticks(range(len(columns)), columns, rotation=90 if max(map(len, columns)) > 2 else 0)
-    axes.set_yticks(range(len(class_names)), class_names)
+    size_points = 10 if len(columns) <= 30 else 5
+    turned = 90 if max(map(len, columns)) > 2 else 0
+    axes.set_xticks(range(len(columns)), map(_short, columns), rotation=turned, fontsize=size_points)
+    axes.set_yticks(range(len(class_names)), map(_short, class_names), fontsize=size_points)
     axes.set_xlabel("answer")
     axes.set_ylabel("true class")
     axes.set_title(f"{title}\n{int(counts.sum()):,} test images", fontsize=10)
     return figure
 
 
-def worst_mistakes(test: Split, predictions: Predictions, class_names: Sequence[str], title: str) -> "Figure":
+def worst_mistakes(
+    test: Split,
+    predictions: Predictions,
+    class_names: Sequence[str],
+    title: str,
+    files: Sequence[str] | None = None,
+) -> "Figure":
     """The test images that were answered wrongly with the most confidence."""
     import torch
 
@@ -119,15 +130,60 @@ def worst_mistakes(test: Split, predictions: Predictions, class_names: Sequence[
     pixels = test.images(torch.from_numpy(chosen).to(test.device)).cpu().numpy()
     names = [*class_names, "no answer"]
     for axes, image, index in zip(figure.subplots(5, 5).flat, pixels, chosen, strict=False):
-        axes.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=255)
-        axes.set_title(
-            f"true {names[predictions.label[index]]}, said {names[guesses[index]]}\n"
-            f"{confidence[index]:.1%}, image {index}",
-            fontsize=7,
-        )
+        _show(axes, image)
+        name = _short(files[index].rpartition("/")[2]) if files else f"image {index}"
+        true, said = _short(names[predictions.label[index]]), _short(names[guesses[index]])
+        axes.set_title(f"true {true}, said {said}\n{confidence[index]:.1%}, {name}", fontsize=7)
     for axes in figure.axes:
         axes.set_axis_off()
     return figure
+
+
+def reliability_diagram(predictions: Predictions, title: str) -> "Figure":
+    """Accuracy against confidence in the bins of the ECE, and how many images each bin holds."""
+    from matplotlib.ticker import PercentFormatter
+
+    bins = calibration_bins(predictions.label, predictions.probabilities)
+    ece = np.abs(bins.num_right - bins.confidence).sum() / bins.num_images.sum()
+    filled = bins.num_images > 0
+    edges = np.arange(ECE_BINS) / ECE_BINS
+    figure = _figure(5.5, 6)
+    rates, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    accuracy = bins.num_right[filled] / bins.num_images[filled]
+    confidence = bins.confidence[filled] / bins.num_images[filled]
+    rates.bar(
+        edges[filled],
+        accuracy,
+        1 / ECE_BINS,
+        align="edge",
+        color="#b9cbdc",
+        edgecolor=_DARK,
+        label="accuracy",
+    )
+    rates.plot(confidence, accuracy, "o", color=_DARK, label="accuracy at the mean confidence")
+    rates.plot([0, 1], [0, 1], "--", color=_LIGHT, label="as confident as right")
+    rates.set_ylabel("right answers")
+    rates.set_ylim(0, 1.02)
+    rates.yaxis.set_major_formatter(PercentFormatter(1.0))
+    rates.legend(frameon=False, loc="upper left")
+    counts.bar(edges, bins.num_images, 1 / ECE_BINS, align="edge", color="#b9cbdc", edgecolor=_DARK)
+    counts.set_yscale("symlog", linthresh=10)
+    counts.set_ylabel("images")
+    counts.set_xlabel("confidence (probability of the answer)")
+    counts.set_xlim(0, 1)
+    counts.xaxis.set_major_formatter(PercentFormatter(1.0))
+    for axes in (rates, counts):
+        axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    num_images = int(bins.num_images.sum())
+    figure.suptitle(f"{title}\nexpected calibration error {ece:.2%}, {num_images:,} test images", fontsize=10)
+    return figure
+
+
+def _short(text: str) -> str:
+    """A class or a file's name that leaves room for the rest of a line."""
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
 
 
 def _figure(width: float, height: float) -> "Figure":
@@ -140,3 +196,35 @@ def _save(run: RunDir, name: str, figure: Any) -> None:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=_DPI)
     write_atomically(run.plot_file(name), lambda file: file.write(content.getvalue()))
+
+
+def figure_of_images(
+    pixels: np.ndarray, columns: int, row_names: Sequence[str], column_names: Sequence[str], title: str
+) -> "Figure":
+    """A grid of images.
+
+    Args:
+        pixels: uint8 [rows * columns, c, h, w], row by row.
+        columns: images in a row.
+        row_names: shown at the left.
+        column_names: shown above the first row.
+        title: above all.
+    """
+    rows = len(pixels) // columns
+    figure = _figure(1.1 * columns + 0.6, 1.1 * rows + 0.8)
+    figure.suptitle(title, fontsize=10)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for place, image in enumerate(pixels):
+        row, column = divmod(place, columns)
+        axes = grid[row, column]
+        _show(axes, image)
+        axes.set(xticks=[], yticks=[])
+        if column == 0:
+            axes.set_ylabel(_short(row_names[row]), fontsize=8)
+        if row == 0:
+            axes.set_title(column_names[column], fontsize=8)
+    return figure
+
+
+def _show(axes: Any, image: np.ndarray) -> None:
+    axes.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=255)

@@ -39,7 +39,8 @@ def write_results(
         run.write_weights(copy_of_weights(state.model), finished=True)
         _store_test_images(prepared, prints.test_split)
         title = f"{prepared.name} on {prepared.data.name}, seed {config.seed}"
-        plots.draw_all(run, title, epochs, counts, names, prepared.data.test, test)
+        files = (prepared.data.files or {}).get("test")
+        plots.draw_all(run, title, epochs, counts, names, prepared.data.test, test, files)
     times = state.times
     chosen = state.best.epoch if config.trainer.select == "best" and state.best else epochs[-1].epoch
     summary = Summary(

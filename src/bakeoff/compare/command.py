@@ -26,7 +26,7 @@ def compare(words: list[str]) -> int:
     """
     options = _parser().parse_args(words)
     root = outputs_root()
-    paths = [_resolve(word, root) for word in options.paths] or [root]
+    paths = [resolve(word, root) for word in options.paths] or [root]
     return print_comparison(paths, options.format, options.output)
 
 
@@ -49,7 +49,8 @@ def print_comparison(paths: Sequence[Path], kind: str = "table", output: Path | 
     return OK if all(problem.harmless for problem in problems) else SOME_RUNS_BAD
 
 
-def _resolve(word: str, root: Path) -> Path:
+def resolve(word: str, root: Path) -> Path:
+    """A PATH of the command line: a folder, or a run by its name."""
     path = Path(word)
     return path if path.is_dir() else find_run(word, root)
 
