@@ -90,6 +90,7 @@ def test_the_summary_has_the_fields_of_the_design(run: Path) -> None:
     assert set(summary) == {
         "schema", "run_id", "identity", "setting", "status", "model", "family", "weights", "data", "seed",
         "epochs_run", "best_epoch", "test", "val", "train_loss_final", "time", "speed", "cost", "fingerprint",
+        "num_skipped_pictures",
     }  # fmt: skip
     for split, count in (("test", 400), ("val", 200)):
         assert set(summary[split]) == SCORES
@@ -187,7 +188,7 @@ def test_confusion_and_scores_per_class_are_scikit_learns(run: Path) -> None:
 
 def test_plots_are_pictures_of_a_size_to_look_at(run: Path) -> None:
     pictures = sorted((run / "plots").iterdir())
-    assert [path.name for path in pictures] == ["confusion.png", "curves.png", "mistakes.png"]
+    assert [path.name for path in pictures] == ["confusion.png", "curves.png", "mistakes.png", "reliability.png"]
     for path in pictures:
         content = path.read_bytes()
         assert content[:8] == b"\x89PNG\r\n\x1a\n"

@@ -52,7 +52,9 @@ def trained(config: Any, state: TrainState, val: Any = VAL) -> list[EpochRecord]
 
 
 def test_rmsprop_is_torchs() -> None:
-    config = toy_config(optim__name="rmsprop", optim__momentum=0.5, optim__weight_decay=0.1, optim__clip_norm=None)
+    config = toy_config(
+        optim__name="rmsprop", optim__momentum=0.5, optim__weight_decay=0.1, optim__clip_norm=None
+    )
     state = toy_state(config, Plain())
     model = copy.deepcopy(state.model)
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -137,7 +139,7 @@ def test_the_average_by_hand() -> None:
     for step in range(1, 30):
         with torch.no_grad():
             for tensor in model.state_dict().values():
-                tensor += 1 if tensor.dtype == torch.int64 else torch.rand_like(tensor)
+                tensor.add_(1 if tensor.dtype == torch.int64 else torch.rand_like(tensor))
         average.update(model, step, torch.tensor(0.0))
         decay = min(0.9, (1 + step) / (10 + step))
         for name, tensor in model.state_dict().items():

@@ -22,12 +22,15 @@ from bakeoff.locate import find_run, outputs_root
 from bakeoff.models.base import Classifier
 from bakeoff.outcome import torch_errors_explained
 from bakeoff.prediction import predict
+from bakeoff.records import SplitScores
 from bakeoff.rundir import WEIGHTS
 from bakeoff.storage import UnreadableFileError, read_bytes
+from bakeoff.text import printable
 
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
 _TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
 _MAX_WEIGHT_BYTES = 2**36
+_MOST_CLASSES_SHOWN = 30
 
 
 def evaluate(words: list[str]) -> int:
@@ -64,6 +67,7 @@ def evaluate(words: list[str]) -> int:
         differs = abs(stored - now) > tolerance
         same &= not differs
         print(f"{key:10}{stored:14.6f}{now:14.6f}{'  differs' if differs else ''}")
+    _print_classes(scores)
     if same:
         print("equal to summary.json")
         return OK
@@ -72,6 +76,21 @@ def evaluate(words: list[str]) -> int:
         f"(see {path / 'environment.json'} for the run's)"
     )
     return SOME_RUNS_BAD
+
+
+def _print_classes(scores: SplitScores) -> None:
+    """A line for each class; of many classes those with the lowest F1."""
+    classes = scores.per_class
+    if len(classes) > _MOST_CLASSES_SHOWN:
+        classes = sorted(classes, key=lambda item: item.f1)[:_MOST_CLASSES_SHOWN]
+        print(f"\nthe {len(classes)} of {len(scores.per_class)} classes with the lowest F1")
+    names = [printable(item.label) for item in classes]
+    width = max(len("class"), *map(len, names))
+    print(f"\n{'class':{width}}  precision   recall       F1  images")
+    for name, item in zip(names, classes, strict=True):
+        figures = f"{item.precision:9.2%}  {item.recall:7.2%}  {item.f1:7.2%}  {item.support:6,}"
+        print(f"{name:{width}}  {figures}")
+    print()
 
 
 def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:

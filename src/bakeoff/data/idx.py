@@ -10,7 +10,7 @@ import math
 import os
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -58,13 +58,17 @@ def read_gzipped_idx(
 
 
 def parse_idx(
-    name: str, file: BinaryIO, size: int, shape_after_count: tuple[int, ...], kind: int = UNSIGNED_BYTE
+    name: str,
+    file: io.BufferedIOBase,
+    size: int,
+    shape_after_count: tuple[int, ...],
+    kind: int = UNSIGNED_BYTE,
 ) -> np.ndarray:
     """Reads from an open file of `size` bytes; see `read_idx`."""
     header = file.read(4 + 4 * (1 + len(shape_after_count)))
     count = _check_header(name, header, size, shape_after_count, kind)
     content = bytearray(count * math.prod(shape_after_count) * _TYPES[kind].itemsize)
-    file.readinto(content)  # type: ignore[attr-defined]
+    file.readinto(content)
     values = np.frombuffer(content, dtype=_TYPES[kind])
     return values.astype(_TYPES[kind].newbyteorder("="), copy=False).reshape(count, *shape_after_count)
 

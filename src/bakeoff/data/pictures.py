@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import (  # each import registers a decoder
+    BmpImagePlugin,  # noqa: F401
+    Image,
+    ImageOps,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
-# The decoders that may see a user's bytes; MPO is what some cameras call JPEG.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP")
+# The decoders that may see a user's bytes. JPEG's also reads what some cameras call MPO.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _SIXTEEN_BIT_MODES = _GREY_MODES[4:]
 _EXIF_ORIENTATION = 0x0112
@@ -100,10 +107,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _square(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    # The box is cut out while scaling, so that a very long picture takes no memory.
-    box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    left, top = (width - side) // 2, (height - side) // 2
+    # Cut out first, so that a very long picture takes no memory.
+    middle = image.crop((left, top, left + side, top + side))
+    return middle.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
 
 
 def _reason(error: Exception) -> str:
