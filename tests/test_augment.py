@@ -117,7 +117,10 @@ def test_erasing_blackens_one_rectangle_of_the_promised_size(size: tuple[int, in
             if height == width:
                 area = (0.02 + 0.31 * row[AREA]) * height * width
                 ratio = math.exp(math.log(0.3) + math.log(11) * row[RATIO])
-                expected = min(round(math.sqrt(area * ratio)), height), min(round(math.sqrt(area / ratio)), width)
+                expected = (
+                    min(round(math.sqrt(area * ratio)), height),
+                    min(round(math.sqrt(area / ratio)), width),
+                )
                 assert box.shape == expected
     assert 150 < len(share) < 250
     assert max(share) <= 0.36
@@ -157,7 +160,12 @@ def test_draws_are_uniform_both_ways(name: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(0, 64), st.floats(0, 180), st.floats(0, 0.9), st.floats(0, 1), st.booleans(), st.integers(1, 3)
+    st.integers(0, 64),
+    st.floats(0, 180),
+    st.floats(0, 0.9),
+    st.floats(0, 1),
+    st.booleans(),
+    st.integers(1, 3),
 )
 def test_any_setting_gives_bytes_of_the_same_shape(
     shift: int, rotate: float, scale: float, erase: float, flip: bool, channels: int
@@ -174,7 +182,9 @@ def test_any_setting_gives_bytes_of_the_same_shape(
 # A pure function of (seed, epoch, index)
 
 
-def epoch_images(batch_size: int, seed: int, epoch: int, config: AugmentConfig = EVERYTHING) -> dict[int, Tensor]:
+def epoch_images(
+    batch_size: int, seed: int, epoch: int, config: AugmentConfig = EVERYTHING
+) -> dict[int, Tensor]:
     split = toy_split(60)
     plan = plan_epoch(split, config, seed, epoch, CPU)
     return {

@@ -188,7 +188,12 @@ def test_confusion_and_scores_per_class_are_scikit_learns(run: Path) -> None:
 
 def test_plots_are_pictures_of_a_size_to_look_at(run: Path) -> None:
     pictures = sorted((run / "plots").iterdir())
-    assert [path.name for path in pictures] == ["confusion.png", "curves.png", "mistakes.png", "reliability.png"]
+    assert [path.name for path in pictures] == [
+        "confusion.png",
+        "curves.png",
+        "mistakes.png",
+        "reliability.png",
+    ]
     for path in pictures:
         content = path.read_bytes()
         assert content[:8] == b"\x89PNG\r\n\x1a\n"

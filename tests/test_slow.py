@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -111,3 +112,41 @@ def test_the_same_bits_with_two_threads_on_real_images(mnist_root: str, tmp_path
         (path,) = (tmp_path / name).glob("*/*/weights.safetensors")
         found.append(load_file(path))
     assert all((tensor == found[1][name]).all() for name, tensor in found[0].items())
+
+
+def test_a_compiled_run_has_the_same_weights_after_50_steps(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    found, seconds = {}, {}
+    for compiled in ("false", "true"):
+        arguments = [
+            "train", "data=digits", "trainer=small_data", f"trainer.compile={compiled}", "trainer.epochs=5",
+            "trainer.batch_size=50", "data.train_limit=500", "trainer.precision=fp32", "trainer.device=cpu",
+            "trainer.select=last", f"output_dir={tmp_path / compiled}",
+        ]  # fmt: skip
+        subprocess.run(command(arguments), check=True)
+        (run,) = (path.parent for path in (tmp_path / compiled).glob("*/*/summary.json"))
+        summary = json.loads((run / "summary.json").read_text())
+        assert json.loads((run / "status.json").read_text())["step"] == 50
+        found[compiled] = load_file(run / "weights.safetensors")
+        seconds[compiled] = summary["time"]["first_epoch_seconds"]
+        epochs = [
+            json.loads(line)["train_seconds"] for line in (run / "epochs.jsonl").read_text().splitlines()
+        ]
+        assert seconds[compiled] == epochs[0]
+    for name, tensor in found["false"].items():
+        assert abs(tensor - found["true"][name]).max() < 1e-3, name
+    # Compilation is part of the first epoch, and of no other.
+    assert seconds["true"] > 5 * seconds["false"]
+
+
+def test_twenty_thousand_pictures_load_fast_and_in_little_memory(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "scripts" / "bench_image_folder.py"
+    done = subprocess.run(
+        [sys.executable, script, "--folder", tmp_path], capture_output=True, text=True, check=True
+    )
+    print(done.stdout)
+    figures = dict(line.split(": ") for line in done.stdout.splitlines() if ": " in line)
+    assert int(figures["pictures"]) == 20_000
+    assert float(figures["seconds"]) < 60  # the bar is 30 on a quiet machine
+    assert float(figures["peak memory / tensor"]) < 1.5

@@ -4,7 +4,6 @@ No torch at import, nor anything that needs it: a torch that does not load is on
 """
 
 import argparse
-import dataclasses
 import importlib.metadata
 import json
 import os
@@ -14,7 +13,8 @@ import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from bakeoff.sources import SOURCES
 from bakeoff.text import printable
 
 State = Literal["ok", "note", "MISSING"]
+Look = Callable[[], Iterator["Check"]]
 _GIB = 2**30
 _MIN_FREE_GIB = 2.0
 # What pyproject.toml asks for besides torch and torchvision, written again: the metadata of an
@@ -36,10 +37,7 @@ _PACKAGES = (
     "matplotlib>=3.9", "safetensors>=0.5",
 )  # fmt: skip
 _DEV_TOOLS = ("pytest", "ruff", "mypy")
-_SAME_INDEX = (
-    "install both from one index, both for the same CUDA or both for the CPU: "
-    "pip install --force-reinstall torch torchvision --index-url INDEX"
-)
+_SAME_INDEX = "install both from one index: pip install --force-reinstall torch torchvision --index-url URL"
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,17 @@ def doctor(words: list[str]) -> int:
     Returns:
         0, or 4 if something that bakeoff needs is missing.
     """
-    options = _parser().parse_args(words)
+    parser = argparse.ArgumentParser(
+        "bakeoff doctor",
+        description="Shows what this machine has, what bakeoff would miss here, and what to do about it.",
+        epilog="exit codes: 0 nothing needed is missing; 4 something is",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as a JSON object, for scripts")
+    options = parser.parse_args(words)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a library warns of would stand between the lines
         checks = [check for group in _GROUPS for check in _guarded(*group)]
-    rows = [{key: printable(text) for key, text in dataclasses.asdict(check).items()} for check in checks]
+    rows = [{key: printable(text) for key, text in asdict(check).items()} for check in checks]
     missing = [row["name"] for row in rows if row["state"] == "MISSING"]
     if options.json:
         print(json.dumps({"schema": 1, "ok": not missing, "checks": rows}, indent=2))
@@ -74,9 +78,7 @@ def doctor(words: list[str]) -> int:
     return ResourceError.exit_code if missing else OK
 
 
-def _guarded(
-    name: str, look: Callable[[], Iterator[Check]], if_it_raises: State = "note", todo: str = ""
-) -> Iterator[Check]:
+def _guarded(name: str, look: Look, if_it_raises: State = "note", todo: str = "") -> Iterator[Check]:
     """What a function finds; an error is a finding too, for the command has to reach its end."""
     try:
         yield from look()
@@ -90,82 +92,65 @@ def _judged(name: str, good: bool, found: str, otherwise: State, todo: str) -> C
 
 
 def _table(rows: list[dict[str, str]], num_columns: int) -> str:
-    """Aligned lines, wrapped to the terminal's width."""
+    """Aligned lines, wrapped to the terminal's width; a path stays in one piece, for copying."""
     width = max(len(row["name"]) for row in rows)
+    wrapper = textwrap.TextWrapper(max(num_columns, 60), break_long_words=False, break_on_hyphens=False)
     lines = []
     for row in rows:
-        start = f"{row['state']:7}  {row['name']:{width}}  "
-        lines += textwrap.wrap(
-            "; ".join(filter(None, (row["found"], row["todo"]))),
-            max(num_columns, 60),
-            initial_indent=start,
-            subsequent_indent=" " * len(start),
-            break_long_words=False,  # a path stays in one piece, for copying
-            break_on_hyphens=False,
-        )
+        wrapper.initial_indent = f"{row['state']:7}  {row['name']:{width}}  "
+        wrapper.subsequent_indent = " " * len(wrapper.initial_indent)
+        lines += wrapper.wrap("; ".join(filter(None, (row["found"], row["todo"]))))
     return "\n".join(lines)
 
 
-def _python() -> Iterator[Check]:
+def _bakeoff() -> Iterator[Check]:
     good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     found = ".".join(map(str, sys.version_info[:3]))
     yield _judged("Python", good, found, "MISSING", "use Python 3.11, 3.12 or 3.13")
-
-
-def _bakeoff() -> Iterator[Check]:
     yield Check("bakeoff", "ok", __version__)
     from bakeoff.compose import conf_dir
 
     there = (conf_dir() / "config.yaml").is_file()
-    found = str(conf_dir()) if there else f"no config.yaml in {conf_dir()}"
-    yield _judged("configs", there, found, "MISSING", "install bakeoff again")
+    yield _judged("configs", there, f"{conf_dir()}", "MISSING", "no config.yaml there: install bakeoff again")
 
 
 def _packages() -> Iterator[Check]:
-    names = {requirement.partition(">")[0]: requirement for requirement in _PACKAGES}
-    here = {name: version for name in names if (version := _version(name))}
+    needed = {requirement.partition(">")[0]: requirement for requirement in _PACKAGES}
+    here = {}
+    for name in (*needed, *_DEV_TOOLS):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            here[name] = importlib.metadata.version(name)
     yield Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in here.items()))
-    for name in names.keys() - here.keys():
-        yield Check(name, "MISSING", "not installed", f'pip install "{names[name]}"')
-    if absent := [tool for tool in _DEV_TOOLS if not _version(tool)]:
+    for name, requirement in needed.items():
+        if name not in here:
+            yield Check(name, "MISSING", "not installed", f'pip install "{requirement}"')
+    if absent := [name for name in _DEV_TOOLS if name not in here]:
         todo = "needed only to work on bakeoff itself: ./scripts/install --dev"
         yield Check("dev tools", "note", f"no {', '.join(absent)}", todo)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _torch() -> Iterator[Check]:
     import torch
 
-    yield Check("torch", "ok", torch.__version__)
-    # Not groups of their own: a torch that does not load fails again, with other and misleading reasons.
-    yield from _guarded("torchvision", _torchvision, "MISSING", _SAME_INDEX)
-    yield from _guarded("GPU", _cuda, "note", "runs on the CPU; see nvidia-smi")
-    yield from _guarded("CPU", _cpu)
+    capability = torch.backends.cpu.get_cpu_capability()
+    found = f"{torch.__version__}, {capability} on the CPU, {torch.get_num_threads()} threads"
+    yield Check("torch", "ok", found)
+    # Not groups of their own: a torch that did not load fails again, with other, misleading reasons.
+    yield from _guarded("torchvision", partial(_torchvision, "cpu"), "MISSING", _SAME_INDEX)
+    yield from _guarded("cpu", partial(_device, "cpu"))
+    yield from _guarded("cuda", _cuda, "note", "runs on the CPU; see nvidia-smi")
 
 
-def _torchvision() -> Iterator[Check]:
+def _torchvision(device: str) -> Iterator[Check]:
+    """Built for another torch it has no operators; some pairs fail at import, others only at a call."""
+    import torch
     import torchvision
 
-    # Beside a torch that it was not built for it has no operators. Some such pairs fail at import,
-    # others only here.
-    _call_nms("cpu")
-    yield Check("torchvision", "ok", f"{torchvision.__version__}, its operators work")
-
-
-def _call_nms(device: str) -> None:
-    import torch
-    from torchvision.ops import nms
-
     boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.0]], device=device)  # xyxy; IoU 0.75
-    kept = nms(boxes, torch.tensor([0.5, 0.9], device=device), 0.5).tolist()
+    kept = torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9], device=device), 0.5).tolist()
     if kept != [1]:
-        raise RuntimeError(f"torchvision.ops.nms on {device} keeps {kept}, not [1]")
+        raise RuntimeError(f"torchvision.ops.nms keeps {kept}, not [1]")
+    yield Check("torchvision", "ok", f"{torchvision.__version__}, its operators work on {device}")
 
 
 def _cuda() -> Iterator[Check]:
@@ -176,137 +161,91 @@ def _cuda() -> Iterator[Check]:
     driver, built_for = runtime._driver(), torch.version.cuda
     built = f"torch is built for CUDA {built_for}" if built_for else "torch is built without CUDA"
     yield Check("CUDA", "ok", f"{built}, {f'driver {driver}' if driver else 'no NVIDIA driver found'}")
-    if torch.cuda.is_available():
-        for device in (f"cuda:{index}" for index in range(torch.cuda.device_count())):
-            todo = "see nvidia-smi; torchvision must be built for the same CUDA as torch"
-            yield from _guarded(device, partial(_gpu, device), "note", todo)
-        return
-    if driver and built_for:
-        torch.cuda.init()  # type: ignore[no-untyped-call]  # raises, with the reason
-    todo = "to use the GPU, install a torch that is built for CUDA" if driver else ""
-    yield Check("GPU", "note", "none that torch can use: runs on the CPU", todo)
+    num_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for name in (f"cuda:{index}" for index in range(num_devices)):
+        with torch.cuda.device(name):  # bf16 is asked of the current device
+            yield from _guarded(name, partial(_device, name), "note", "see nvidia-smi")
+            yield from _guarded("torchvision", partial(_torchvision, name), "note", _SAME_INDEX)
+    if num_devices == 0:
+        if driver and built_for:
+            torch.cuda.init()  # type: ignore[no-untyped-call]  # raises, with the reason
+        todo = "to use the GPU, install a torch that is built for CUDA" if driver else ""
+        yield Check("cuda", "note", "no device that torch can use: runs on the CPU", todo)
 
 
-def _gpu(device: str) -> Iterator[Check]:
-    import torch
-
+def _device(name: str) -> Iterator[Check]:
     from bakeoff import runtime
 
-    with torch.cuda.device(device):
-        bf16 = "fast" if runtime.has_fast_bf16(torch.device(device)) else "no fast"
-    free, total = (num_bytes / _GIB for num_bytes in torch.cuda.mem_get_info(device))
-    name = torch.cuda.get_device_name(device)
-    _call_nms(device)
-    yield Check(device, "ok", f"{name}, {free:.1f} of {total:.1f} GiB free, {bf16} bf16")
+    device = runtime.choose_device(name)
+    num_bytes = runtime.free_memory_bytes(device)
+    memory = "" if num_bytes is None else f", {num_bytes / _GIB:.1f} GiB free"
+    bf16 = "fast" if runtime.has_fast_bf16(device) else "no fast"
+    yield Check(name, "ok", f"{runtime.device_name(device)}, {bf16} bf16{memory}")
 
 
-def _cpu() -> Iterator[Check]:
-    import torch
-
-    from bakeoff import runtime
-
-    bf16 = "fast" if runtime.has_fast_bf16(torch.device("cpu")) else "no fast"
-    capability = torch.backends.cpu.get_cpu_capability()
-    found = f"{runtime._cpu_name()}, {capability}, {bf16} bf16, torch uses {runtime.num_threads()} threads"
-    yield Check("CPU", "ok", found)
-
-
-def _load() -> Iterator[Check]:
-    num_everywhere = os.cpu_count() or 1
-    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else num_everywhere
-    yield Check("cores", "ok", f"{num_cores} of {num_everywhere} for this process")
+def _machine() -> Iterator[Check]:
     variables = [f"{key}={value}" for key, value in os.environ.items() if key.startswith(("OMP_", "GOMP_"))]
     yield Check("OpenMP", "ok", ", ".join(sorted(variables)) or "no OMP_ or GOMP_ variable is set")
-    load = os.getloadavg()[0]
-    todo = "timings will not be worth much until other programs end"
-    yield _judged("load", load <= num_cores / 2, f"{load:.1f} on {num_cores} cores", "note", todo)
-
-
-def _memory() -> Iterator[Check]:
-    kilobytes = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text().splitlines())
-    free, total = (int(kilobytes[key]) * 1024 / _GIB for key in ("MemAvailable:", "MemTotal:"))
-    yield Check("memory", "ok", f"{free:.1f} of {total:.1f} GiB free")
-
-
-def _compiler() -> Iterator[Check]:
     given = os.environ.get("CXX")
     names = (given,) if given else ("g++", "clang++")  # as `runtime` looks for one before a run
     path = next(filter(None, map(shutil.which, names)), None)
     todo = "needed only for trainer.compile=true: apt-get install g++"
     yield _judged("compiler", path is not None, path or f"no {', '.join(names)}", "note", todo)
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Check("cores", "ok", f"{num_cores} of {os.cpu_count()} for this process")
+    load = os.getloadavg()[0]
+    todo = "timings will not be worth much until other programs end"
+    yield _judged("load", load <= num_cores / 2, f"{load:.1f} on {num_cores} cores", "note", todo)
+    kilobytes = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text().splitlines())
+    free, total = (int(kilobytes[key]) * 1024 / _GIB for key in ("MemAvailable:", "MemTotal:"))
+    yield Check("memory", "ok", f"{free:.1f} of {total:.1f} GiB free")
 
 
-def _nearest(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there; so is a link that leads nowhere."""
-    return next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
-
-
-def _data_root() -> Path:
-    return Path(os.environ.get("BAKEOFF_DATA", "data"))
-
-
-def _disks() -> Iterator[Check]:
-    for what, root in (("outputs", outputs_root()), ("data", _data_root())):
-        free = shutil.disk_usage(_nearest(root)).free / _GIB
-        todo = f"make room, or set BAKEOFF_{what.upper()} to a folder on another disk"
-        yield _judged(f"disk {what}", free >= _MIN_FREE_GIB, f"{free:,.1f} GiB free for {root}", "note", todo)
-
-
-def _writable() -> Iterator[Check]:
+def _folders() -> Iterator[Check]:
+    yield _folder("outputs", outputs_root(), "MISSING", "BAKEOFF_OUTPUTS")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    outputs_todo = "set BAKEOFF_OUTPUTS to a folder that can be written"
-    cache_todo = "hashes of data are not kept: set XDG_CACHE_HOME"
-    yield _written("outputs", outputs_root(), "MISSING", outputs_todo)
-    yield _written("cache", cache, "note", cache_todo)
+    yield _folder("cache", cache, "note", "XDG_CACHE_HOME")
 
 
-def _written(what: str, root: Path, otherwise: State, todo: str) -> Check:
-    folder = _nearest(root)
+def _folder(name: str, path: Path, if_closed: State, variable: str) -> Check:
+    """Room and permission to write in a folder, or in the nearest one above it that is there."""
+    upwards = (path.absolute(), *path.absolute().parents)
+    folder = next(place for place in upwards if os.path.lexists(place))  # so is a link that leads nowhere
     try:
+        free = shutil.disk_usage(folder).free / _GIB
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".bakeoff-doctor-") as file:
             file.write(b"0")
             file.flush()
     except OSError as error:
-        return Check(f"write {what}", otherwise, f"{folder}: {error.strerror or error}", todo)
-    return Check(f"write {what}", "ok", str(root))
+        found = f"{folder} cannot be written: {error.strerror or error}"
+        return Check(name, if_closed, found, f"set {variable} to a folder that can")
+    todo = f"make room, or set {variable} to a folder on another disk"
+    return _judged(name, free >= _MIN_FREE_GIB, f"{path}, {free:,.1f} GiB free", "note", todo)
 
 
-def _data_sets() -> Iterator[Check]:
-    root, here, absent = _data_root(), ["digits"], []
+def _data() -> Iterator[Check]:
+    root, here, absent = Path(os.environ.get("BAKEOFF_DATA", "data")), ["digits"], []
+    yield _folder("data", root, "note", "BAKEOFF_DATA")
     for name, source in SOURCES.items():
         num_there = sum((source.folder_in(root) / file).is_file() for file in source.files)
         if num_there == len(source.files):
             here.append(name)
         elif num_there:
-            found = f"{num_there} of {len(source.files)} files in {source.folder_in(root)}"
-            yield Check(f"data {name}", "note", found, "its first run tries to download the others")
+            found = f"{num_there} of {len(source.files)} files of {name} in {source.folder_in(root)}"
+            yield Check("incomplete", "note", found, "its first run tries to download the others")
         else:
-            absent.append(f"{name} ({source.folder})")
-    yield Check("data sets", "ok", f"in {root}: {', '.join(here)}")
+            absent.append(f"{name} ({next(iter(source.files)) if source.folder == '.' else source.folder})")
+    yield Check("data sets", "ok", ", ".join(here))
     if absent:
         todo = "the first run with one tries to download it; or put its files there"
-        yield Check("not there", "note", f"{', '.join(absent)}", todo)
+        yield Check("not there", "note", f"below {root}: {', '.join(absent)}", todo)
 
 
-_GROUPS: tuple[tuple[str, Callable[[], Iterator[Check]], State, str], ...] = (
-    ("Python", _python, "MISSING", "use Python 3.11, 3.12 or 3.13"),
+_GROUPS: tuple[tuple[str, Look, State, str], ...] = (
     ("configs", _bakeoff, "MISSING", "install bakeoff again"),
     ("packages", _packages, "MISSING", "install bakeoff again"),
     ("torch", _torch, "MISSING", _SAME_INDEX),
-    ("load", _load, "note", ""),
-    ("memory", _memory, "note", ""),
-    ("compiler", _compiler, "note", ""),
-    ("disk", _disks, "note", ""),
-    ("write", _writable, "MISSING", ""),
-    ("data sets", _data_sets, "note", ""),
+    ("machine", _machine, "note", ""),
+    ("outputs", _folders, "MISSING", ""),
+    ("data", _data, "note", ""),
 )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "bakeoff doctor",
-        description="Shows what this machine has, what bakeoff would miss here, and what to do about it.",
-        epilog="exit codes: 0 nothing needed is missing; 4 something is",
-    )
-    parser.add_argument("--json", action="store_true", help="the same as a JSON object, for scripts")
-    return parser

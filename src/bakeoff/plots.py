@@ -182,8 +182,9 @@ def reliability_diagram(predictions: Predictions, title: str) -> "Figure":
 
 
 def _short(text: str) -> str:
-    """A class or a file's name that leaves room for the rest of a line."""
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    """A class or a file's name that leaves room for the rest of a line, and is no formula."""
+    text = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    return text.replace("$", r"\$")
 
 
 def _figure(width: float, height: float) -> "Figure":

@@ -3,10 +3,11 @@
 import dataclasses
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from bakeoff.compare.group import shown
 from bakeoff.compare.read import Run, read_runs
+from bakeoff.config import Config
 from bakeoff.errors import ConfigError
 from bakeoff.identity import identifying_config
 from bakeoff.locate import find_run_dirs
@@ -46,30 +47,31 @@ def load_runs(path: str | Path = "outputs") -> "pd.DataFrame":
     }
     columns["path"] = pd.array([str(run.path) for run in runs], dtype="string")
     configs = [_config(run) for run in runs]
+    known = _fields(Config)
     for key in sorted({key for config in configs for key in config} - columns.keys()):
         values = [config.get(key) for config in configs]
-        columns[key] = _column(values, _dtype(values))
+        columns[key] = _column(values, known.get(key) or _dtype(values))
     frame = pd.DataFrame(columns)
     frame.attrs["problems"] = [{"path": str(item.path), "reason": item.reason} for item in problems]
     return frame
 
 
 def _columns() -> dict[str, str]:
-    """Name and dtype of every plain field of a summary, nested ones by their dotted names."""
-    columns = {"run_id": "string", "path": "string"}
+    return {"run_id": "string", "path": "string"} | _fields(Summary)
 
-    def add(record: Any, prefix: str) -> None:
-        hints = get_type_hints(record)
-        for item in dataclasses.fields(record):
-            kind = hints[item.name]
-            if isinstance(kind, types.UnionType):  # X | None
-                kind = next(option for option in get_args(kind) if option is not type(None))
-            if dataclasses.is_dataclass(kind):
-                add(kind, f"{prefix}{item.name}.")
-            elif kind in _DTYPES:
-                columns[prefix + item.name] = _DTYPES[kind]
 
-    add(Summary, "")
+def _fields(record: Any, prefix: str = "") -> dict[str, str]:
+    """Name and dtype of every plain field of a dataclass, nested ones by their dotted names."""
+    hints = get_type_hints(record)
+    columns: dict[str, str] = {}
+    for item in dataclasses.fields(record):
+        kind = hints[item.name]
+        if get_origin(kind) in (Union, types.UnionType):  # X | None
+            kind = next(option for option in get_args(kind) if option is not type(None))
+        if dataclasses.is_dataclass(kind):
+            columns |= _fields(kind, f"{prefix}{item.name}.")
+        elif kind in _DTYPES:
+            columns[prefix + item.name] = _DTYPES[kind]
     return columns
 
 
@@ -100,7 +102,7 @@ def _column(values: list[Any], dtype: str) -> Any:
     import pandas as pd
 
     if dtype == "string":
-        return pd.array([None if value is None else shown(value) for value in values], dtype=dtype)
+        return pd.array([None if value is None else shown(value) for value in values], dtype="string")
     allowed = {"Int64": int, "Float64": int | float, "boolean": bool}[dtype]
     is_bool = dtype == "boolean"
 
@@ -109,4 +111,5 @@ def _column(values: list[Any], dtype: str) -> Any:
             return False
         return dtype != "Int64" or -(2**63) <= value < 2**63
 
-    return pd.array([value if fits(value) else None for value in values], dtype=dtype)
+    kept: list[Any] = [value if fits(value) else None for value in values]
+    return pd.array(kept, dtype=dtype)  # type: ignore[call-overload]
