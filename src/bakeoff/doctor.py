@@ -120,25 +120,23 @@ def _packages() -> Iterator[Check]:
     for name in (*needed, *_DEV_TOOLS):
         with suppress(importlib.metadata.PackageNotFoundError):
             here[name] = importlib.metadata.version(name)
-    yield Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in here.items()))
+    yield Check("packages", "ok", ", ".join(f"{name} {here[name]}" for name in here) or "none")
     for name, requirement in needed.items():
         if name not in here:
             yield Check(name, "MISSING", "not installed", f'pip install "{requirement}"')
     if absent := [name for name in _DEV_TOOLS if name not in here]:
-        todo = "needed only to work on bakeoff itself: ./scripts/install --dev"
-        yield Check("dev tools", "note", f"no {', '.join(absent)}", todo)
+        yield Check("dev tools", "note", f"no {', '.join(absent)}", "for developers: ./scripts/install --dev")
 
 
 def _torch() -> Iterator[Check]:
     import torch
 
     capability = torch.backends.cpu.get_cpu_capability()
-    found = f"{torch.__version__}, {capability} on the CPU, {torch.get_num_threads()} threads"
-    yield Check("torch", "ok", found)
+    yield Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads, {capability}")
     # Not groups of their own: a torch that did not load fails again, with other, misleading reasons.
-    yield from _guarded("torchvision", partial(_torchvision, "cpu"), "MISSING", _SAME_INDEX)
+    yield from _guarded("torchvision cpu", partial(_torchvision, "cpu"), "MISSING", _SAME_INDEX)
     yield from _guarded("cpu", partial(_device, "cpu"))
-    yield from _guarded("cuda", _cuda, "note", "runs on the CPU; see nvidia-smi")
+    yield from _guarded("GPU", _cuda, "note", "runs on the CPU; see nvidia-smi")
 
 
 def _torchvision(device: str) -> Iterator[Check]:
@@ -150,7 +148,7 @@ def _torchvision(device: str) -> Iterator[Check]:
     kept = torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9], device=device), 0.5).tolist()
     if kept != [1]:
         raise RuntimeError(f"torchvision.ops.nms keeps {kept}, not [1]")
-    yield Check("torchvision", "ok", f"{torchvision.__version__}, its operators work on {device}")
+    yield Check(f"torchvision {device}", "ok", f"{torchvision.__version__}, its operators work")
 
 
 def _cuda() -> Iterator[Check]:
@@ -162,15 +160,15 @@ def _cuda() -> Iterator[Check]:
     built = f"torch is built for CUDA {built_for}" if built_for else "torch is built without CUDA"
     yield Check("CUDA", "ok", f"{built}, {f'driver {driver}' if driver else 'no NVIDIA driver found'}")
     num_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    for name in (f"cuda:{index}" for index in range(num_devices)):
+    for name in [f"cuda:{index}" for index in range(num_devices)]:
         with torch.cuda.device(name):  # bf16 is asked of the current device
             yield from _guarded(name, partial(_device, name), "note", "see nvidia-smi")
-            yield from _guarded("torchvision", partial(_torchvision, name), "note", _SAME_INDEX)
+            yield from _guarded(f"torchvision {name}", partial(_torchvision, name), "note", _SAME_INDEX)
+    if num_devices == 0 and driver and built_for:
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # raises, with the reason
     if num_devices == 0:
-        if driver and built_for:
-            torch.cuda.init()  # type: ignore[no-untyped-call]  # raises, with the reason
         todo = "to use the GPU, install a torch that is built for CUDA" if driver else ""
-        yield Check("cuda", "note", "no device that torch can use: runs on the CPU", todo)
+        yield Check("GPU", "note", "none that torch can use: runs on the CPU", todo)
 
 
 def _device(name: str) -> Iterator[Check]:
@@ -220,7 +218,7 @@ def _folder(name: str, path: Path, if_closed: State, variable: str) -> Check:
         found = f"{folder} cannot be written: {error.strerror or error}"
         return Check(name, if_closed, found, f"set {variable} to a folder that can")
     todo = f"make room, or set {variable} to a folder on another disk"
-    return _judged(name, free >= _MIN_FREE_GIB, f"{path}, {free:,.1f} GiB free", "note", todo)
+    return _judged(name, free >= _MIN_FREE_GIB, f"{path} can be written, {free:,.1f} GiB free", "note", todo)
 
 
 def _data() -> Iterator[Check]:
@@ -231,8 +229,8 @@ def _data() -> Iterator[Check]:
         if num_there == len(source.files):
             here.append(name)
         elif num_there:
-            found = f"{num_there} of {len(source.files)} files of {name} in {source.folder_in(root)}"
-            yield Check("incomplete", "note", found, "its first run tries to download the others")
+            found = f"{num_there} of {len(source.files)} files in {source.folder_in(root)}"
+            yield Check(name, "note", found, "its first run tries to download the others")
         else:
             absent.append(f"{name} ({next(iter(source.files)) if source.folder == '.' else source.folder})")
     yield Check("data sets", "ok", ", ".join(here))
@@ -246,6 +244,6 @@ _GROUPS: tuple[tuple[str, Look, State, str], ...] = (
     ("packages", _packages, "MISSING", "install bakeoff again"),
     ("torch", _torch, "MISSING", _SAME_INDEX),
     ("machine", _machine, "note", ""),
-    ("outputs", _folders, "MISSING", ""),
+    ("outputs", _folders, "MISSING", "set BAKEOFF_OUTPUTS to a folder that can be written"),
     ("data", _data, "note", ""),
 )

@@ -160,12 +160,13 @@ def reliability_diagram(predictions: Predictions, title: str) -> "Figure":
         edgecolor=_DARK,
         label="accuracy",
     )
-    rates.plot(confidence, accuracy, "o", color=_DARK, label="accuracy at the mean confidence")
+    rates.plot(confidence, accuracy, "o", color=_DARK, label="at the mean confidence")
     rates.plot([0, 1], [0, 1], "--", color=_LIGHT, label="as confident as right")
     rates.set_ylabel("right answers")
     rates.set_ylim(0, 1.02)
     rates.yaxis.set_major_formatter(PercentFormatter(1.0))
-    rates.legend(frameon=False, loc="upper left")
+    # Above the axes: bars may fill any corner.
+    rates.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=8)
     counts.bar(edges, bins.num_images, 1 / ECE_BINS, align="edge", color="#b9cbdc", edgecolor=_DARK)
     counts.set_yscale("symlog", linthresh=10)
     counts.set_ylabel("images")
