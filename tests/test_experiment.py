@@ -37,7 +37,7 @@ def calls() -> list[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, int]]) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("experiment", "loop"):
+        for module in ("experiment", "prediction"):
             original = getattr(__import__(f"bakeoff.{module}", fromlist=["predict"]), "predict")  # noqa: B009
 
             def predict(
@@ -58,13 +58,14 @@ def read(run: Path, name: str) -> Any:
 def test_the_test_images_go_through_once_after_training(run: Path, calls: list[tuple[str, int]]) -> None:
     assert run.is_dir()
     # Three validations by the loop, then the test images, then the validation images once more.
-    assert calls == [("loop", 200)] * 3 + [("experiment", 400), ("experiment", 200)]
+    assert calls == [("prediction", 200)] * 3 + [("experiment", 400), ("experiment", 200)]
 
 
 def test_all_files_are_there_and_nothing_else(run: Path) -> None:
     assert sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()) == [
         "config.json", "config.yaml", "confusion.json", "environment.json", "epochs.jsonl", "overrides.yaml",
-        "plots/confusion.png", "plots/curves.png", "plots/mistakes.png", "predictions.npz", "predictions_val.npz",
+        "plots/confusion.png", "plots/curves.png", "plots/mistakes.png", "plots/reliability.png", "predictions.npz",
+        "predictions_val.npz",
         "run.log", "status.json", "summary.json", "weights.safetensors",
     ]  # fmt: skip
     for path in (run / "plots").iterdir():

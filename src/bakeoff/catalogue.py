@@ -1,15 +1,15 @@
 """`bakeoff models`: lists the model files without importing any of them."""
 
-import argparse
 import re
 
+from bakeoff.arguments import Parser
 from bakeoff.compose import conf_dir
 from bakeoff.errors import OK
 
 
 def list_models(words: list[str]) -> int:
     """Prints name, family and first sentence of every model's YAML."""
-    parser = argparse.ArgumentParser("bakeoff models", description="Lists the models for train model=NAME.")
+    parser = Parser("bakeoff models", description="Lists the models for train model=NAME.")
     parser.parse_args(words)
     rows = []
     for path in sorted((conf_dir() / "model").glob("*.yaml")):

@@ -5,7 +5,6 @@ answers `--help`, `--cfg`, `--info` and the like. Its own run directories, launc
 switched off or refused. No torch here.
 """
 
-import argparse
 import secrets
 import sys
 import time
@@ -28,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bakeoff import config as shared
+from bakeoff.arguments import Parser
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.strict import dotted_keys
 
@@ -69,7 +69,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
         ConfigError: an unknown or a refused option.
     """
     parser = get_args_parser()
-    parser.__class__ = _RaisingParser
+    parser.__class__, parser.prog = Parser, "bakeoff train"
     options = parser.parse_intermixed_args(list(arguments))
     if options.experimental_rerun:
         raise ConfigError("--experimental-rerun: it would unpickle a file; repeat the command line instead")
@@ -187,11 +187,6 @@ def _refuse_own_directories(base: DictConfig) -> None:
 
 def _never_runs(_: DictConfig) -> None:
     raise AssertionError("Hydra was only asked to show something")
-
-
-class _RaisingParser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise ConfigError(f"{message}; see bakeoff train --help")
 
 
 def _overrides_in(arguments: Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 No torch at import, nor anything that needs it: a torch that does not load is one of the findings.
 """
 
-import argparse
 import importlib.metadata
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from bakeoff import __version__
+from bakeoff.arguments import Parser
 from bakeoff.errors import OK, ResourceError
 from bakeoff.locate import outputs_root
 from bakeoff.sources import SOURCES
@@ -56,7 +56,7 @@ def doctor(words: list[str]) -> int:
     Returns:
         0, or 4 if something that bakeoff needs is missing.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "bakeoff doctor",
         description="Shows what this machine has, what bakeoff would miss here, and what to do about it.",
         epilog="exit codes: 0 nothing needed is missing; 4 something is",

@@ -13,6 +13,7 @@ import safetensors
 import safetensors.torch
 
 from bakeoff import metrics
+from bakeoff.arguments import Parser
 from bakeoff.compare.read import Problem, Run, read_run
 from bakeoff.data.splits import fingerprint
 from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
@@ -123,7 +124,7 @@ def _print(run: Run, name: str) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "bakeoff evaluate",
         description="Computes a run's test scores again from its saved weights: are they the same?",
         epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bakeoff import data
+from bakeoff.arguments import Parser
 from bakeoff.compose import expand, parse_arguments
 from bakeoff.config import Config, check
 from bakeoff.data import augment
@@ -86,7 +87,7 @@ def batch_picture(dataset: DataSet, config: Config) -> "Figure":
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "bakeoff preview",
         usage="bakeoff preview [KEY=VALUE ...] [-o FILE]",
         description="Writes a picture of training images with their augmentation, before any training.",

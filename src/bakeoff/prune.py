@@ -10,6 +10,7 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
+from bakeoff.arguments import Parser
 from bakeoff.compare.command import resolve
 from bakeoff.compare.read import Run, is_number, read_run
 from bakeoff.errors import OK, ConfigError
@@ -84,7 +85,7 @@ def _weight_bytes(run: Run) -> int | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "bakeoff prune",
         description="Shows, and with --yes removes, the weights of finished runs that are not the best of "
         "their setting by validation accuracy. Everything else of a run stays.",

@@ -112,7 +112,8 @@ def choose_device(name: str) -> torch.device:
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether the hardware multiplies bf16 itself; without that it is emulated and slow."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):  # torch answers for the current one
+            return torch.cuda.is_bf16_supported(including_emulation=False)
     # Measured on a CPU without AVX-512: bf16 7 times slower than fp32.
     capability = torch.backends.cpu.get_cpu_capability()
     return capability.startswith("AVX512") and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

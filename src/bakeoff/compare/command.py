@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bakeoff.arguments import Parser
 from bakeoff.compare.group import make_tables
 from bakeoff.compare.read import read_runs
 from bakeoff.compare.render import render
@@ -56,7 +57,7 @@ def resolve(word: str, root: Path) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "bakeoff compare",
         description="Turns run directories into a table: one for each test set, a row for each setting.",
         epilog="exit codes: 0 done; 2 no run directory; 7 some runs failed or cannot be read (listed)",
