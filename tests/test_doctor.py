@@ -145,9 +145,8 @@ def test_help_has_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
         doctor(["--help"])
     assert ended.value.code == 0
     assert "exit codes: 0 " in capsys.readouterr().out
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(ConfigError, match="--jsno; see bakeoff doctor --help"):
         doctor(["--jsno"])
-    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize(
@@ -316,8 +315,8 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     current = ["cuda:0"]
 
     @contextmanager
-    def device(name: str) -> Iterator[None]:
-        current.append(name)
+    def device(name: object) -> Iterator[None]:
+        current.append(str(name))
         yield
         current.pop()
 

@@ -161,9 +161,8 @@ def _cuda() -> Iterator[Check]:
     yield Check("CUDA", "ok", f"{built}, {f'driver {driver}' if driver else 'no NVIDIA driver found'}")
     num_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for name in [f"cuda:{index}" for index in range(num_devices)]:
-        with torch.cuda.device(name):  # bf16 is asked of the current device
-            yield from _guarded(name, partial(_device, name), "note", "see nvidia-smi")
-            yield from _guarded(f"torchvision {name}", partial(_torchvision, name), "note", _SAME_INDEX)
+        yield from _guarded(name, partial(_device, name), "note", "see nvidia-smi")
+        yield from _guarded(f"torchvision {name}", partial(_torchvision, name), "note", _SAME_INDEX)
     if num_devices == 0 and driver and built_for:
         torch.cuda.init()  # type: ignore[no-untyped-call]  # raises, with the reason
     if num_devices == 0:
