@@ -101,6 +101,7 @@ RUN = "101010-cnn-mnist-s0-abcd"
         ("train --d", {"--dry-run", "--debug"}),
         ("preview --o", {"--output"}),
         ("train --cfg ", {"job", "hydra", "all"}),
+        ("train -c j", {"job"}),
         ("train seed=1 --info s", {"searchpath"}),
         ("compare --", {"--format", "--output"}),
         ("compare --format ", set(FORMATS)),
@@ -139,7 +140,8 @@ RUN = "101010-cnn-mnist-s0-abcd"
         ("train seed=[ mo", set()),
         ("train 'model=c", set()),
         ("train --nope mo", set()),
-        ("train --version mo", set()),
+        ("train --version mo", set()),  # argparse would print to stdout and exit
+        ("train --dry-run=1 mo", set()),  # and here to stderr
         ("train --config-dir nowhere mo", set()),
         ("train optim.lr.", set()),
         ("train model.channels.", set()),

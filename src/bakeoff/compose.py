@@ -76,7 +76,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     if options.config_path or options.config_name:
         raise ConfigError("--config-path, --config-name: not used here; --config-dir DIR adds config files")
     if options.shell_completion:
-        raise ConfigError("--shell-completion: not available yet")
+        raise ConfigError("--shell-completion: give it first, as in bakeoff -sc install=bash")
     return CommandLine(
         overrides=options.overrides,
         config_dir=options.config_dir,
