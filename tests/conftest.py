@@ -5,6 +5,7 @@ import os
 # Before torch loads: the tensors of these tests are too small for a second thread to help.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -81,10 +82,14 @@ def bakeoff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 
     def run(*arguments: str) -> tuple[int, str, str]:
         capfd.readouterr()
+        handlers = logging.root.handlers[:]
         try:
             code = main(arguments)
         except SystemExit as exit_:  # argparse
             code = int(exit_.code or 0)
+        finally:
+            # Hydra's --cfg and --help leave a handler that would write into this test's closed stream.
+            logging.root.handlers[:] = handlers
         out, err = capfd.readouterr()
         return code, out, err
 

@@ -1,4 +1,4 @@
-"""Completion by TAB: the scripts for the shells, and the candidates they ask for. No torch here.
+"""Completion by TAB: what the word being typed can become. No torch here.
 
 `eval "$(bakeoff -sc install=bash)"` installs it; the options and words are Hydra's. Its own script
 works for files with `@hydra.main` alone, and its own candidates hold keys that bakeoff refuses, so
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.locate import find_run_dirs, outputs_root
+from bakeoff.shells import SCRIPTS, SHELLS
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,54 +39,6 @@ TAKES_RUNS = ("evaluate", "compare", "prune")
 OPEN_OPTIONS = ("-o", "--output", "-cd", "--config-dir", "--data-root", "--device")
 PATH_KEYS = ("output_dir", "data.root")
 
-# Bash replaces only what follows the last of its word breaks, such as the `=` of `model=c`, and
-# hands exactly that over as $2; `begun` is what stands before it and must not be repeated.
-_BASH = r"""_bakeoff() {
-    local word=${COMP_LINE:0:COMP_POINT} program=${1/#\~/$HOME} begun candidate
-    word=${word##*[[:space:]]}
-    begun=${word%"$2"}
-    COMPREPLY=()
-    while IFS= read -r candidate; do
-        COMPREPLY+=("${candidate#"$begun"}")
-    done < <(COMP_LINE=$COMP_LINE COMP_POINT=$COMP_POINT command "$program" -sc query=bash 2>/dev/null)
-    [[ ${COMPREPLY[0]-} != *[=.] ]] || compopt -o nospace 2>/dev/null
-}
-complete -o bashdefault -o default -F _bakeoff bakeoff
-"""
-_ZSH = r"""_bakeoff() {
-    local line="${(j: :)words[1,CURRENT-1]} $PREFIX" program=${words[1]/#\~/$HOME}
-    local -a found
-    found=(${(f)"$(COMP_LINE=$line command "$program" -sc query=zsh 2>/dev/null)"})
-    (( $#found )) || { compset -P '*='; _files; return; }
-    compadd -Q -S '' -- ${(M)found:#*[=.]}
-    compadd -Q -- ${found:#*[=.]}
-    return 0
-}
-(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
-compdef _bakeoff bakeoff
-"""
-_FISH = r"""function __bakeoff_complete
-    set -l program (commandline -opc)[1]
-    set -l word (commandline -ct)
-    set -lx COMP_LINE (commandline -cp)
-    set -l found (command $program -sc query=fish 2>/dev/null)
-    if not set -q found[1]
-        set -l begun (string match -r '^.*=' -- $word; or echo '')
-        set found $begun(__fish_complete_path (string replace -r '^.*=' '' -- $word))
-    end
-    string join \n -- $found
-end
-complete -c bakeoff -f -a '(__bakeoff_complete)'
-"""
-SCRIPTS = {
-    "install": {"bash": _BASH, "zsh": _ZSH, "fish": _FISH},
-    "uninstall": {
-        "bash": "complete -r bakeoff 2>/dev/null; unset -f _bakeoff\n",
-        "zsh": "(( ! $+functions[_bakeoff] )) || { compdef -d bakeoff; unfunction _bakeoff; }\n",
-        "fish": "complete -e -c bakeoff; functions -e __bakeoff_complete\n",
-    },
-}
-SHELLS = tuple(SCRIPTS["install"])
 USAGE = "-sc install=SHELL, uninstall=SHELL or query=SHELL, where SHELL is bash, zsh or fish"
 # No shell acts on these: names come from other people's folders and files.
 _PLAIN = re.compile(r"\w[\w@%+=:,./-]*", re.ASCII)
@@ -192,7 +145,7 @@ def _overrides(words: Sequence[str], word: str) -> list[str]:
     from hydra.core.object_type import ObjectType
     from hydra.types import RunMode
 
-    from bakeoff.compose import _parse_overrides, _register_defaults, _search_path, conf_dir, parse_arguments
+    from bakeoff.compose import conf_dir, parse_arguments, parse_overrides, register_defaults, search_path
 
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--dry-run", action="store_true")
@@ -201,10 +154,10 @@ def _overrides(words: Sequence[str], word: str) -> list[str]:
     # A path changes no candidate, and its `$HOME`, which the shell would have replaced, is no override.
     overrides = [text for text in line.overrides if text.partition("=")[0] not in PATH_KEYS]
     key, equals, _ = word.partition("=")
-    _register_defaults()
+    register_defaults()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"):
-        parsed = _parse_overrides(overrides)
-        given = _search_path(line.config_dir, parsed)
+        parsed = parse_overrides(overrides)
+        given = search_path(line.config_dir, parsed)
         for item in parsed:  # of a sweep, as in `model=a,b`, the first value
             first = next(item.sweep_string_iterator()) if item.is_sweep_override() else None
             given.append(f"{item.get_key_element()}={first}" if first else item.input_line or "")

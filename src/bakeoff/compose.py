@@ -87,7 +87,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
 
 def show(arguments: Sequence[str]) -> None:
     """Lets Hydra print its help, the config or its information."""
-    _register_defaults()
+    register_defaults()
     sys.argv = ["bakeoff train", *arguments]
     with _config_errors(_overrides_in(arguments)):
         hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_never_runs)()
@@ -105,14 +105,14 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
     Raises:
         ConfigError: what Hydra cannot parse or compose, or an option of Hydra that is not honoured.
     """
-    _register_defaults()
+    register_defaults()
     with (
         _config_errors(line.overrides),
         initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"),
     ):
-        parsed = _parse_overrides(line.overrides)
+        parsed = parse_overrides(line.overrides)
         _refuse_hydra_keys(parsed)
-        extra = _search_path(line.config_dir, parsed)
+        extra = search_path(line.config_dir, parsed)
         swept = [override.input_line or "" for override in parsed if override.is_sweep_override()]
         fixed = [override.input_line or "" for override in parsed if not override.is_sweep_override()]
         # Composed with the fixed values alone, to see what an experiment says of sweeping.
@@ -128,7 +128,7 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
         preset = [f"{key!s}={value}" for key, value in params.items() if str(key) not in given]
         kept = [text for text in fixed + swept if not text.startswith(("hydra.mode=", "sweep.name="))]
         name = _sweep_name(base)
-        combinations = BasicSweeper.split_arguments(_parse_overrides(kept + preset), None)[0]
+        combinations = BasicSweeper.split_arguments(parse_overrides(kept + preset), None)[0]
         # A job is a single run, whatever its experiment says.
         extra += [f"sweep.name={name}", *(["hydra.mode=RUN"] if preset_sweeps else [])]
         jobs = []
@@ -138,7 +138,8 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
         return jobs, True
 
 
-def _register_defaults() -> None:
+def register_defaults() -> None:
+    """Makes the shared keys with their defaults known to Hydra, as `schema`."""
     ConfigStore.instance().store(name="schema", node=shared.defaults(), provider="bakeoff")
 
 
@@ -148,12 +149,14 @@ def _job(composed: DictConfig, overrides: Sequence[str]) -> Job:
     return Job({str(key): value for key, value in values.items()}, list(overrides))
 
 
-def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Parses overrides; needs an initialised Hydra."""
     # With the loader the parser knows the groups, which `model=glob(*)` needs.
     return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(overrides))
 
 
-def _search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]:
+def search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]:
+    """The override that lets Hydra find the files of --config-dir."""
     if config_dir is None:
         return []
     if not Path(config_dir).is_dir():
