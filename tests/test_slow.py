@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Bakeoff, command
 
@@ -114,7 +115,9 @@ def test_the_same_bits_with_two_threads_on_real_images(mnist_root: str, tmp_path
     assert all((tensor == found[1][name]).all() for name, tensor in found[0].items())
 
 
-def test_a_compiled_run_has_the_same_weights_after_50_steps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [["model=cnn_small"], ["model=cnn", "optim=sgd", "optim.lr=0.01"]])
+def test_a_compiled_run_has_the_same_weights_after_50_steps(tmp_path: Path, model: list[str]) -> None:
+    """Rounding differs, and AdamW makes much of tiny gradients: docs/benchmarks.md has its figure."""
     from safetensors.numpy import load_file
 
     found, seconds = {}, {}
@@ -122,20 +125,24 @@ def test_a_compiled_run_has_the_same_weights_after_50_steps(tmp_path: Path) -> N
         arguments = [
             "train", "data=digits", "trainer=small_data", f"trainer.compile={compiled}", "trainer.epochs=5",
             "trainer.batch_size=50", "data.train_limit=500", "trainer.precision=fp32", "trainer.device=cpu",
-            "trainer.select=last", f"output_dir={tmp_path / compiled}",
+            "trainer.select=last", f"output_dir={tmp_path / compiled}", *model,
         ]  # fmt: skip
         subprocess.run(command(arguments), check=True)
         (run,) = (path.parent for path in (tmp_path / compiled).glob("*/*/summary.json"))
         summary = json.loads((run / "summary.json").read_text())
         assert json.loads((run / "status.json").read_text())["step"] == 50
-        found[compiled] = load_file(run / "weights.safetensors")
+        weights = load_file(run / "weights.safetensors")
+        found[compiled] = np.concatenate(
+            [weights[name].ravel() for name in sorted(weights) if "running" not in name]
+        )
         seconds[compiled] = summary["time"]["first_epoch_seconds"]
         epochs = [
             json.loads(line)["train_seconds"] for line in (run / "epochs.jsonl").read_text().splitlines()
         ]
         assert seconds[compiled] == epochs[0]
-    for name, tensor in found["false"].items():
-        assert abs(tensor - found["true"][name]).max() < 1e-3, name
+    difference = np.abs(found["true"] - found["false"])
+    print(f"largest difference of a weight {difference.max():.1e}")
+    assert difference.max() < 1e-3
     # Compilation is part of the first epoch, and of no other.
     assert seconds["true"] > 5 * seconds["false"]
 
