@@ -1,6 +1,6 @@
-"""Milliseconds of a CNN training step: by precision and layout, and by how OpenMP's threads wait.
+"""Milliseconds of a training step: by precision and layout, and by how OpenMP's threads wait.
 
-usage: .venv/bin/python scripts/bench_step.py [--repeats 3]
+usage: .venv/bin/python scripts/bench_step.py [--model cnn] [--repeats 3] [--no-threads]
 
 Each figure is the median over fresh processes of the median over 60 steps; needs no data.
 """
@@ -76,19 +76,27 @@ def measure(setting: dict[str, str], overrides: Sequence[str] = ()) -> tuple[flo
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", default="cnn")
     parser.add_argument("--repeats", type=int, default=3)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--no-threads", action="store_true", help="leave the second table out")
+    options = parser.parse_args()
+    repeats, model = options.repeats, f"model={options.model}"
     chosen = SETTINGS["GOMP_SPINCOUNT=10000"]
-    print("ms per step, in turn")
-    rounds = [{name: measure(chosen, lines)[0] for name, lines in VARIANTS.items()} for _ in range(repeats)]
+    print(f"ms per step of {options.model}, in turn")
+    rounds = [
+        {name: measure(chosen, [model, *lines])[0] for name, lines in VARIANTS.items()}
+        for _ in range(repeats)
+    ]
     for name in VARIANTS:
         print(f"{name:26}{statistics.median(figures[name] for figures in rounds):10.1f}")
+    if options.no_threads:
+        return
     print(f"\n{'ms per step':26}{'alone':>10}{'beside two':>12}", flush=True)
     for name, setting in SETTINGS.items():
         figures = []
         for others in (0, 2):
             with busy_processes(others):
-                figures.append(statistics.median(measure(setting)[0] for _ in range(repeats)))
+                figures.append(statistics.median(measure(setting, [model])[0] for _ in range(repeats)))
         print(f"{name:26}{figures[0]:10.1f}{figures[1]:12.1f}", flush=True)
     print(f"threads, precision, torch: {measure({})[1]}")
 

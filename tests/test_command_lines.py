@@ -63,6 +63,30 @@ SGD = {
         ("output_dir=/tmp/x", {"output_dir": "/tmp/x"}),
         ("'output_dir=a b'", {"output_dir": "a b"}),
         ("sweep.name=night-1", {"sweep.name": "night-1"}),
+        (
+            "experiment=lab_cnn",
+            {"model.name": "lab_cnn", "optim.name": "adam", "optim.lr": 1e-3, "trainer.batch_size": 64},
+        ),
+        (
+            "experiment=lab_vit",
+            {
+                "model.patch_size": 4,
+                "optim.name": "adam",
+                "trainer.batch_size": 128,
+                "data.augment.shift_pixels": 0,
+            },
+        ),
+        ("experiment=lab_vit model=cnn optim=sgd", SGD | {"model.name": "cnn", "trainer.epochs": 10}),
+        (
+            "experiment=mnist_best",
+            {"trainer.ema_decay": 0.999, "data.augment.rotate_degrees": 10, "optim.lr": 0.01},
+        ),
+        ("experiment=mnist_best trainer.epochs=3", {"trainer.epochs": 3, "trainer.ema_decay": 0.999}),
+        (
+            "experiment=debug model=vit",
+            {"trainer.overfit_batches": 2, "model.name": "vit", "optim.lr": 0.002},
+        ),
+        ("model=vit optim=sgd", SGD | {"model.name": "vit", "trainer.epochs": 20}),
     ],
 )
 def test_resolves(line: str, expected: dict[str, Any]) -> None:
@@ -86,7 +110,10 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("~data.augment.shift_pixels", r"data\.augment\.shift_pixels: the key is missing"),
         ("~model.channels", r"model\.channels: the key is missing"),
         ("mode=cnn", r"mode=cnn: no such key; did you mean model\?"),
-        ("model=cnnn", r"model=cnnn: no such model; there are cnn, cnn_small; did you mean cnn\?"),
+        (
+            "model=cnnn",
+            r"model=cnnn: no such model; there are cnn, cnn_small, lab_cnn, lab_vit, vit; did you mean cnn\?",
+        ),
         ("optim=sdg", r"optim=sdg: no such optim; there are adam, adamw, rmsprop, sgd; did you mean sgd\?"),
         ("experiment=lab", r"experiment=lab: no such experiment"),
         ("model=", r"model=: no such model; there are cnn"),

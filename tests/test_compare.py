@@ -117,6 +117,20 @@ def test_many_changed_keys_share_a_column(bakeoff: Bakeoff, tmp_path: Path) -> N
     assert "data.root" not in out
 
 
+def test_a_models_own_keys_are_shown_only_where_they_tell_settings_of_one_model_apart(
+    bakeoff: Bakeoff, tmp_path: Path
+) -> None:
+    def keys_of_table(root: Path) -> list[str]:
+        titles = bakeoff("compare", str(root), "--format", "markdown")[1].splitlines()[2]
+        return [title.strip() for title in titles.strip("|").split("|")][7:]
+
+    make_run(tmp_path / "r" / "1", 0, "a", model="cnn", changes={"model.width": 3})
+    make_run(tmp_path / "r" / "2", 0, "b", model="vit", changes={"model.heads": 2, "optim.lr": 0.3})
+    assert keys_of_table(tmp_path / "r") == ["optim.lr"]
+    make_run(tmp_path / "r" / "3", 0, "c", model="vit", changes={"model.heads": 4, "optim.lr": 0.3})
+    assert keys_of_table(tmp_path / "r") == ["model.heads", "optim.lr"]
+
+
 def test_csv_keeps_numbers_and_defuses_formulas(bakeoff: Bakeoff, tmp_path: Path) -> None:
     for number, model in enumerate(["=1+1", "+x", "-0.5", "@sum", "plain"]):
         make_run(

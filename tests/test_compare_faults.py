@@ -666,7 +666,7 @@ def test_a_foreign_config_is_text(
         "optim._target_": "os.system", "data.name": "!!python/object/apply:os.system ['touch PWNED']",
     }  # fmt: skip
     make_run(tmp_path / "r" / "1", 0, "a", changes=values, model="${oc.env:CANARY}")
-    make_run(tmp_path / "r" / "2", 0, "b")
+    make_run(tmp_path / "r" / "2", 0, "b", model="${oc.env:CANARY}")  # else its own keys would not be shown
     before = set(sys.modules)
     code, out, err = bakeoff("compare", str(tmp_path / "r"), "--format", kind)
     assert (code, err) == (0, "")

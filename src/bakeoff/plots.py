@@ -38,17 +38,17 @@ def draw_all(
     files: Sequence[str] | None,
 ) -> None:
     """Writes the pictures of a run. `files` names the test images of a folder of pictures."""
-    _save(run, "curves.png", learning_curves(epochs, title))
-    _save(run, "confusion.png", confusion_matrix(counts, class_names, title))
-    _save(run, "mistakes.png", worst_mistakes(test, predictions, class_names, title, files))
-    _save(run, "reliability.png", reliability_diagram(predictions, title))
+    save(run, learning_curves(epochs, title), "curves.png")
+    save(run, confusion_matrix(counts, class_names, title), "confusion.png")
+    save(run, worst_mistakes(test, predictions, class_names, title, files), "mistakes.png")
+    save(run, reliability_diagram(predictions, title), "reliability.png")
 
 
 def learning_curves(epochs: Sequence[EpochRecord], title: str) -> "Figure":
     """Losses and validation accuracy by epoch."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = _figure(9, 3.6)
+    figure = new_figure(9, 3.6)
     losses, accuracies = figure.subplots(1, 2)
     numbers = [record.epoch for record in epochs]
     losses.plot(numbers, [r.train_loss for r in epochs], "o-", color=_DARK, label="training loss")
@@ -85,7 +85,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
     shown = counts[:, : len(columns)]
     shares = shown / np.maximum(shown.sum(axis=1, keepdims=True), 1)
     size = min(14.0, max(4.5, 0.5 * len(columns) + 1.5))
-    figure = _figure(size, size)
+    figure = new_figure(size, size)
     axes = figure.subplots()
     # A root makes single mistakes visible beside thousands of right answers.
     axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
@@ -98,8 +98,8 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
             )
     size_points = 10 if len(columns) <= 30 else 5
     turned = 90 if max(map(len, columns)) > 2 else 0
-    axes.set_xticks(range(len(columns)), map(_short, columns), rotation=turned, fontsize=size_points)
-    axes.set_yticks(range(len(class_names)), map(_short, class_names), fontsize=size_points)
+    axes.set_xticks(range(len(columns)), map(short, columns), rotation=turned, fontsize=size_points)
+    axes.set_yticks(range(len(class_names)), map(short, class_names), fontsize=size_points)
     axes.set_xlabel("answer")
     axes.set_ylabel("true class")
     axes.set_title(f"{title}\n{int(counts.sum()):,} test images", fontsize=10)
@@ -120,7 +120,7 @@ def worst_mistakes(
     wrong = np.flatnonzero(guesses != predictions.label)
     confidence = predictions.probabilities.max(axis=1)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_NUM_MISTAKES]
-    figure = _figure(8, 9)
+    figure = new_figure(8, 9)
     figure.suptitle(
         f"{title}\n{len(wrong):,} of {len(guesses):,} test images wrong; the most confident mistakes"
     )
@@ -130,9 +130,9 @@ def worst_mistakes(
     pixels = test.images(torch.from_numpy(chosen).to(test.device)).cpu().numpy()
     names = [*class_names, "no answer"]
     for axes, image, index in zip(figure.subplots(5, 5).flat, pixels, chosen, strict=False):
-        _show(axes, image)
-        name = _short(files[index].rpartition("/")[2]) if files else f"image {index}"
-        true, said = _short(names[predictions.label[index]]), _short(names[guesses[index]])
+        show_image(axes, image)
+        name = short(files[index].rpartition("/")[2]) if files else f"image {index}"
+        true, said = short(names[predictions.label[index]]), short(names[guesses[index]])
         axes.set_title(f"true {true}, said {said}\n{confidence[index]:.1%}, {name}", fontsize=7)
     for axes in figure.axes:
         axes.set_axis_off()
@@ -147,7 +147,7 @@ def reliability_diagram(predictions: Predictions, title: str) -> "Figure":
     ece = np.abs(bins.num_right - bins.confidence).sum() / bins.num_images.sum()
     filled = bins.num_images > 0
     edges = np.arange(ECE_BINS) / ECE_BINS
-    figure = _figure(5.5, 6)
+    figure = new_figure(5.5, 6)
     rates, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     accuracy = bins.num_right[filled] / bins.num_images[filled]
     confidence = bins.confidence[filled] / bins.num_images[filled]
@@ -182,22 +182,25 @@ def reliability_diagram(predictions: Predictions, title: str) -> "Figure":
     return figure
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """A class or a file's name that leaves room for the rest of a line, and is no formula."""
     text = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
     return text.replace("$", r"\$")
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(run: RunDir, name: str, figure: Any) -> None:
+def save(run: RunDir, figure: Any, *names: str) -> None:
+    """Writes a figure into the run's folder of pictures, under one name or several."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=_DPI)
-    write_atomically(run.plot_file(name), lambda file: file.write(content.getvalue()))
+    for name in names:
+        write_atomically(run.plot_file(name), lambda file: file.write(content.getvalue()))
 
 
 def figure_of_images(
@@ -213,20 +216,21 @@ def figure_of_images(
         title: above all.
     """
     rows = len(pixels) // columns
-    figure = _figure(1.1 * columns + 0.6, 1.1 * rows + 0.8)
+    figure = new_figure(1.1 * columns + 0.6, 1.1 * rows + 0.8)
     figure.suptitle(title, fontsize=10)
     grid = figure.subplots(rows, columns, squeeze=False)
     for place, image in enumerate(pixels):
         row, column = divmod(place, columns)
         axes = grid[row, column]
-        _show(axes, image)
+        show_image(axes, image)
         axes.set(xticks=[], yticks=[])
         if column == 0:
-            axes.set_ylabel(_short(row_names[row]), fontsize=8)
+            axes.set_ylabel(short(row_names[row]), fontsize=8)
         if row == 0:
             axes.set_title(column_names[column], fontsize=8)
     return figure
 
 
-def _show(axes: Any, image: np.ndarray) -> None:
+def show_image(axes: Any, image: np.ndarray) -> None:
+    """Draws an image uint8 [c, h, w]."""
     axes.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=255)

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from bakeoff import cost, metrics, plots
+from bakeoff import cost, metrics, overlays, plots
 from bakeoff.data.splits import DataSet, fingerprint
 from bakeoff.gates import Prepared
 from bakeoff.identity import code_hash
@@ -41,6 +41,7 @@ def write_results(
         title = f"{prepared.name} on {prepared.data.name}, seed {config.seed}"
         files = (prepared.data.files or {}).get("test")
         plots.draw_all(run, title, epochs, counts, names, prepared.data.test, test, files)
+        overlays.draw_explanations(run, title, state.model, prepared.data.test, test, names, where)
     times = state.times
     chosen = state.best.epoch if config.trainer.select == "best" and state.best else epochs[-1].epoch
     summary = Summary(

@@ -68,7 +68,7 @@ def _caption(table: Table) -> str:
 
 def _rows(table: Table) -> tuple[list[str], list[list[str]]]:
     """Titles and cells. A few changed keys get columns of their own, many share one."""
-    keys = sorted({key for row in table.settings for key in row.changed if key != "model.name"})
+    keys = sorted({key for row in table.settings for key in row.changed if _is_told(key, table)})
     titles = ["setting", "n", *(title for title, *_ in _COLUMNS), "parameters"]
     titles += keys if len(keys) <= _MOST_KEY_COLUMNS else ["differs in"]
     cells = []
@@ -80,6 +80,16 @@ def _rows(table: Table) -> tuple[list[str], list[list[str]]]:
         figures.append(_cell(row.metrics["parameters"], 1, 0))
         cells.append([printable(cell) for cell in [row.model, str(row.num_runs), *figures, *values.values()]])
     return [printable(title) for title in titles], cells
+
+
+def _is_told(key: str, table: Table) -> bool:
+    """Whether a changed key says more than the model's name: a model's own keys follow from it."""
+    if not key.startswith("model."):
+        return True
+    values: dict[str, set[str]] = {}
+    for row in table.settings:
+        values.setdefault(row.model, set()).add(shown(row.changed.get(key)))
+    return any(len(found) > 1 for found in values.values())
 
 
 def _cell(estimate: Estimate | None, factor: float, decimals: int) -> str:
