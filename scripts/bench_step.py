@@ -1,8 +1,9 @@
 """Milliseconds of a training step: by precision and layout, and by how OpenMP's threads wait.
 
-usage: .venv/bin/python scripts/bench_step.py [--model cnn] [--repeats 3] [--no-threads]
+usage: .venv/bin/python scripts/bench_step.py [--repeats 3] [--steps 60] [--no-threads] [KEY=VALUE ...]
 
-Each figure is the median over fresh processes of the median over 60 steps; needs no data.
+Each figure is the median over fresh processes of the median over the steps, on noise of MNIST's shape;
+KEY=VALUE are those of `bakeoff train`, such as model=vit or trainer.batch_size=256.
 """
 
 import argparse
@@ -33,7 +34,8 @@ from bakeoff.data.batches import Batch
 from bakeoff.models.base import TaskSpec, check_model
 from bakeoff.runtime import set_up
 from bakeoff.state import start
-values = expand(parse_arguments(sys.argv[1:]))[0][0].values
+num_steps = int(sys.argv[1])
+values = expand(parse_arguments(sys.argv[2:]))[0][0].values
 config, (family, model_config) = check(values), check_model(values)
 runtime = set_up(config.trainer, family.AUTO_PRECISION)
 task = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.13,), std=(0.31,))
@@ -41,10 +43,11 @@ model = family.build(model_config, task)
 if runtime.channels_last:
     model = model.to(memory_format=torch.channels_last)
 state = start(model, optim.make_optimizer(model.parameter_groups(), config.optim), config.trainer, runtime)
-images = torch.randint(0, 256, (128, 1, 28, 28), dtype=torch.uint8)
-batch = Batch(images, torch.randint(0, 10, (128,)), torch.arange(128))
+count = config.trainer.batch_size
+images = torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8)
+batch = Batch(images, torch.randint(0, 10, (count,)), torch.arange(count))
 seconds = []
-for _ in range(70):
+for _ in range(num_steps + 10):
     begin = time.perf_counter()
     loop.train_step(state, batch, config, runtime)
     seconds.append(time.perf_counter() - begin)
@@ -64,10 +67,10 @@ def busy_processes(count: int) -> Iterator[None]:
             other.wait()
 
 
-def measure(setting: dict[str, str], overrides: Sequence[str] = ()) -> tuple[float, str]:
+def measure(setting: dict[str, str], num_steps: int, overrides: Sequence[str]) -> tuple[float, str]:
     """Milliseconds of a step in a fresh process, and on what."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
-    command = [sys.executable, "-c", STEP, *overrides]
+    command = [sys.executable, "-c", STEP, str(num_steps), *overrides]
     done = subprocess.run(command, env=kept | setting, capture_output=True, text=True, check=True)
     milliseconds, *machine = done.stdout.split()
     return float(milliseconds), " ".join(machine)
@@ -76,15 +79,16 @@ def measure(setting: dict[str, str], overrides: Sequence[str] = ()) -> tuple[flo
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", default="cnn")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-threads", action="store_true", help="leave the second table out")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*")
     options = parser.parse_args()
-    repeats, model = options.repeats, f"model={options.model}"
+    repeats, steps, given = options.repeats, options.steps, options.overrides
     chosen = SETTINGS["GOMP_SPINCOUNT=10000"]
-    print(f"ms per step of {options.model}, in turn")
+    print(f"ms per step of {' '.join(given) or 'model=cnn'}, in turn")
     rounds = [
-        {name: measure(chosen, [model, *lines])[0] for name, lines in VARIANTS.items()}
+        {name: measure(chosen, steps, [*given, *lines])[0] for name, lines in VARIANTS.items()}
         for _ in range(repeats)
     ]
     for name in VARIANTS:
@@ -96,9 +100,9 @@ def main() -> None:
         figures = []
         for others in (0, 2):
             with busy_processes(others):
-                figures.append(statistics.median(measure(setting, [model])[0] for _ in range(repeats)))
+                figures.append(statistics.median(measure(setting, steps, given)[0] for _ in range(repeats)))
         print(f"{name:26}{figures[0]:10.1f}{figures[1]:12.1f}", flush=True)
-    print(f"threads, precision, torch: {measure({})[1]}")
+    print(f"threads, precision, torch: {measure({}, steps, given)[1]}")
 
 
 if __name__ == "__main__":

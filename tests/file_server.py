@@ -18,14 +18,11 @@ from bakeoff.sources import SOURCES
 MNIST_FILES = SOURCES["mnist"].files
 
 
-class Server:
-    """Serves gzipped files; `fault` says what goes wrong."""
+class FileServer:
+    """Serves files by their path; `fault` says what goes wrong."""
 
-    def __init__(self, folder: Path) -> None:
-        self.content = {
-            f"/{name}.gz": gzip.compress((folder / "MNIST" / "raw" / name).read_bytes())
-            for name in MNIST_FILES
-        }
+    def __init__(self, content: dict[str, bytes]) -> None:
+        self.content = content
         self.fault, self.requests = "", 0
         outer = self
 
@@ -68,10 +65,15 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}/"
 
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server(write_mnist(tmp_path / "source"))
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    folder = SOURCES["mnist"].folder_in(write_mnist(tmp_path / "source"))
+    server = FileServer({f"/{name}.gz": gzip.compress((folder / name).read_bytes()) for name in MNIST_FILES})
     connect = socket.create_connection
 
     def only_here(address: tuple[str, int], *arguments: object, **options: object) -> socket.socket:
@@ -84,5 +86,4 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in server.content.items()}
     monkeypatch.setattr(MNIST, "resources", [(f"{name}.gz", md5[f"/{name}.gz"]) for name in MNIST_FILES])
     yield server
-    server.server.shutdown()
-    server.server.server_close()
+    server.close()

@@ -3,24 +3,38 @@
 from functools import cache
 from typing import Any
 
+import pytest
 import torch
+from omegaconf import OmegaConf
 
 from bakeoff.compose import conf_dir, expand, parse_arguments
 from bakeoff.config import Config, check
 from bakeoff.models.base import Classifier, TaskSpec, check_model
 
 CONFIGS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
+# 57 and 134 million parameters: seconds for a test each. The family's own small one is in the quick tier.
+HEAVY = {"alexnet", "vgg16"}
+BY_TIER = [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in CONFIGS]
 NAMES = tuple(str(digit) for digit in range(10))
 TASKS = [
     TaskSpec(1, 28, 28, NAMES, mean=(0.13,), std=(0.31,)),
     TaskSpec(1, 8, 8, NAMES, mean=(0.3,), std=(0.37,)),
     TaskSpec(3, 32, 32, ("cat", "dog", "owl"), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
 ]
+_SMALLEST_SIDE = {"alexnet": 64}
 
 
 @cache
 def _values(model_name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
-    return expand(parse_arguments([f"model={model_name}", *overrides]))[0][0].values
+    return expand(parse_arguments([f"model={model_name}", *offline(model_name), *overrides]))[0][0].values
+
+
+def offline(model_name: str) -> list[str]:
+    """What a model with pre-trained weights needs to be built here: none of them, and small images."""
+    keys = OmegaConf.load(conf_dir() / "model" / f"{model_name}.yaml").model
+    if "weights" not in keys:
+        return []
+    return ["model.weights=none", f"model.image_size={_SMALLEST_SIDE.get(model_name, 32)}"]
 
 
 def shipped_config(model_name: str, overrides: list[str]) -> Config:
@@ -28,8 +42,10 @@ def shipped_config(model_name: str, overrides: list[str]) -> Config:
     return check(_values(model_name, tuple(overrides)))
 
 
-def build_model(model_name: str, task: TaskSpec, seed: int = 0) -> Classifier:
+def build_model(
+    model_name: str, task: TaskSpec, seed: int = 0, overrides: tuple[str, ...] = ()
+) -> Classifier:
     """An untrained model of a shipped config."""
-    family, config = check_model(_values(model_name, ()))
+    family, config = check_model(_values(model_name, overrides))
     torch.manual_seed(seed)
     return family.build(config, task)

@@ -104,7 +104,8 @@ def test_dry_run_passes_the_gates_and_leaves_nothing(bakeoff: Bakeoff) -> None:
 
 def test_models_lists_every_yaml(bakeoff: Bakeoff) -> None:
     out = bakeoff("models")[1]
-    assert "cnn        cnn     A small convolutional network" in out
+    assert "cnn        cnn       A small convolutional network" in out
+    assert "vgg16      finetune  VGG16" in out
 
 
 def test_cfg_job_prints_the_composed_config(bakeoff: Bakeoff) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from shipped import BY_TIER, offline
 
 from bakeoff.compose import conf_dir, expand, parse_arguments
 from bakeoff.config import check, defaults
@@ -76,6 +77,26 @@ SGD = {
                 "data.augment.shift_pixels": 0,
             },
         ),
+        (
+            "experiment=lab_vgg16",
+            {
+                "model.arch": "vgg16",
+                "model.weights": "imagenet",
+                "model.image_size": 224,
+                "optim.lr": 1e-4,
+                "trainer.batch_size": 64,
+                "data.augment.shift_pixels": 0,
+            },
+        ),
+        (
+            "experiment=lab_alexnet model.weights=none",
+            {
+                "model.arch": "alexnet",
+                "model.weights": "none",
+                "optim.name": "adam",
+                "trainer.select": "last",
+            },
+        ),
         ("experiment=lab_vit model=cnn optim=sgd", SGD | {"model.name": "cnn", "trainer.epochs": 10}),
         (
             "experiment=mnist_best",
@@ -112,11 +133,14 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("mode=cnn", r"mode=cnn: no such key; did you mean model\?"),
         (
             "model=cnnn",
-            r"model=cnnn: no such model; there are cnn, cnn_small, lab_cnn, lab_vit, vit; did you mean cnn\?",
+            r"model=cnnn: no such model; there are alexnet, cnn, cnn_small, finetune, .*; did you mean cnn\?",
         ),
-        ("optim=sdg", r"optim=sdg: no such optim; there are adam, adamw, rmsprop, sgd; did you mean sgd\?"),
+        (
+            "optim=sdg",
+            r"optim=sdg: no such optim; there are adam, adam_finetune, adamw, rmsprop, sgd; did you mean sgd\?",
+        ),
         ("experiment=lab", r"experiment=lab: no such experiment"),
-        ("model=", r"model=: no such model; there are cnn"),
+        ("model=", r"model=: no such model; there are alexnet, cnn"),
         ("trainer.epochs=\"'2'\"", r'trainer\.epochs="2": must be a valid integer'),
         ("trainer.epochs=2.5", r"trainer\.epochs=2\.5: must be a valid integer"),
         ("trainer.epochs=0", r"trainer\.epochs=0: must be greater than or equal to 1"),
@@ -267,7 +291,10 @@ def test_a_sweep_varies_the_last_parameter_fastest_under_one_name() -> None:
         (job.values["seed"], job.values["optim"]["name"], job.values["model"]["channels"]) for job in jobs
     ]
     assert found == [
-        (s, o, c) for s in (0, 1) for o in ("adam", "adamw", "rmsprop", "sgd") for c in ([4], [8])
+        (s, o, c)
+        for s in (0, 1)
+        for o in ("adam", "adam", "adamw", "rmsprop", "sgd")  # adam.yaml, adam_finetune.yaml
+        for c in ([4], [8])
     ]
     assert len({job.values["sweep"]["name"] for job in jobs}) == 1
 
@@ -304,11 +331,12 @@ def test_every_experiment_composes(name: str) -> None:
 
 
 @pytest.mark.parametrize("data", sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml")))
-@pytest.mark.parametrize("model", sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml")))
+@pytest.mark.parametrize("model", BY_TIER)
 def test_every_model_composes_with_every_data_set(model: str, data: str) -> None:
     values = resolved(f"model={model}", f"data={data}")
     side = 8 if data == "digits" else 28
-    family, config = check_model(expand(parse_arguments([f"model={model}", f"data={data}"]))[0][0].values)
+    line = [f"model={model}", f"data={data}", *offline(model)]
+    family, config = check_model(expand(parse_arguments(line))[0][0].values)
     family.build(config, dataclasses.replace(MNIST, height=side, width=side))
     assert values["model.name"] == model
 

@@ -87,7 +87,7 @@ def test_the_terminal_table_shows_percent_spread_and_n(
     scores = [100 * accuracy_of(summary) for summary in tree["a"]]
     row = next(line for line in out.splitlines() if "0.001" in line)
     assert f"{statistics.fmean(scores):.2f} ± {statistics.stdev(scores):.2f}" in row
-    assert row.split()[:2] == ["cnn", "3"]
+    assert row.split()[:3] == ["cnn", "none", "3"]
     assert "toy: 60 test images, 5 classes; test scores, mean ± standard deviation over n seeds" in out
     assert "optim.lr" in out
 
@@ -122,13 +122,32 @@ def test_a_models_own_keys_are_shown_only_where_they_tell_settings_of_one_model_
 ) -> None:
     def keys_of_table(root: Path) -> list[str]:
         titles = bakeoff("compare", str(root), "--format", "markdown")[1].splitlines()[2]
-        return [title.strip() for title in titles.strip("|").split("|")][7:]
+        return [title.strip() for title in titles.strip("|").split("|")][8:]
 
     make_run(tmp_path / "r" / "1", 0, "a", model="cnn", changes={"model.width": 3})
     make_run(tmp_path / "r" / "2", 0, "b", model="vit", changes={"model.heads": 2, "optim.lr": 0.3})
     assert keys_of_table(tmp_path / "r") == ["optim.lr"]
     make_run(tmp_path / "r" / "3", 0, "c", model="vit", changes={"model.heads": 4, "optim.lr": 0.3})
     assert keys_of_table(tmp_path / "r") == ["model.heads", "optim.lr"]
+
+
+def test_weights_are_shown_by_what_they_are(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    """A column of their own; no path of the machine that trained, neither there nor in a name."""
+    for number, weights in enumerate(["none", "imagenet", "run:1a2b3c4d"]):
+        path = tmp_path / "r" / str(number)
+        make_run(path, 0, str(number), model="alexnet", changes={"model.weights": f"/home/me/{number}"})
+        summary = json.loads((path / "summary.json").read_text()) | {"weights": weights}
+        (path / "summary.json").write_text(json.dumps(summary))
+    out = bakeoff("compare", str(tmp_path / "r"))[1]
+    assert {tuple(line.split()[:2]) for line in out.splitlines() if "alexnet" in line} == {
+        ("alexnet", "none"), ("alexnet", "imagenet"), ("alexnet", "run:1a2b3c4d")
+    }  # fmt: skip
+    settings = as_json(bakeoff, str(tmp_path / "r"))["tables"][0]["settings"]
+    assert {row["name"] for row in settings} == {
+        "alexnet model.weights=none", "alexnet model.weights=imagenet", "alexnet model.weights=run:1a2b3c4d"
+    }  # fmt: skip
+    for kind in ("table", "markdown", "csv", "json"):
+        assert "/home/me" not in bakeoff("compare", str(tmp_path / "r"), "--format", kind)[1]
 
 
 def test_csv_keeps_numbers_and_defuses_formulas(bakeoff: Bakeoff, tmp_path: Path) -> None:
@@ -146,7 +165,7 @@ def test_csv_keeps_numbers_and_defuses_formulas(bakeoff: Bakeoff, tmp_path: Path
 def test_markdown_escapes_what_would_break_a_table(bakeoff: Bakeoff, tmp_path: Path) -> None:
     make_run(tmp_path / "r" / "1", 0, "a", model="a|b<i>`c`")
     out = bakeoff("compare", str(tmp_path / "r"), "--format", "markdown")[1]
-    assert "| a\\|b\\<i>\\`c\\` | 1 |" in out
+    assert "| a\\|b\\<i>\\`c\\` | none | 1 |" in out
 
 
 @pytest.mark.parametrize("name", ["[red]x[/red]", "[x]", "[/]", "a\\[b"])

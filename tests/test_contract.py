@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from shipped import CONFIGS, TASKS, build_model, shipped_config
+from shipped import BY_TIER, CONFIGS, TASKS, build_model, shipped_config
 
 from bakeoff import optim, runtime
 from bakeoff.data.batches import Batch
@@ -17,7 +17,7 @@ from bakeoff.runtime import Runtime
 from bakeoff.state import start
 
 CPU = Runtime(torch.device("cpu"), "fp32", channels_last=False)
-each_model = pytest.mark.parametrize("model_name", CONFIGS)
+each_model = pytest.mark.parametrize("model_name", BY_TIER)
 each_task = pytest.mark.parametrize("task", TASKS, ids=lambda t: f"{t.channels}x{t.height}x{t.width}")
 
 
@@ -130,7 +130,7 @@ def test_explanations_are_one_for_each_image_or_none(model_name: str) -> None:
         assert len(overlay.boxes) == len(overlay.box_labels) == len(overlay.box_scores)
 
 
-@each_model
+@pytest.mark.parametrize("model_name", CONFIGS)
 def test_its_family_states_precision_and_what_it_refuses(model_name: str) -> None:
     family = find_family(shipped_config(model_name, []).model["family"])
     assert set(family.AUTO_PRECISION) == {"cpu", "cuda"}

@@ -3,6 +3,8 @@
 The same test runs on a real GPU where there is one, with synchronisation made an error.
 """
 
+import dataclasses
+
 import pytest
 import torch
 from fake_cuda import fake_cuda
@@ -12,6 +14,7 @@ from bakeoff import loop, optim, runtime
 from bakeoff.data.batches import evaluation_batches, plan_epoch, training_batches
 from bakeoff.data.splits import TensorSplit
 from bakeoff.models.base import TaskSpec
+from bakeoff.models.finetune import FineTuned
 from bakeoff.runtime import Runtime
 from bakeoff.state import TrainState, start
 
@@ -30,6 +33,13 @@ EVERYTHING = [
     "trainer.accumulate=3",
     "optim.name=rmsprop",
 ]
+# Of one family each: what its shipped files leave off.
+FAMILY_OPTIONS = [
+    ("finetune", ["model.freeze=features", "model.backbone_lr_scale=0.1"]),
+    ("finetune", ["model.freeze=all_but_head"]),
+    ("vit", ["model.stem=convolutional", "model.pooling=class_token", "model.stochastic_depth=0.2"]),
+    ("cnn", ["model.norm=group", "model.conv_dropout=0.1", "model.dropout=0.1"]),
+]
 
 
 def one_step(
@@ -37,7 +47,11 @@ def one_step(
 ) -> tuple[TrainState, int]:
     """A step as `fit` does it, with augmentation and clipping; returns the number of parameters."""
     config = shipped_config(model_name, overrides)
-    model = build_model(model_name, task).to(where.device).to(memory_format=torch.channels_last)
+    model = (
+        build_model(model_name, task, overrides=tuple(overrides))
+        .to(where.device)
+        .to(memory_format=torch.channels_last)
+    )
     optimizer = optim.make_optimizer(model.parameter_groups(), config.optim)
     state = start(model, optimizer, config.trainer, where)
     pixels = torch.zeros((20, task.channels, task.height, task.width), dtype=torch.uint8)
@@ -93,6 +107,42 @@ def test_a_step_stays_on_the_device(
     with fake_cuda():
         where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
         one_step(model_name, task, where, residency, overrides)
+
+
+@pytest.mark.usefixtures("no_driver")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize(("model_name", "overrides"), FAMILY_OPTIONS, ids=str)
+def test_a_step_with_a_familys_options_stays_on_the_device(
+    model_name: str, overrides: list[str], precision: str
+) -> None:
+    with fake_cuda():
+        where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
+        one_step(model_name, TASKS[0], where, "device", overrides)
+
+
+@pytest.mark.usefixtures("no_driver")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_kept_features_stay_on_the_device(precision: str) -> None:
+    """Computed, kept and looked up; the one host read stands at the border of an epoch."""
+    with fake_cuda():
+        where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
+        task = dataclasses.replace(TASKS[0], num_unchanging_images=20)
+        model = build_model("finetune", task, overrides=("model.freeze=all_but_head",)).to(where.device)
+        split = TensorSplit(
+            torch.zeros((20, 1, 28, 28), dtype=torch.uint8), torch.zeros(20, dtype=torch.int64)
+        )
+        for batch in evaluation_batches(split.to(where.device), 10, where.device):
+            with where.autocast():
+                model.losses(batch)
+        with pytest.raises(Exception, match=r"_local_scalar_dense|is_nonzero"):
+            model.set_epoch(2)
+        assert isinstance(model, FineTuned)
+        assert model.cache is not None
+        model.cache._complete = True
+        with where.autocast():
+            (loss,) = model.losses(batch).values()
+        assert loss.device == where.device
+        assert model.cache.num_computed == 20
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

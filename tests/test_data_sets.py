@@ -13,7 +13,7 @@ import official_files
 import pytest
 import torch
 from conftest import Bakeoff, files_below, idx_bytes
-from file_server import Server, server
+from file_server import FileServer, server
 from official_files import NAMES, NUM_TEST, NUM_TRAIN, make_official, serve, write
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, QMNIST, SVHN, FashionMNIST
 
@@ -227,7 +227,7 @@ def test_the_fingerprint_is_known_before_the_files_are_there(
 @pytest.mark.parametrize("fault", ["", "404", "cut"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_data_set_is_fetched_whole_or_not_at_all(
-    name: str, fault: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, fault: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = write(name, tmp_path / "made")
     make_official(name, tmp_path / "made", monkeypatch)
@@ -262,7 +262,7 @@ def _load(name: str, root: str, barrier: "multiprocessing.synchronize.Barrier", 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_eight_processes_at_once_download_once(
-    name: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name != "mnist":
         write(name, tmp_path / "made")
@@ -285,7 +285,7 @@ def test_eight_processes_at_once_download_once(
 
 
 def test_a_mirror_that_never_answers_is_left_for_the_next(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import socket
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import files_below, write_mnist
-from file_server import MNIST_FILES, Server, server
+from file_server import MNIST_FILES, FileServer, server
 from torchvision.datasets import MNIST
 
 from bakeoff import data
@@ -17,7 +17,7 @@ from bakeoff.errors import DataError
 __all__ = ["server"]  # a fixture
 
 
-def test_missing_files_are_fetched_and_nothing_else_is_left(server: Server, tmp_path: Path) -> None:
+def test_missing_files_are_fetched_and_nothing_else_is_left(server: FileServer, tmp_path: Path) -> None:
     root = tmp_path / "new" / "data"
     root.parent.mkdir()
     loaded = data.load(DataConfig(root=str(root)))
@@ -35,7 +35,7 @@ def test_missing_files_are_fetched_and_nothing_else_is_left(server: Server, tmp_
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("fault", ["404", "403", "cut", "slow", "checksum"])
 def test_a_failed_download_says_what_to_do_and_leaves_nothing(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     server.fault = fault
     monkeypatch.setattr("bakeoff.data.download.CONNECT_SECONDS", 0.3)
@@ -55,7 +55,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(
     gc.collect()
 
 
-def test_no_download_is_tried_where_it_could_not_be_kept(server: Server, tmp_path: Path) -> None:
+def test_no_download_is_tried_where_it_could_not_be_kept(server: FileServer, tmp_path: Path) -> None:
     for root in (tmp_path / "no" / "such" / "data", Path("/proc/data")):
         with pytest.raises(DataError, match="cannot be written"):
             data.load(DataConfig(root=str(root)))
@@ -65,7 +65,9 @@ def test_no_download_is_tried_where_it_could_not_be_kept(server: Server, tmp_pat
 # torchvision leaves its sockets to the garbage collector when a download fails.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("fault", ["empty", "garbage", "cut chunks"])
-def test_an_answer_that_is_no_http_is_a_failed_download(server: Server, tmp_path: Path, fault: str) -> None:
+def test_an_answer_that_is_no_http_is_a_failed_download(
+    server: FileServer, tmp_path: Path, fault: str
+) -> None:
     """What a proxy or a login page may give: http.client's own errors are no OSError."""
     server.fault = fault
     root = tmp_path / "new" / "data"
@@ -78,7 +80,7 @@ def test_an_answer_that_is_no_http_is_a_failed_download(server: Server, tmp_path
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("fault", ["", "404", "cut"])
-def test_a_folder_that_is_there_keeps_what_it_holds(server: Server, tmp_path: Path, fault: str) -> None:
+def test_a_folder_that_is_there_keeps_what_it_holds(server: FileServer, tmp_path: Path, fault: str) -> None:
     server.fault = fault
     root = tmp_path / "data"
     root.mkdir()
@@ -97,7 +99,7 @@ def test_a_folder_that_is_there_keeps_what_it_holds(server: Server, tmp_path: Pa
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("fault", ["", "404"])
-def test_the_time_limit_of_sockets_is_put_back(server: Server, tmp_path: Path, fault: str) -> None:
+def test_the_time_limit_of_sockets_is_put_back(server: FileServer, tmp_path: Path, fault: str) -> None:
     server.fault = fault
     socket.setdefaulttimeout(7.0)
     try:
@@ -110,7 +112,7 @@ def test_the_time_limit_of_sockets_is_put_back(server: Server, tmp_path: Path, f
 
 
 @pytest.mark.parametrize("missing", list(MNIST_FILES))
-def test_any_missing_file_is_fetched(server: Server, tmp_path: Path, missing: str) -> None:
+def test_any_missing_file_is_fetched(server: FileServer, tmp_path: Path, missing: str) -> None:
     root = write_mnist(tmp_path / "data")
     path = root / "MNIST" / "raw" / missing
     content = path.read_bytes()
@@ -121,14 +123,16 @@ def test_any_missing_file_is_fetched(server: Server, tmp_path: Path, missing: st
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_second_mirror_is_tried(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_mirror_is_tried(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(MNIST, "mirrors", [f"{server.url}none/", server.url])
     assert len(data.load(DataConfig(root=str(tmp_path / "data"))).test) == 128
     gc.collect()
 
 
 def test_what_cannot_be_written_is_not_fetched(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
@@ -141,20 +145,20 @@ def test_what_cannot_be_written_is_not_fetched(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_missing_parent_is_not_made(server: Server, tmp_path: Path) -> None:
+def test_a_missing_parent_is_not_made(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be written"):
         data.load(DataConfig(root=str(tmp_path / "no" / "data")))
     assert not (tmp_path / "no").exists()
     assert server.requests == 0
 
 
-def test_digits_ask_nobody(server: Server, tmp_path: Path) -> None:
+def test_digits_ask_nobody(server: FileServer, tmp_path: Path) -> None:
     assert len(data.load(DataConfig(name="digits", root=str(tmp_path / "no" / "data"))).test) == 400
     assert server.requests == 0
 
 
 def test_the_guard_of_these_tests_lets_no_other_address_through(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MNIST, "mirrors", ["http://192.0.2.1/"])
     with pytest.raises(AssertionError, match="192"):

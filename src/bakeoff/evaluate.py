@@ -9,9 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
-
 from bakeoff import metrics
 from bakeoff.arguments import Parser
 from bakeoff.compare.read import Problem, Run, read_run
@@ -21,16 +18,16 @@ from bakeoff.gates import prepare
 from bakeoff.identity import code_hash
 from bakeoff.locate import find_run, outputs_root
 from bakeoff.models.base import Classifier
+from bakeoff.origin import NONE
 from bakeoff.outcome import torch_errors_explained
 from bakeoff.prediction import predict
 from bakeoff.records import SplitScores
-from bakeoff.rundir import WEIGHTS
-from bakeoff.storage import UnreadableFileError, read_bytes
+from bakeoff.rundir import WEIGHTS, read_weights
+from bakeoff.storage import UnreadableFileError
 from bakeoff.text import printable
 
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
 _TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
-_MAX_WEIGHT_BYTES = 2**36
 _MOST_CLASSES_SHOWN = 30
 
 
@@ -96,22 +93,24 @@ def _print_classes(scores: SplitScores) -> None:
 
 def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
     """Puts this machine's places in; a run from elsewhere names folders that are not here."""
-    data, trainer = values.get("data"), values.get("trainer")
+    data, trainer, model = (values.get(name) for name in ("data", "trainer", "model"))
     if isinstance(data, dict):
         recorded = str(data.get("root"))
         here = os.environ.get("BAKEOFF_DATA", "data")
         data["root"] = options.data_root or (recorded if Path(recorded).is_dir() else here)
     if isinstance(trainer, dict) and options.device:
         trainer["device"] = options.device
+    if isinstance(model, dict) and "weights" in model:
+        model["weights"] = NONE  # the run's own weights take the place of those it began with
 
 
 def _load_weights(model: Classifier, run: Run) -> None:
     path = run.path / WEIGHTS
     try:
-        model.load_state_dict(safetensors.torch.load(read_bytes(path, _MAX_WEIGHT_BYTES)))
+        model.load_state_dict(read_weights(run.path))
     except UnreadableFileError as error:
         raise RunsDifferError(f"{path}: cannot be read ({error})") from error
-    except (safetensors.SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         hint = "" if _print(run, "code") == code_hash() else "; another version of bakeoff trained it"
         reason = " ".join(str(error).split())[:200]
         raise RunsDifferError(f"{path}: these weights do not fit the run's model ({reason}){hint}") from error

@@ -132,7 +132,7 @@ def _say(run: RunDir, text: str) -> None:
 
 def _announce(run: RunDir, prepared: Prepared) -> None:
     _say(run, description(prepared))
-    for note in prepared.data.notes:
+    for note in (*prepared.data.notes, *prepared.model.notes):
         _say(run, f"note: {note}")
 
 

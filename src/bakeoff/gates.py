@@ -9,11 +9,13 @@ from typing import Any
 
 from bakeoff import data, runtime
 from bakeoff.config import AugmentConfig, Config, check
+from bakeoff.data.augment import is_active
 from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.data.splits import DataSet, channel_statistics
 from bakeoff.identity import identity, setting
 from bakeoff.models.base import Classifier, TaskSpec, check_model
+from bakeoff.origin import origin_of, shown_origin
 from bakeoff.runtime import Runtime
 
 
@@ -28,6 +30,7 @@ class Prepared:
     model: Classifier
     identity: str
     setting: str
+    weights: str  # where the first ones came from, as a table shows it
 
     @property
     def name(self) -> str:
@@ -56,7 +59,16 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
         # Weights alone: convolutions follow the layout of their weights.
         model = model.to(memory_format=runtime.CHANNELS_LAST)
     source = data_fingerprint(config.data.name, config.data.root)
-    return Prepared(values, config, where, dataset, model, identity(values, source), setting(values, source))
+    return Prepared(
+        values,
+        config,
+        where,
+        dataset,
+        model,
+        identity(values, source),
+        setting(values, source),
+        shown_origin(origin_of(values["model"])),
+    )
 
 
 def description(prepared: Prepared) -> str:
@@ -79,4 +91,5 @@ def _task(dataset: DataSet, config: Config) -> TaskSpec:
         mean=tuple(mean),
         std=tuple(std),
         label_smoothing=config.trainer.label_smoothing,
+        num_unchanging_images=0 if is_active(config.data.augment) else len(dataset.train),
     )

@@ -11,8 +11,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bakeoff.origin import origin_of
+
 # Keys that say where things lie or how they are stored, and change no result.
-_LEFT_OUT = (("output_dir",), ("sweep",), ("hydra",), ("schema",), ("data", "root"), ("data", "residency"))
+_LEFT_OUT = (
+    ("output_dir",),
+    ("sweep",),
+    ("hydra",),
+    ("schema",),
+    ("data", "root"),
+    ("data", "residency"),
+    ("model", "cache_bytes"),
+)
 # Parts of the package that training does not execute.
 _NOT_TRAINING = ("cli.py", "compare/", "sweep/")
 
@@ -35,13 +45,21 @@ def identifying_config(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def identity(values: dict[str, Any], data_fingerprint: str) -> str:
-    """SHA-256 (hex) of config, data and code: equal for runs that must give the same result."""
-    return _digest([identifying_config(values), data_fingerprint, code_hash()])
+    """SHA-256 (hex) of config, data and code: equal for runs that must give the same result.
+
+    Raises:
+        ConfigError, DataError: weights to begin with that are not there.
+    """
+    return _digest([_with_origin(identifying_config(values)), data_fingerprint, code_hash()])
 
 
 def setting(values: dict[str, Any], data_fingerprint: str) -> str:
-    """SHA-256 (hex) of config without seed, and data: equal for runs that differ in luck alone."""
-    config = identifying_config(values)
+    """SHA-256 (hex) of config without seed, and data: equal for runs that differ in luck alone.
+
+    Raises:
+        ConfigError, DataError: weights to begin with that are not there.
+    """
+    config = _with_origin(identifying_config(values))
     config.pop("seed", None)
     return _digest([config, data_fingerprint])
 
@@ -57,6 +75,13 @@ def code_hash() -> str:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             digest.update(f"{name} {content}\n".encode())
     return digest.hexdigest()
+
+
+def _with_origin(config: dict[str, Any]) -> dict[str, Any]:
+    """Weights from elsewhere count by what they are, not by their path; without the key nothing changes."""
+    if "weights" in config["model"]:
+        config["model"]["weights"] = origin_of(config["model"])
+    return config
 
 
 def _digest(value: Any) -> str:

@@ -52,7 +52,7 @@ def write_results(
         status="finished",
         model=prepared.name,
         family=config.model["family"],
-        weights="none",
+        weights=prepared.weights,
         data=prepared.data.name,
         seed=config.seed,
         epochs_run=len(epochs),

@@ -47,6 +47,7 @@ LAST_WEIGHTS = "weights_last.safetensors"
 PLOTS = "plots"
 LOG = "run.log"
 DATASETS = "datasets"
+_MAX_WEIGHT_BYTES = 2**36
 MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
 
 
@@ -188,6 +189,21 @@ def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", la
     content = io.BytesIO()
     np.savez_compressed(content, images=images, labels=labels)
     write_atomically(path, lambda file: file.write(content.getvalue()))
+
+
+def read_weights(run: Path) -> "dict[str, Tensor]":
+    """Reads the chosen weights of a finished run, on the CPU.
+
+    Raises:
+        UnreadableFileError: missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(read_bytes(run / WEIGHTS, _MAX_WEIGHT_BYTES))
+    except SafetensorError as error:
+        raise UnreadableFileError(f"{WEIGHTS}: damaged: {str(error)[:200]}") from error
 
 
 def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str, np.ndarray]":

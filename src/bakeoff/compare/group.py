@@ -73,7 +73,7 @@ def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
     by_setting: dict[str, list[Run]] = {}
     for run in runs:
         by_setting.setdefault(run.summary["setting"], []).append(run)
-    changed = _changed_keys({setting: members[0].config for setting, members in by_setting.items()})
+    changed = _changed_keys({setting: _config(members[0]) for setting, members in by_setting.items()})
     names = _names({setting: members[0].summary["model"] for setting, members in by_setting.items()}, changed)
     rows = [_row(setting, names[setting], changed[setting], by_setting[setting]) for setting in by_setting]
     rows.sort(key=lambda row: (-_mean(row.metrics["accuracy"]), row.name))
@@ -85,6 +85,14 @@ def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
         num_classes=len(per_class) if isinstance(per_class, list) else None,
         settings=rows,
     )
+
+
+def _config(run: Run) -> dict[str, Any]:
+    """A run's config, with the weights that it began with by what they are, not by their path."""
+    model = run.config.get("model")
+    if not isinstance(model, dict) or "weights" not in model:
+        return run.config
+    return {**run.config, "model": {**model, "weights": _text(run.summary, "weights")}}
 
 
 def _row(setting: str, name: str, changed: dict[str, Any], runs: Sequence[Run]) -> SettingRow:

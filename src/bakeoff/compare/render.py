@@ -69,7 +69,7 @@ def _caption(table: Table) -> str:
 def _rows(table: Table) -> tuple[list[str], list[list[str]]]:
     """Titles and cells. A few changed keys get columns of their own, many share one."""
     keys = sorted({key for row in table.settings for key in row.changed if _is_told(key, table)})
-    titles = ["setting", "n", *(title for title, *_ in _COLUMNS), "parameters"]
+    titles = ["setting", "weights", "n", *(title for title, *_ in _COLUMNS), "parameters"]
     titles += keys if len(keys) <= _MOST_KEY_COLUMNS else ["differs in"]
     cells = []
     for row in table.settings:
@@ -78,12 +78,15 @@ def _rows(table: Table) -> tuple[list[str], list[list[str]]]:
             values = {"": " ".join(f"{key}={value}" for key, value in values.items() if value)}
         figures = [_cell(row.metrics[metric], factor, decimals) for _, metric, factor, decimals in _COLUMNS]
         figures.append(_cell(row.metrics["parameters"], 1, 0))
-        cells.append([printable(cell) for cell in [row.model, str(row.num_runs), *figures, *values.values()]])
+        told = [row.model, row.weights, str(row.num_runs), *figures, *values.values()]
+        cells.append([printable(cell) for cell in told])
     return [printable(title) for title in titles], cells
 
 
 def _is_told(key: str, table: Table) -> bool:
     """Whether a changed key says more than the model's name: a model's own keys follow from it."""
+    if key == "model.weights":  # has a column of its own
+        return False
     if not key.startswith("model."):
         return True
     values: dict[str, set[str]] = {}

@@ -92,7 +92,7 @@ def _fetch(archive: _Archive, side: Path) -> None:
     """Tries the addresses in turn; raises the last one's error."""
     for number, url in enumerate(archive.urls, start=1):
         try:
-            with _connect_timeout(CONNECT_SECONDS):
+            with connect_timeout(CONNECT_SECONDS):
                 download_url(url, str(side), archive.name, archive.md5)
             return
         except _FAILURES:
@@ -133,8 +133,8 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _connect_timeout(seconds: float) -> Iterator[None]:
-    """Torchvision gives no time limit to urllib, which then waits for minutes."""
+def connect_timeout(seconds: float) -> Iterator[None]:
+    """Neither torchvision nor torch.hub gives a time limit to urllib, which then waits for minutes."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

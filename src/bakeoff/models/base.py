@@ -40,6 +40,7 @@ class TaskSpec:
     mean: tuple[float, ...]  # by channel, of values in 0..1, over the training images
     std: tuple[float, ...]
     label_smoothing: float = 0.0
+    num_unchanging_images: int = 0  # training images, if they are the same in every epoch; else 0
 
     @property
     def num_classes(self) -> int:
@@ -59,6 +60,8 @@ class Overlay(NamedTuple):
 
 class Classifier(nn.Module, ABC):
     """A model as the loop sees it. It owns its preprocessing: raw bytes go in."""
+
+    notes: tuple[str, ...] = ()  # what a user should know of how it was built
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
@@ -116,9 +119,15 @@ class LogitsClassifier(Classifier):
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Cross-entropy of the logits, in float32 whatever the precision of the forward pass."""
-        logits = self(self.normalise(batch.images))
-        loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.label_smoothing)
-        return {"cross_entropy": loss}
+        return self.loss_of_logits(self(self.normalise(batch.images)), batch.labels)
+
+    def loss_of_logits(
+        self, logits: Float[Tensor, "b classes"], labels: Int64[Tensor, "b"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Cross-entropy with label smoothing, in float32."""
+        return {
+            "cross_entropy": F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
+        }
 
     def probabilities(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b classes"]:
         """Softmax of the logits in float32."""

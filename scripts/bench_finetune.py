@@ -1,0 +1,108 @@
+"""Does fine-tuning help, and does keeping features save time? AlexNet at 64 pixels, real MNIST.
+
+usage: BAKEOFF_DATA=... .venv/bin/python scripts/bench_finetune.py [--outputs DIR] [--seeds 5]
+
+Pre-trains on the digits 0 to 4, then learns 5 to 9 from 500 labels (no others: no validation
+images), from that run and from scratch, with the same settings, labels and seeds. Then trains the
+head alone and times its epochs. What has finished in DIR is not trained again.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import t as student
+
+ALEXNET = ["model=alexnet", "model.image_size=64"]
+PRETRAINING = ["data.classes=[0,1,2,3,4]", "model.weights=none", "sweep.name=pretraining"]
+FEW_LABELS = [
+    "data.classes=[5,6,7,8,9]",
+    "data.train_limit=500",
+    "data.val_fraction=0",
+    "trainer.select=last",
+    "trainer.epochs=30",
+    "trainer.batch_size=64",
+]
+
+
+def train(outputs: Path, overrides: Sequence[str]) -> None:
+    """Runs a sweep in processes of its own; what has finished is passed over."""
+    command = [sys.executable, "-P", "-m", "bakeoff", "train", "--multirun", *ALEXNET, *overrides]
+    subprocess.run([*command, f"output_dir={outputs}"], check=True)
+
+
+def correct(outputs: Path, sweep: str, seeds: int) -> np.ndarray:
+    """Whether each test image was right, [seeds, images]."""
+    rows = []
+    for seed in range(seeds):
+        (run,) = (outputs / "sweeps" / sweep).glob(f"*-s{seed}-*")
+        with np.load(run / "predictions.npz", allow_pickle=False) as stored:
+            rows.append(stored["probabilities"].argmax(axis=1) == stored["label"])
+    return np.stack(rows)
+
+
+def interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Mean of [seeds, images] and its 95 % interval: Student's t over seeds, plus the images' noise."""
+    by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
+    seeds, images = differences.shape
+    variance = by_seed.var(ddof=1) / seeds + by_image.var(ddof=1) / images
+    margin = float(student.ppf(0.975, seeds - 1)) * math.sqrt(variance)
+    mean = float(by_seed.mean())
+    return mean, mean - margin, mean + margin
+
+
+def seconds_by_epoch(run: Path) -> tuple[list[float], int, int]:
+    """Trains the head alone on the other digits; seconds, images through the backbone, images."""
+    from bakeoff.compose import expand, parse_arguments
+    from bakeoff.gates import prepare
+    from bakeoff.loop import fit
+    from bakeoff.models.finetune import FineTuned
+    from bakeoff.optim import make_optimizer
+    from bakeoff.records import EpochRecord
+    from bakeoff.state import start
+
+    line = [*ALEXNET, "data=mnist_plain", "data.classes=[5,6,7,8,9]", f"model.weights={run}"]
+    line += ["model.freeze=all_but_head", "trainer.epochs=6", "data.train_limit=5000"]
+    prepared = prepare(expand(parse_arguments(line))[0][0].values)
+    model, config = prepared.model, prepared.config
+    assert isinstance(model, FineTuned)
+    assert model.cache is not None
+    optimizer = make_optimizer(model.parameter_groups(), config.optim)
+    state = start(model, optimizer, config.trainer, prepared.runtime)
+    events = fit(state, prepared.data.train, None, config, prepared.runtime)
+    seconds = [event.train_seconds for event in events if isinstance(event, EpochRecord)]
+    return seconds, model.cache.num_computed, len(prepared.data.train)
+
+
+def main() -> None:
+    """Prints both results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--outputs", type=Path, default=Path("outputs/bench_finetune"))
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    outputs, seeds = options.outputs, ",".join(map(str, range(options.seeds)))
+    train(outputs, PRETRAINING)
+    (run,) = (outputs / "sweeps" / "pretraining").glob("alexnet-*")
+    for sweep, weights in (("scratch", "none"), ("finetuned", str(run))):
+        train(outputs, [*FEW_LABELS, f"seed={seeds}", f"model.weights={weights}", f"sweep.name={sweep}"])
+    scratch, finetuned = (correct(outputs, sweep, options.seeds) for sweep in ("scratch", "finetuned"))
+    pretrained = json.loads((run / "summary.json").read_text())["test"]["accuracy"]
+    print(f"pre-trained on 0 to 4: {pretrained:.2%}")
+    for name, rows in (("from scratch", scratch), ("fine-tuned", finetuned)):
+        print(f"{name:12} {rows.mean():.2%}  by seed {' '.join(f'{row.mean():.2%}' for row in rows)}")
+    mean, low, high = interval(finetuned.astype(float) - scratch.astype(float))
+    print(f"difference {mean:.2%} (95 %: {low:.2%} to {high:.2%})")
+    seconds, computed, images = seconds_by_epoch(run)
+    later = statistics.median(seconds[1:]) / seconds[0]
+    print(f"head alone: epochs of {' '.join(f'{value:.3f}' for value in seconds)} s; later ones {later:.1%}")
+    print(f"images through the backbone: {computed:,} of {images:,}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Any classification network of torchvision, from scratch or from weights, whole or partly frozen.
+
+AlexNet (Krizhevsky et al. 2012; torchvision's is Krizhevsky 2014, "One weird trick", section 5), VGG16
+(Simonyan and Zisserman 2015, configuration D) and whatever else `torchvision.models` lists under
+`model.arch`. The network is cut into `body` (its convolutions or blocks), `hidden` (what its last child
+holds before the last layer) and `head` (a new linear layer for the data's classes); body and hidden
+together are the backbone. Parameters with ten classes: alexnet 57,044,810, vgg16 134,301,514. Measured
+accuracies stand in the files of `conf/model` and in docs/benchmarks.md.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+import torchvision.models
+from jaxtyping import Float, Float32, UInt8
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bakeoff import pretrained
+from bakeoff.data.batches import Batch
+from bakeoff.errors import ConfigError, DataError
+from bakeoff.feature_cache import FeatureCache
+from bakeoff.models.base import LogitsClassifier, TaskSpec
+from bakeoff.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
+from bakeoff.strict import STRICT
+from bakeoff.torchvision_networks import cut, make_network, output_shape
+
+# Large convolutions and matrices: bf16 wins where the hardware multiplies it (docs/benchmarks.md).
+AUTO_PRECISION = {"cpu": "bf16", "cuda": "bf16"}
+REFUSES: tuple[str, ...] = ()
+
+_LARGEST_VALUE_BYTES = 4  # of a feature, in float32; in bf16 it takes half
+
+
+@dataclass
+class Config:
+    """Keys of `model` for the family `finetune`."""
+
+    __pydantic_config__ = STRICT
+
+    arch: str = "resnet18"
+    weights: str = IMAGENET  # or none, a .safetensors or .pth file, a run directory
+    image_size: Annotated[int, Field(ge=8, le=1024)] = 224  # pixels a side, as the network sees them
+    freeze: Literal["none", "features", "all_but_head"] = "none"
+    backbone_lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0  # of all but the head
+    cache_bytes: Annotated[int, Field(ge=0)] = 2**31  # for the features of frozen layers
+
+
+class FineTuned(LogitsClassifier):
+    """See the module's text."""
+
+    def __init__(self, config: Config, task: TaskSpec) -> None:
+        super().__init__(_in_three_channels(task))
+        if config.freeze == "all_but_head" and config.backbone_lr_scale != 1:
+            raise ConfigError(
+                f"model.backbone_lr_scale={config.backbone_lr_scale}: model.freeze=all_but_head leaves no "
+                "backbone to train; leave it at 1"
+            )
+        self.config = config
+        network = make_network(config.arch, config.image_size, task.num_classes)
+        self.body, self.hidden, self.head, self.own_names = cut(network)
+        if config.weights != NONE:
+            self._load(task)
+        stages = {"none": [], "features": [self.body], "all_but_head": [self.body, self.hidden]}
+        self.frozen: list[nn.Module] = stages[config.freeze]
+        self.cache: FeatureCache | None = None
+        if self.frozen:
+            for module in self.frozen:
+                module.requires_grad_(requires_grad=False)
+            self.cache, note = self._make_cache(task.num_unchanging_images)
+            self.notes += (note,)
+            self.train()
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b classes"]:
+        """Logits of normalised images."""
+        return self._after_frozen(self._through_frozen(images))
+
+    def normalise(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b 3 s s"]:
+        """Bytes to three channels of the network's size, by the statistics of its first weights."""
+        size, pixels = self.config.image_size, images.float()
+        if pixels.shape[2:] != (size, size):
+            # Before one channel becomes three, and filtered, so that shrinking loses no thin stroke.
+            pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+        return (pixels - self.mean) / self.std
+
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Cross-entropy. What frozen layers say of images that stay as they are is computed once."""
+        if self.cache is None:
+            return super().losses(batch)
+        features = self.cache.features(batch, lambda images: self._through_frozen(self.normalise(images)))
+        return self.loss_of_logits(self._after_frozen(features), batch.labels)
+
+    def set_epoch(self, epoch: int) -> None:  # noqa: ARG002 - every epoch is alike
+        """Lets the cache find out whether it is complete."""
+        if self.cache:
+            self.cache.start_epoch()
+
+    def train(self, mode: bool = True) -> "FineTuned":
+        """Frozen layers stay as in evaluation: batch norm keeps its statistics, dropout drops nothing."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The backbone has groups of its own, at `model.backbone_lr_scale` of the rate."""
+        head = list(self.head.parameters())
+        backbone = [*self.body.parameters(), *self.hidden.parameters()]
+        return [
+            {"params": [p for p in part if (p.ndim > 1) == decays], "decays": decays, "lr_scale": scale}
+            for part, scale in ((backbone, self.config.backbone_lr_scale), (head, 1.0))
+            for decays in (True, False)
+        ]
+
+    def _through_frozen(self, images: Tensor) -> Tensor:
+        for module in self.frozen:
+            images = module(images)
+        return images
+
+    def _after_frozen(self, features: Tensor) -> Tensor:
+        for module in (self.body, self.hidden, self.head)[len(self.frozen) :]:
+            features = module(features)
+        return features
+
+    def _make_cache(self, num_images: int) -> tuple[FeatureCache | None, str]:
+        """A cache for the features of frozen layers if it can be and fits, and what to say of it."""
+        if not num_images:
+            return None, (
+                "features of the frozen layers are computed anew in every epoch, because images are "
+                "augmented; without augmentation (as in data=mnist_plain) they are kept"
+            )
+        values = output_shape(nn.Sequential(*self.frozen), self.config.image_size).numel()
+        needed, limit = num_images * values * _LARGEST_VALUE_BYTES, self.config.cache_bytes
+        what = f"features of {num_images:,} images take up to {needed:,} bytes"
+        if needed > limit:
+            return None, f"{what}, more than model.cache_bytes={limit:,}: computed anew in every epoch"
+        return FeatureCache(num_images), f"{what}: computed in the first epoch and kept"
+
+    def _load(self, task: TaskSpec) -> None:
+        """Takes over weights and the statistics of the images that they were trained with.
+
+        Raises:
+            ConfigError: weights that this network cannot have.
+            DataError: weights that cannot be had, or do not fit.
+        """
+        weights, arch = self.config.weights, self.config.arch
+        origin = weights_origin(weights)  # also refuses what is neither a name nor a path
+        names = None
+        # Weights of a network that tells ImageNet's classes apart were trained with its statistics.
+        enum = torchvision.models.get_model_weights(arch).DEFAULT
+        statistics = enum.transforms()
+        if weights == COCO:
+            raise ConfigError(f"model.weights=coco: {arch} is a classifier; use {IMAGENET}")
+        if weights == IMAGENET:
+            given = pretrained.fetch(enum)
+        else:
+            given, names = pretrained.read(weights)
+        own = self.state_dict()
+        own_head = {name for name in own if name.startswith("head.")}
+        given = self._by_own_names(given)
+        shape = self.mean.shape
+        for name, values in (("mean", statistics.mean), ("std", statistics.std)):
+            given.setdefault(name, torch.tensor(values).reshape(shape) * 255)
+        if names != task.class_names:
+            # A head for other classes is of no use; the new one stays as it began.
+            given = {name: tensor for name, tensor in given.items() if not name.startswith("head.")}
+            given |= {name: own[name] for name in own_head}
+        if problem := pretrained.misfits(own, given):
+            raise DataError(f"model.weights={weights}: these are no weights of {arch}: {problem}")
+        self.load_state_dict(given, strict=False)
+        head = "of the same classes, kept" if names == task.class_names else "new"
+        self.notes = (f"weights: {shown_origin(origin)}, head {head}",)
+
+    def _by_own_names(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Names of torchvision's state dict to those of this module; a run's have them already."""
+        if any(name.startswith("body.") for name in tensors):
+            return tensors
+        return {self.own_names.get(name, name): tensor for name, tensor in tensors.items()}
+
+
+def build(config: Config, task: TaskSpec) -> FineTuned:
+    """Makes a network and loads its first weights.
+
+    Raises:
+        ConfigError: an unknown `arch`, or an image size that it cannot take.
+        DataError: weights that cannot be had, or do not fit.
+    """
+    return FineTuned(config, task)
+
+
+def _in_three_channels(task: TaskSpec) -> TaskSpec:
+    """The task as the network sees it: grey images have the same value in all three channels."""
+    if task.channels == 3:
+        return task
+    if task.channels != 1:
+        raise ConfigError(f"data: images of {task.channels} channels; these networks take 1 or 3")
+    return dataclasses.replace(task, channels=3, mean=task.mean * 3, std=task.std * 3)
