@@ -12,8 +12,8 @@ from bakeoff.config import Config, check
 from bakeoff.models.base import Classifier, TaskSpec, check_model
 
 CONFIGS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
-# 57 and 134 million parameters: seconds for a test each. The family's own small one is in the quick tier.
-HEAVY = {"alexnet", "vgg16"}
+# 41 to 134 million parameters: seconds for a test each.
+HEAVY = {"alexnet", "vgg16", "faster_rcnn_resnet50", "lab_faster_rcnn"}
 BY_TIER = [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in CONFIGS]
 NAMES = tuple(str(digit) for digit in range(10))
 TASKS = [

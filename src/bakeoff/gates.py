@@ -17,6 +17,7 @@ from bakeoff.identity import identity, setting
 from bakeoff.models.base import Classifier, TaskSpec, check_model
 from bakeoff.origin import origin_of, shown_origin
 from bakeoff.runtime import Runtime
+from bakeoff.sources import HAS_INK
 
 
 @dataclass(frozen=True)
@@ -92,4 +93,5 @@ def _task(dataset: DataSet, config: Config) -> TaskSpec:
         std=tuple(std),
         label_smoothing=config.trainer.label_smoothing,
         num_unchanging_images=0 if is_active(config.data.augment) else len(dataset.train),
+        has_ink=config.data.name in HAS_INK,
     )

@@ -14,6 +14,8 @@ from bakeoff.errors import DataError
 EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 # A mirrored digit or letter is another one or none, so flips are refused for these.
 HAS_TEXT = ("mnist", "digits", "kmnist", "emnist", "qmnist", "svhn")
+# Bright writing or drawing on black: an image's object is its ink.
+HAS_INK = ("mnist", "digits", "fashion_mnist", "kmnist", "emnist", "qmnist")
 
 
 @dataclass(frozen=True)

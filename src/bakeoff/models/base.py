@@ -41,6 +41,7 @@ class TaskSpec:
     std: tuple[float, ...]
     label_smoothing: float = 0.0
     num_unchanging_images: int = 0  # training images, if they are the same in every epoch; else 0
+    has_ink: bool = False  # bright writing or drawing on black, as MNIST; not photographs
 
     @property
     def num_classes(self) -> int:

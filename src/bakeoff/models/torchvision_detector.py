@@ -1,0 +1,182 @@
+"""Torchvision's Faster R-CNN with ResNet-50 and feature pyramid (Ren et al. 2015; Lin et al. 2017).
+
+The network as it is: torchvision's transform, anchors, losses and loops over images, for those who want
+the standard one. What an image's object is, and how class probabilities come from boxes, is as in the
+family `faster_rcnn`. 41,348,201 parameters with ten classes.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float, Float32, Int64, UInt8
+from pydantic import Field
+from torch import Tensor, nn
+from torchvision.models import resnet50
+from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights
+from torchvision.models.detection._utils import overwrite_eps
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.ops import FrozenBatchNorm2d
+
+from bakeoff import pretrained
+from bakeoff.data.batches import Batch
+from bakeoff.detection import boxes as box_ops
+from bakeoff.detection.answers import Detections, best_boxes, overlap_scores, overlays, uses_ink
+from bakeoff.errors import ConfigError, DataError
+from bakeoff.models.base import Classifier, Overlay, TaskSpec
+from bakeoff.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
+from bakeoff.strict import STRICT
+
+# Torchvision's detectors are trained and measured in fp32.
+AUTO_PRECISION = {"cpu": "fp32", "cuda": "fp32"}
+# The head's loss is torchvision's plain cross-entropy.
+REFUSES = ("trainer.label_smoothing",)
+
+_ENUM = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
+# Stages of ResNet-50 that learn, as torchvision has it.
+_STAGES_FROM_SCRATCH, _STAGES_FROM_WEIGHTS = 5, 3
+_HEAD = "roi_heads.box_predictor."
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass
+class Config:
+    """Keys of `model` for the family `torchvision_detector`."""
+
+    __pydantic_config__ = STRICT
+
+    boxes: Literal["auto", "ink", "image"] = "auto"  # what an image's object is
+    weights: str = COCO  # or none, a .safetensors or .pth file, a run directory
+    image_size: Annotated[int, Field(ge=32, le=2048)] = (
+        224  # pixels of the shorter side, as the network sees it
+    )
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
+class TorchvisionDetector(Classifier):
+    """See the module's text."""
+
+    def __init__(self, config: Config, task: TaskSpec) -> None:
+        super().__init__()
+        self.config, self.task = config, task
+        self.uses_ink = uses_ink(config.boxes, task)
+        self.notes = (f"boxes: the {'tight box around the ink' if self.uses_ink else 'whole picture'}",)
+        from_scratch = config.weights == NONE
+        # Statistics of a few images of a detector's batch would be too noisy: torchvision freezes those
+        # that come with weights.
+        norm = nn.BatchNorm2d if from_scratch else FrozenBatchNorm2d
+        stages = _STAGES_FROM_SCRATCH if from_scratch else _STAGES_FROM_WEIGHTS
+        backbone = _resnet_fpn_extractor(resnet50(weights=None, norm_layer=norm), stages)
+        self.network = FasterRCNN(
+            backbone,
+            num_classes=task.num_classes + 1,
+            min_size=config.image_size,
+            max_size=round(config.image_size * max(task.height, task.width) / min(task.height, task.width)),
+        )
+        if not from_scratch:
+            self._load(task)
+
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """The proposal network's and the head's two losses each."""
+        truth = self.true_boxes(batch.images)
+        targets = [
+            {"boxes": box.unsqueeze(0), "labels": label.unsqueeze(0) + 1}
+            for box, label in zip(truth, batch.labels, strict=True)
+        ]
+        losses: dict[str, Tensor] = self.network(self._pixels(batch.images), targets)
+        names = {
+            "objectness": "loss_objectness",
+            "rpn_box": "loss_rpn_box_reg",
+            "classes": "loss_classifier",
+            "box": "loss_box_reg",
+        }
+        return {name: losses[theirs] for name, theirs in names.items()}
+
+    def probabilities(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b classes"]:
+        """Softmax of the best-scoring box, not renormalised; zeros where there is none."""
+        return self.detect(images).rows
+
+    @torch.no_grad()
+    def detect(self, images: UInt8[Tensor, "b c h w"]) -> Detections:
+        """The best-scoring box of each image. In evaluation mode only, as torchvision's proposals are."""
+        network, task = self.network, self.task
+        scaled, _ = network.transform(self._pixels(images))
+        features = network.backbone(scaled.tensors)
+        proposals, _ = network.rpn(scaled, features)
+        heads = network.roi_heads
+        logits, offsets = heads.box_predictor(
+            heads.box_head(heads.box_roi_pool(features, proposals, scaled.image_sizes))
+        )
+        counts = [len(boxes) for boxes in proposals]
+        boxes = heads.box_coder.decode(offsets.float(), proposals)
+        # Back to the pixels that went in: all images of a batch have one size.
+        height, width = scaled.image_sizes[0]
+        boxes = box_ops.clip(boxes, height, width) * torch.tensor(
+            [task.width / width, task.height / height] * 2, device=boxes.device
+        )
+        padded = [
+            nn.utils.rnn.pad_sequence(list(values.split(counts)), batch_first=True)
+            for values in (logits.float(), boxes)
+        ]
+        number = torch.tensor(counts, device=boxes.device).unsqueeze(1)
+        valid = torch.arange(padded[0].shape[1], device=boxes.device) < number
+        return best_boxes(padded[0], padded[1], valid, self.config.score_threshold)
+
+    def true_boxes(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b 4"]:
+        """What an image's object is: its ink, or all of it."""
+        return box_ops.ink_boxes(images) if self.uses_ink else box_ops.image_boxes(images)
+
+    def extra_scores(
+        self, images: UInt8[Tensor, "b c h w"], labels: Int64[Tensor, "b"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Overlap of the best box with the true one (0 without a box), and images without a box."""
+        del labels
+        return overlap_scores(self.detect(images), self.true_boxes(images))
+
+    def explain(self, images: UInt8[Tensor, "b c h w"]) -> list[Overlay]:
+        """The best box of each image with its class and score."""
+        return overlays(self.detect(images), self.task.class_names)
+
+    def _pixels(self, images: UInt8[Tensor, "b c h w"]) -> list[Tensor]:
+        """Three channels in 0..1; torchvision's transform normalises and resizes them."""
+        return list((images.float() / 255).expand(-1, 3, -1, -1))
+
+    def _load(self, task: TaskSpec) -> None:
+        """Takes over everything but the head, or that too from a run with the same classes.
+
+        Raises:
+            ConfigError: weights that this network cannot have.
+            DataError: weights that cannot be had, or do not fit.
+        """
+        weights = self.config.weights
+        origin = weights_origin(weights)
+        names = None
+        if weights == IMAGENET:
+            raise ConfigError(f"model.weights={IMAGENET}: a detector has {COCO} weights or a run's")
+        if weights == COCO:
+            given = pretrained.fetch(_ENUM)
+            overwrite_eps(self.network, 0.0)  # as torchvision does for just these weights
+        else:
+            given, names = pretrained.read(weights)
+            given = {name.removeprefix("network."): tensor for name, tensor in given.items()}
+        own = self.network.state_dict()
+        keeps_head = names == task.class_names
+        if not keeps_head:
+            given = {name: tensor for name, tensor in given.items() if not name.startswith(_HEAD)}
+            given |= {name: tensor for name, tensor in own.items() if name.startswith(_HEAD)}
+        # Frozen norms have no counters; files of unfrozen ones do.
+        given = {name: tensor for name, tensor in given.items() if name in own or not name.endswith(_COUNTER)}
+        if problem := pretrained.misfits(own, given):
+            raise DataError(f"model.weights={weights}: these are no weights of this detector: {problem}")
+        self.network.load_state_dict(given, strict=False)
+        head = "of the same classes, kept" if keeps_head else "new"
+        self.notes += (f"weights: {shown_origin(origin)}, head {head}",)
+
+
+def build(config: Config, task: TaskSpec) -> TorchvisionDetector:
+    """Makes a detector and loads its first weights.
+
+    Raises:
+        ConfigError, DataError: weights that it cannot have, that cannot be had, or do not fit.
+    """
+    return TorchvisionDetector(config, task)
