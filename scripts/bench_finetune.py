@@ -26,7 +26,7 @@ FEW_LABELS = [
     "data.train_limit=500",
     "data.val_fraction=0",
     "trainer.select=last",
-    "trainer.epochs=30",
+    "trainer.epochs=10",
     "trainer.batch_size=64",
 ]
 

@@ -72,7 +72,7 @@ RUN = "101010-cnn-mnist-s0-abcd"
         # values
         ("train model=", names_in("model")),
         ("train model=c", {text for text in names_in("model") if text.startswith("model=c")}),
-        ("train data=mnist_", {"data=mnist_affine", "data=mnist_plain"}),
+        ("train data=mnist_", {"data=mnist_affine", "data=mnist_plain", "data=mnist_small"}),
         ("train experiment=", names_in("experiment")),
         ("train trainer.precision=", {f"trainer.precision={name}" for name in ("auto", "fp32", "bf16", "fp16")}),
         ("train trainer.select=l", {"trainer.select=last"}),
@@ -349,7 +349,7 @@ def bash(script: str) -> str:
         ("bakeoff tr", "tr", ["train"]),
         ("bakeoff train optim.l", "optim.l", ["optim.lr="]),
         # `=` and `:` break words: bash hands over, and replaces, what follows them
-        ("bakeoff train data=mnist_", "mnist_", ["mnist_affine", "mnist_plain"]),
+        ("bakeoff train data=mnist_", "mnist_", ["mnist_affine", "mnist_plain", "mnist_small"]),
         ("bakeoff train trainer.select=", "", ["best", "last"]),
         ("bakeoff compare a:", "", ["b"]),
         # where a user has taken them out of COMP_WORDBREAKS, it is the whole word

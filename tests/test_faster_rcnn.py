@@ -8,15 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
 from conftest import Bakeoff
 from shipped import NAMES, build_model
+from torchvision.models.detection._utils import overwrite_eps
 from toy import assert_same_bits
 
+from bakeoff import pretrained
+from bakeoff.compose import expand, parse_arguments
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
 from bakeoff.detection import boxes as box_ops
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, DataError
 from bakeoff.metrics import NO_ANSWER, answers
+from bakeoff.models import torchvision_detector
 from bakeoff.models.base import TaskSpec
 from bakeoff.models.faster_rcnn import Config, FasterRcnn, build
 from bakeoff.prediction import predict
@@ -169,3 +174,73 @@ def test_a_run_has_boxes_in_its_pictures_and_scores(bakeoff: Bakeoff) -> None:
     with np.load(summary.parent / "predictions.npz") as stored:
         assert (stored["probabilities"].sum(axis=1) <= 1 + 1e-5).all()
     assert bakeoff("evaluate", str(summary.parent))[0] == 0
+
+
+def test_the_labs_detector_is_torchvisions_with_one_box_for_the_picture() -> None:
+    """So the contract is tested of one of the two."""
+    lab, shipped = (
+        expand(parse_arguments([f"model={name}"]))[0][0].values["model"]
+        for name in ("lab_faster_rcnn", "faster_rcnn_resnet50")
+    )
+    assert lab == shipped | {"name": "lab_faster_rcnn", "boxes": "image", "image_size": 800}
+
+
+def coco_network() -> tuple[dict[str, torch.Tensor], torch.nn.Module]:
+    """A state dict as COCO's file has it, with small variances, and what torchvision makes of it."""
+    torch.manual_seed(7)
+    stock = torchvision.models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    for module in stock.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_var.uniform_(1e-6, 1e-4)  # type: ignore[union-attr,operator]
+            module.weight.data.uniform_(0.001, 0.01)
+    tensors = {name: t for name, t in stock.state_dict().items() if "num_batches" not in name}
+    overwrite_eps(stock, 0.0)
+    for module in stock.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 0.0
+    return tensors, stock.eval()
+
+
+def test_cocos_weights_give_torchvisions_features_then_and_after_saving(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Torchvision sets the norms' epsilon to 0 for them; `evaluate` builds norms that have one."""
+    tensors, stock = coco_network()
+    monkeypatch.setattr(pretrained, "fetch", lambda _: dict(tensors))
+    torch.manual_seed(0)
+    first = torchvision_detector.build(torchvision_detector.Config(image_size=64), TASK).eval()
+    assert first.notes[1] == "weights: coco, head new"
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in first.modules())
+    again = torchvision_detector.build(
+        torchvision_detector.Config(image_size=64, weights="none"), TASK
+    ).eval()
+    again.load_state_dict(first.state_dict())
+    pixels = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = stock.backbone(pixels)  # type: ignore[operator]
+        for model in (first, again):
+            for name, features in model.network.backbone(pixels).items():
+                torch.testing.assert_close(features, expected[name], rtol=1e-3, atol=1e-4)
+    images, _ = images_with_boxes(3)
+    torch.testing.assert_close(first.probabilities(images), again.probabilities(images), rtol=1e-3, atol=1e-5)
+
+
+def test_weights_of_other_networks_are_refused_by_the_standard_detector(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="a detector has coco weights"):
+        torchvision_detector.build(torchvision_detector.Config(weights="imagenet"), TASK)
+    torch.save({"a": torch.zeros(1)}, tmp_path / "a.pth")
+    with pytest.raises(DataError, match=r"no weights of this detector: missing: backbone.*unknown: a$"):
+        torchvision_detector.build(torchvision_detector.Config(weights=str(tmp_path / "a.pth")), TASK)
+
+
+def test_a_batch_without_any_proposal_has_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = torchvision_detector.build(
+        torchvision_detector.Config(image_size=32, weights="none"), TASK
+    ).eval()
+    images, _ = images_with_boxes(3)
+    rpn = model.network.rpn
+    monkeypatch.setattr(rpn, "filter_proposals", lambda *_: ([torch.zeros(0, 4)] * 3, [torch.zeros(0)] * 3))
+    assert (model.probabilities(images) == 0).all()

@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from bakeoff.config import AugmentConfig
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
 from bakeoff.errors import ConfigError
+from bakeoff.gates import prepare
 from bakeoff.loop import fit
 from bakeoff.models.base import TaskSpec
 from bakeoff.models.finetune import Config, FineTuned, build
@@ -28,7 +31,7 @@ STILL = dataclasses.asdict(AugmentConfig())
 SMALL = {"weights": "none", "image_size": 32}
 # One of each kind, for the quick tier: other names of the last layers, other cuts before them.
 FEW = ["resnet18", "shufflenet_v2_x0_5", "mobilenet_v3_small", "densenet121"]
-# What docs/models.md lists as tested: (name, a small image size that it takes).
+# What docs/fine-tuning.md lists as tested: (name, a small image size that it takes).
 TESTED = [
     ("alexnet", 64), ("convnext_tiny", 32), ("densenet121", 32), ("densenet161", 32), ("efficientnet_b0", 32),
     ("efficientnet_b3", 32), ("efficientnet_v2_s", 32), ("maxvit_t", 224), ("mobilenet_v2", 32), ("mobilenet_v3_large", 32),
@@ -83,6 +86,12 @@ def test_networks_with_other_outputs_are_not_offered() -> None:
     assert {name for name, _ in TESTED} <= set(names)
 
 
+def test_the_docs_list_what_is_tested() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "fine-tuning.md").read_text()
+    listed = text.partition("layer for layer:")[2].partition("An image size")[0]
+    assert re.findall(r"`(\w+)`", listed) == [name for name, _ in TESTED]
+
+
 def test_grey_bytes_become_three_channels_of_the_networks_size() -> None:
     """By hand: a constant image stays one; the corners of a resized ramp are near the ramp's."""
     task = dataclasses.replace(TASK, mean=(0.5,), std=(0.25,))
@@ -94,6 +103,36 @@ def test_grey_bytes_become_three_channels_of_the_networks_size() -> None:
     # Pixel 2k+1 of the doubled ramp lies a quarter to the right of pixel k's centre.
     torch.testing.assert_close(resized[0, 1:-1], (torch.arange(56) / 2 - 0.25)[1:-1], atol=1e-3, rtol=0)
     assert torch.equal(resized[0], resized[2])
+
+
+def test_shrinking_loses_no_thin_stroke() -> None:
+    """Filtered: every column of a line pattern counts, where plain bilinear sampling would skip some."""
+    model = make(dataclasses.replace(TASK, height=128, width=128, mean=(0.0,), std=(1.0,)))
+    images = torch.zeros((1, 1, 128, 128), dtype=torch.uint8)
+    images[..., ::4] = 255
+    assert torch.allclose(model.normalise(images)[..., 2:-2], torch.tensor(0.25), atol=0.01)
+
+
+def test_augmented_images_are_never_kept(tiny_mnist: str) -> None:
+    """Through the gates: only the data set without augmentation has unchanging images."""
+
+    def model_of(data: str, *more: str) -> FineTuned:
+        line = [
+            f"data={data}",
+            f"data.root={tiny_mnist}",
+            "model=shufflenet_small",
+            "model.freeze=all_but_head",
+        ]
+        model = prepare(expand(parse_arguments([*line, *more]))[0][0].values).model
+        assert isinstance(model, FineTuned)
+        return model
+
+    assert model_of("mnist").cache is None
+    for option in ("rotate_degrees=5", "scale=0.1", "erase=0.5", "flip=force"):
+        assert model_of("mnist_plain", f"data.augment.{option}").cache is None
+    kept = model_of("mnist_plain").cache
+    assert kept is not None
+    assert kept.num_images == 460  # of 512, 52 are for validation
 
 
 def test_images_of_the_right_size_are_not_resized() -> None:
@@ -113,6 +152,7 @@ def test_images_of_the_right_size_are_not_resized() -> None:
         ({"weights": "coco"}, "is a classifier; use imagenet"),
         ({"weights": "imagenett"}, "did you mean imagenet"),
         ({"freeze": "all_but_head", "backbone_lr_scale": 0.5}, "leaves no backbone"),
+        ({"freeze": "features", "backbone_lr_scale": 0.5}, "leaves no backbone of resnet18"),
     ],
 )
 def test_what_cannot_be_is_a_config_error(keys: dict[str, Any], error: str) -> None:
@@ -261,3 +301,13 @@ def test_shipped_files_begin_from_imagenet_at_224(name: str) -> None:
     """Offline and small is what these tests ask for, not what a user gets."""
     model = expand(parse_arguments([f"model={name}"]))[0][0].values["model"]
     assert (model["weights"], model["image_size"], model["freeze"]) == ("imagenet", 224, "none")
+
+
+@pytest.mark.parametrize(("name", "size"), [("alexnet", 64), ("vgg16", 32)])
+def test_small_ones_are_the_same_from_scratch(name: str, size: int) -> None:
+    """So the contract is tested of one of the two."""
+    line = [f"model={name}", "model.weights=none", f"model.image_size={size}", f"model.name={name}_small"]
+    given, shipped = (
+        expand(parse_arguments(words))[0][0].values for words in (line, [f"model={name}_small"])
+    )
+    assert given == shipped

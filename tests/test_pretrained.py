@@ -6,7 +6,7 @@ import os
 import pickle
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ import torch
 import torchvision.models
 from conftest import Bakeoff
 from file_server import FileServer
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from shipped import NAMES
 from torch import Tensor
 from torchvision.models import ShuffleNet_V2_X0_5_Weights
 
+from bakeoff import pretrained
 from bakeoff.compose import expand, parse_arguments
 from bakeoff.errors import BakeoffError, ConfigError, DataError
 from bakeoff.gates import prepare
@@ -120,14 +121,14 @@ def damage(kind: str, tensors: dict[str, Tensor], path: Path) -> None:
         ("missing", "missing: body.conv1.0.weight"),
         ("unknown", "unknown: conv9.weight"),
         ("shape", r"body.conv1.0.weight \[24, 1, 3, 3\] instead of \[24, 3, 3, 3\]"),
-        ("nan", "conv1.0.weight holds values that are not finite"),
+        ("nan", "conv1.0.weight holds values that are not finite in float32"),
         ("nested", "not a state dict.*which holds model, epoch"),
-        ("evil", "no file of tensors alone"),
-        ("pickle", "no file of tensors alone"),
+        ("evil", "damaged, or no file of tensors alone"),
+        ("pickle", "damaged, or no file of tensors alone"),
         ("list", "not a state dict"),
-        ("cut", "no file of tensors alone"),
-        ("empty", "no file of tensors alone"),
-        ("text", "no file of tensors alone"),
+        ("cut", "damaged, or no file of tensors alone"),
+        ("empty", "damaged, or no file of tensors alone"),
+        ("text", "damaged, or no file of tensors alone"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_name(
@@ -160,28 +161,83 @@ def test_weights_of_another_network_list_what_does_not_fit(
     assert "unknown: conv1.0.weight" in str(caught.value)
 
 
-def test_old_files_without_batch_norms_counters_and_densenets_old_names_load(tmp_path: Path) -> None:
+def old_densenet(name: str) -> str:
+    return name.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2.")
+
+
+def old_vit(name: str) -> str:
+    return name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2.")
+
+
+@pytest.mark.parametrize(
+    ("arch", "old_name", "renamed"), [("densenet121", old_densenet, 232), ("vit_b_32", old_vit, 48)]
+)
+def test_files_with_the_names_of_older_networks_load(
+    arch: str, old_name: Callable[[str], str], renamed: int, tmp_path: Path
+) -> None:
+    """As torchvision's own files are, some without batch norm's counters."""
+    options = {"image_size": 32} if arch.startswith("vit") else {}
     torch.manual_seed(5)
-    tensors = torchvision.models.densenet121(weights=None).state_dict()
-    old = {
-        name.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): tensor
-        for name, tensor in tensors.items()
-        if not name.endswith("num_batches_tracked")
-    }
-    assert set(old) != set(tensors)
-    from bakeoff.pretrained import fetch
+    network = torchvision.models.get_model(arch, weights=None, **options)
+    tensors = {name: tensor for name, tensor in network.state_dict().items() if "num_batches" not in name}
+    old = {old_name(name): tensor for name, tensor in tensors.items()}
+    assert len(set(old) - set(tensors)) == renamed
+    torch.save(old, tmp_path / "net.pth")
+    own = make(str(tmp_path / "net.pth"), arch=arch)
+    state = own.state_dict()
+    for name, tensor in tensors.items():
+        if not own.own_names[name].startswith("head."):
+            assert torch.equal(state[own.own_names[name]], tensor), name
 
-    class Enum:
-        url, name = "http://127.0.0.1/densenet.pth", "IMAGENET1K_V1"
 
-        @staticmethod
-        def get_state_dict(**_: Any) -> dict[str, Tensor]:
-            return old
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda tensor: tensor.double() * 1e300, "not finite in float32"),
+        (lambda tensor: tensor.to(torch.complex64), "no plain tensor"),
+        (lambda tensor: tensor.to_sparse(), "no plain tensor"),
+        (lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8), "no plain tensor"),
+        (lambda tensor: tensor.to("meta"), "no plain tensor"),
+        (lambda tensor: tensor > 0, "of another kind: body.conv1.0.weight"),
+        (lambda tensor: tensor.long(), "of another kind: body.conv1.0.weight"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # torch's own, of quantized tensors
+def test_tensors_of_other_kinds_are_refused(
+    change: Callable[[Tensor], Tensor], error: str, tmp_path: Path, tensors: dict[str, Tensor]
+) -> None:
+    torch.save(tensors | {"conv1.0.weight": change(tensors["conv1.0.weight"])}, tmp_path / "net.pth")
+    with pytest.raises(DataError, match=error):
+        make(str(tmp_path / "net.pth"))
 
-    torch.save(fetch(Enum), tmp_path / "net.pth")  # type: ignore[arg-type]
-    model = make(str(tmp_path / "net.pth"), arch="densenet121")
-    name = "features.denseblock1.denselayer2.norm1.weight"
-    assert torch.equal(model.state_dict()[f"body.{name}"], tensors[name])
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_taken_over(
+    dtype: torch.dtype, tmp_path: Path, tensors: dict[str, Tensor]
+) -> None:
+    save_file(
+        {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()},
+        tmp_path / "a.safetensors",
+    )
+    model = make(str(tmp_path / "a.safetensors"))
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_any_damage_is_a_data_error(suffix: str, tmp_path: Path) -> None:
+    """Single bytes changed all over a small file."""
+    path = tmp_path / f"net{suffix}"
+    small = {"a": torch.arange(6.0), "b": torch.ones(2, 2)}
+    save_file(small, path) if suffix == ".safetensors" else torch.save(small, path)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), max(1, len(whole) // 150)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            pretrained.read(str(path))
+        except DataError:
+            refused += 1
+    assert refused > 10
 
 
 # Runs as a source of weights.
@@ -240,8 +296,6 @@ def test_a_run_is_fine_tuned_on_other_classes_and_evaluated_without_its_source(
 
 
 def test_the_same_classes_keep_the_head_and_others_get_a_new_one(source: Path) -> None:
-    from safetensors.torch import load_file
-
     stored = load_file(source / "weights.safetensors")
     same = prepared(f"model.weights={source}", "data.classes=[0,1,2,3,4]")
     for name, tensor in same.state_dict().items():
@@ -272,6 +326,15 @@ def test_a_run_counts_by_its_setting_and_a_file_by_its_content(source: Path, tmp
     assert identity(values(str(first)), "d") == identity(values(str(second)), "d")
     save_file({"x": torch.ones(3)}, second)
     assert identity(values(str(first)), "d") != identity(values(str(second)), "d")
+    # Another seed's weights of the same setting: another run, the same new setting.
+    other = shutil.copytree(source, tmp_path / "other seed")
+    stored = load_file(other / "weights.safetensors")
+    save_file({name: tensor + 1 for name, tensor in stored.items()}, other / "weights.safetensors")
+    assert setting(values(str(source)), "d") == setting(values(f"'{other}'"), "d")
+    assert identity(values(str(source)), "d") != identity(values(f"'{other}'"), "d")
+    (other / "weights.safetensors").unlink()
+    with pytest.raises(DataError, match=r"it has no weights.safetensors"):
+        identity(values(f"'{other}'"), "d")
     # The limit of the cache changes how long training takes, not what comes out.
     assert identity(values("none", "model.cache_bytes=0"), "d") == identity(values("none"), "d")
 
@@ -280,6 +343,7 @@ def test_a_run_counts_by_its_setting_and_a_file_by_its_content(source: Path, tmp
     ("weights", "kind", "error"),
     [
         ("imagnet", ConfigError, "did you mean imagenet"),
+        ("", ConfigError, "model.weights: empty"),
         ("runs/none", DataError, "no such run directory or file"),
         ("gone.pth", DataError, "no such file"),
         (".", DataError, "no run directory"),

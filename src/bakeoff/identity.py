@@ -7,11 +7,12 @@ and of the code that trains. A setting is the identity without seed and code: a 
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bakeoff.origin import origin_of
+from bakeoff.origin import exact_origin, weights_origin
 
 # Keys that say where things lie or how they are stored, and change no result.
 _LEFT_OUT = (
@@ -50,7 +51,8 @@ def identity(values: dict[str, Any], data_fingerprint: str) -> str:
     Raises:
         ConfigError, DataError: weights to begin with that are not there.
     """
-    return _digest([_with_origin(identifying_config(values)), data_fingerprint, code_hash()])
+    config = _with_origin(identifying_config(values), exact_origin)
+    return _digest([config, data_fingerprint, code_hash()])
 
 
 def setting(values: dict[str, Any], data_fingerprint: str) -> str:
@@ -59,7 +61,7 @@ def setting(values: dict[str, Any], data_fingerprint: str) -> str:
     Raises:
         ConfigError, DataError: weights to begin with that are not there.
     """
-    config = _with_origin(identifying_config(values))
+    config = _with_origin(identifying_config(values), weights_origin)
     config.pop("seed", None)
     return _digest([config, data_fingerprint])
 
@@ -77,10 +79,11 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
-def _with_origin(config: dict[str, Any]) -> dict[str, Any]:
+def _with_origin(config: dict[str, Any], origin: Callable[[str], str]) -> dict[str, Any]:
     """Weights from elsewhere count by what they are, not by their path; without the key nothing changes."""
-    if "weights" in config["model"]:
-        config["model"]["weights"] = origin_of(config["model"])
+    weights = config["model"].get("weights")
+    if isinstance(weights, str):
+        config["model"]["weights"] = origin(weights)
     return config
 
 

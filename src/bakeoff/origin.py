@@ -1,7 +1,8 @@
 """Where a network's first weights come from: what `model.weights` names. No torch here.
 
 `none`, a set of weights that torchvision knows by name, a file of tensors, or a run directory. Files
-and runs are known by what they hold, not by where they lie: a file by its hash, a run by its setting.
+and runs are known by what they hold, not by where they lie: a file by its hash; a run by its setting and,
+where two runs must be told apart, by the hash of its weights as well.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from bakeoff.data.fingerprint import file_hash
 from bakeoff.errors import ConfigError, DataError, nearest
 from bakeoff.locate import is_run_dir
-from bakeoff.rundir import SUMMARY
+from bakeoff.rundir import SUMMARY, WEIGHTS
 from bakeoff.storage import UnreadableFileError, read_json
 
 NONE = "none"
@@ -30,6 +31,8 @@ def weights_origin(weights: str) -> str:
     """
     if weights in NAMES:
         return weights
+    if not weights:
+        raise ConfigError(f"model.weights: empty; there are {', '.join(NAMES)}, a file or a run directory")
     path = Path(weights)
     if path.is_dir():
         return f"run:{_setting(path)}"
@@ -45,6 +48,21 @@ def weights_origin(weights: str) -> str:
         f"model.weights={weights}: no such weights; there are {', '.join(NAMES)}, or the path of a "
         f"{' or '.join(FILE_SUFFIXES[:2])} file or of a run directory{nearest(weights, NAMES)}"
     )
+
+
+def exact_origin(weights: str) -> str:
+    """The origin and, of a run, the hash of its weights: runs of one setting differ by their seeds.
+
+    Raises:
+        ConfigError, DataError: as `weights_origin`; a run without its weights.
+    """
+    origin = weights_origin(weights)
+    if not origin.startswith("run:"):
+        return origin
+    path = Path(weights) / WEIGHTS
+    if not path.is_file():
+        raise DataError(f"model.weights={weights}: it has no {WEIGHTS} (bakeoff prune removes them)")
+    return f"{origin}:{file_hash(path)}"
 
 
 def origin_of(model: Any) -> str:

@@ -38,10 +38,17 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int) -> Iterato
 def torch_errors_explained(batch_size: int) -> Iterator[None]:
     """Turns running out of memory, on the host or on the device, into exit code 4.
 
-    And what torch cannot compile into exit code 2.
+    And what torch cannot compile, or normalise, into exit code 2.
     """
     try:
         yield
+    except ValueError as error:
+        if "Expected more than 1 value per channel" not in str(error):
+            raise
+        raise ConfigError(
+            f"trainer.batch_size={batch_size}: this model's batch norm cannot train on a single image; raise "
+            "trainer.batch_size, or change the number of images by one"
+        ) from error
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise ConfigError(

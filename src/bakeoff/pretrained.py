@@ -24,8 +24,13 @@ from bakeoff.errors import DataError
 from bakeoff.storage import UnreadableFileError, read_json
 
 _HASH_IN_NAME = re.compile(r"-([a-f0-9]{8,})\.[a-z]+$")
-# DenseNet's files are older than the names of its layers (torchvision.models.densenet).
-_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$")
+# Files that are older than the names of their layers, which torchvision mends while it loads them
+# (torchvision.models.densenet, torchvision.models.vision_transformer).
+_OLD_NAMES = (
+    (re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$"), r"\1\2"),
+    (re.compile(r"^(.*encoder_layer_\d+\.mlp)\.linear_1\.(.+)$"), r"\1.0.\2"),
+    (re.compile(r"^(.*encoder_layer_\d+\.mlp)\.linear_2\.(.+)$"), r"\1.3.\2"),
+)
 _MOST_KEYS_SHOWN = 20
 
 
@@ -55,10 +60,7 @@ def read(weights: str) -> Pretrained:
             tensors = _unpickled_safely(path)
     except (UnreadableFileError, OSError, safetensors.SafetensorError) as error:
         raise DataError(f"model.weights={weights}: cannot be read ({_brief(error)})") from error
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise DataError(f"model.weights={weights}: {name} holds values that are not finite")
-    return Pretrained(tensors, names)
+    return Pretrained({name: _plain(weights, name, tensor) for name, tensor in tensors.items()}, names)
 
 
 def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
@@ -71,18 +73,28 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
     path = folder / enum.url.rpartition("/")[2]
     found = _HASH_IN_NAME.search(path.name)
     wanted = found.group(1) if found else ""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: no file; remove it")
     if path.exists() and wanted and not _sha256(path).startswith(wanted):
         raise DataError(f"{path}: damaged (its SHA-256 does not begin with {wanted}); remove it")
     try:
         with connect_timeout(CONNECT_SECONDS):
-            tensors = enum.get_state_dict(progress=sys.stderr.isatty(), check_hash=True, weights_only=True)
+            bar = sys.stderr.isatty()
+            tensors: dict[str, Tensor] = enum.get_state_dict(progress=bar, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, HTTPException, EOFError, pickle.UnpicklingError) as error:
         raise DataError(
             f"model.weights={_name(enum)}: {path.name} is not there and cannot be had ({_brief(error)}); put "
             f"{path.name} (its SHA-256 begins with {wanted}) into {folder}, or use model.weights=none, a "
             "file or a run directory"
         ) from error
-    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def modern_name(name: str) -> str:
+    """A tensor's name as torchvision's network has it now."""
+    for pattern, replacement in _OLD_NAMES:
+        name = pattern.sub(replacement, name)
+    return name
 
 
 def misfits(own: dict[str, Tensor], given: dict[str, Tensor]) -> str:
@@ -97,7 +109,9 @@ def misfits(own: dict[str, Tensor], given: dict[str, Tensor]) -> str:
         for name in own
         if name in given and given[name].shape != own[name].shape
     ]
-    kinds = {"missing": missing, "unknown": unknown, "of another shape": differing}
+    kinds_of = {name: given[name].is_floating_point() for name in own if name in given}
+    wrong = [name for name, is_float in kinds_of.items() if is_float != own[name].is_floating_point()]
+    kinds = {"missing": missing, "unknown": unknown, "of another shape": differing, "of another kind": wrong}
     return "; ".join(f"{kind}: {_some(names)}" for kind, names in kinds.items() if names)
 
 
@@ -107,14 +121,33 @@ def _unpickled_safely(path: Path) -> dict[str, Tensor]:
             # Of a file by another program torch says how it was pickled; what matters is raised.
             warnings.simplefilter("ignore", UserWarning)
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # torch raises a dozen kinds for damaged files, with advice to unpickle
         raise DataError(
-            f"model.weights={path}: no file of tensors alone, and nothing else is read ({_brief(error)})"
+            f"model.weights={path}: damaged, or no file of tensors alone, and nothing else is read"
         ) from error
     if not isinstance(content, dict) or not all(isinstance(item, Tensor) for item in content.values()):
         inside = f", which holds {_some(list(map(str, content)))}" if isinstance(content, dict) else ""
         raise DataError(f"model.weights={path}: not a state dict (names to tensors){inside}")
     return {str(name): tensor for name, tensor in content.items()}
+
+
+def _plain(weights: str, name: str, tensor: Tensor) -> Tensor:
+    """A dense tensor with finite values, floats as float32.
+
+    Raises:
+        DataError: anything else.
+    """
+    dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not dense or tensor.is_quantized or tensor.is_complex() or tensor.is_nested:
+        raise DataError(f"model.weights={weights}: {name} is no plain tensor")
+    if not tensor.is_floating_point():
+        return tensor
+    values = tensor.float()
+    if not values.isfinite().all():
+        raise DataError(f"model.weights={weights}: {name} holds values that are not finite in float32")
+    return values
 
 
 def _sha256(path: Path) -> str:

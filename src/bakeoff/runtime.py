@@ -154,14 +154,12 @@ def free_memory_bytes(device: torch.device) -> int | None:
 
 def describe(runtime: Runtime) -> Environment:
     """What stands in `environment.json`."""
-    import torchvision
-
     commit, dirty = _git_state()
     return Environment(
         device=str(runtime.device),
         device_name=device_name(runtime.device),
         torch=torch.__version__,
-        torchvision=torchvision.__version__,
+        torchvision=_version("torchvision"),  # importing it takes a second
         cuda=torch.version.cuda,
         driver=_driver() if runtime.device.type == "cuda" else None,
         cpu=_cpu_name(),

@@ -13,6 +13,8 @@ def run_single(job: Job, dry_run: bool) -> int:
     with stop.caught():
         if dry_run:
             prepared = prepare(job.values)
+            for note in (*prepared.data.notes, *prepared.model.notes):
+                print(f"note: {note}")
             print(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")
         else:
             experiment.train(job, stop)

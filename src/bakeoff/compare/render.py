@@ -87,6 +87,8 @@ def _is_told(key: str, table: Table) -> bool:
     """Whether a changed key says more than the model's name: a model's own keys follow from it."""
     if key == "model.weights":  # has a column of its own
         return False
+    if key == "model.arch":  # what network a name such as `finetune` stands for
+        return any(not row.model.startswith(shown(row.changed.get(key, ""))) for row in table.settings)
     if not key.startswith("model."):
         return True
     values: dict[str, set[str]] = {}

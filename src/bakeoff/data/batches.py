@@ -30,8 +30,12 @@ class Batch(NamedTuple):
     indices: Int64[Tensor, "b"]  # position in the split
 
     def parts(self, count: int) -> "Iterator[Batch]":
-        """Splits into at most `count` parts of equal size (the last may be smaller), in order."""
-        starts = [*_batch_starts(len(self.labels), -(-len(self.labels) // count)), len(self.labels)]
+        """Splits into at most `count` parts of equal size (the last may be smaller), in order.
+
+        None has a single image, unless the batch has.
+        """
+        size = max(2, -(-len(self.labels) // count))
+        starts = [*_batch_starts(len(self.labels), size), len(self.labels)]
         for start, end in itertools.pairwise(starts):
             yield Batch(self.images[start:end], self.labels[start:end], self.indices[start:end])
 

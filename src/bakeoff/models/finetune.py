@@ -54,11 +54,6 @@ class FineTuned(LogitsClassifier):
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(_in_three_channels(task))
-        if config.freeze == "all_but_head" and config.backbone_lr_scale != 1:
-            raise ConfigError(
-                f"model.backbone_lr_scale={config.backbone_lr_scale}: model.freeze=all_but_head leaves no "
-                "backbone to train; leave it at 1"
-            )
         self.config = config
         network = make_network(config.arch, config.image_size, task.num_classes)
         self.body, self.hidden, self.head, self.own_names = cut(network)
@@ -73,6 +68,12 @@ class FineTuned(LogitsClassifier):
             self.cache, note = self._make_cache(task.num_unchanging_images)
             self.notes += (note,)
             self.train()
+        backbone = (*self.body.parameters(), *self.hidden.parameters())
+        if config.backbone_lr_scale != 1 and not any(p.requires_grad for p in backbone):
+            raise ConfigError(
+                f"model.backbone_lr_scale={config.backbone_lr_scale}: model.freeze={config.freeze} leaves no "
+                f"backbone of {config.arch} to train; leave it at 1"
+            )
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b classes"]:
         """Logits of normalised images."""
@@ -169,7 +170,9 @@ class FineTuned(LogitsClassifier):
             given = {name: tensor for name, tensor in given.items() if not name.startswith("head.")}
             given |= {name: own[name] for name in own_head}
         if problem := pretrained.misfits(own, given):
-            raise DataError(f"model.weights={weights}: these are no weights of {arch}: {problem}")
+            sized = "pos_embedding [" in problem or "relative_position" in problem
+            hint = "; set model.image_size to what they were trained at" if sized else ""
+            raise DataError(f"model.weights={weights}: these are no weights of {arch}: {problem}{hint}")
         self.load_state_dict(given, strict=False)
         head = "of the same classes, kept" if names == task.class_names else "new"
         self.notes = (f"weights: {shown_origin(origin)}, head {head}",)
@@ -178,7 +181,8 @@ class FineTuned(LogitsClassifier):
         """Names of torchvision's state dict to those of this module; a run's have them already."""
         if any(name.startswith("body.") for name in tensors):
             return tensors
-        return {self.own_names.get(name, name): tensor for name, tensor in tensors.items()}
+        modern = {pretrained.modern_name(name): tensor for name, tensor in tensors.items()}
+        return {self.own_names.get(name, name): tensor for name, tensor in modern.items()}
 
 
 def build(config: Config, task: TaskSpec) -> FineTuned:

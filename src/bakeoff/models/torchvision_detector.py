@@ -5,6 +5,7 @@ the standard one. What an image's object is, and how class probabilities come fr
 family `faster_rcnn`. 41,348,201 parameters with ten classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -14,7 +15,6 @@ from pydantic import Field
 from torch import Tensor, nn
 from torchvision.models import resnet50
 from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights
-from torchvision.models.detection._utils import overwrite_eps
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -37,6 +37,7 @@ _ENUM = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
 _STAGES_FROM_SCRATCH, _STAGES_FROM_WEIGHTS = 5, 3
 _HEAD = "roi_heads.box_predictor."
 _COUNTER = "num_batches_tracked"
+_NORM_EPSILON = 1e-5  # of BatchNorm2d and of FrozenBatchNorm2d
 
 
 @dataclass
@@ -114,10 +115,7 @@ class TorchvisionDetector(Classifier):
         boxes = box_ops.clip(boxes, height, width) * torch.tensor(
             [task.width / width, task.height / height] * 2, device=boxes.device
         )
-        padded = [
-            nn.utils.rnn.pad_sequence(list(values.split(counts)), batch_first=True)
-            for values in (logits.float(), boxes)
-        ]
+        padded = [_padded(values.split(counts)) for values in (logits.float(), boxes)]
         number = torch.tensor(counts, device=boxes.device).unsqueeze(1)
         valid = torch.arange(padded[0].shape[1], device=boxes.device) < number
         return best_boxes(padded[0], padded[1], valid, self.config.score_threshold)
@@ -155,7 +153,12 @@ class TorchvisionDetector(Classifier):
             raise ConfigError(f"model.weights={IMAGENET}: a detector has {COCO} weights or a run's")
         if weights == COCO:
             given = pretrained.fetch(_ENUM)
-            overwrite_eps(self.network, 0.0)  # as torchvision does for just these weights
+            # Torchvision sets the norms' epsilon to 0 for just these weights. Taken off the variance it is
+            # the same, and stays so in runs that go on from here and in `evaluate`.
+            given = {
+                name: tensor - _NORM_EPSILON if name.endswith("running_var") else tensor
+                for name, tensor in given.items()
+            }
         else:
             given, names = pretrained.read(weights)
             given = {name.removeprefix("network."): tensor for name, tensor in given.items()}
@@ -180,3 +183,9 @@ def build(config: Config, task: TaskSpec) -> TorchvisionDetector:
         ConfigError, DataError: weights that it cannot have, that cannot be had, or do not fit.
     """
     return TorchvisionDetector(config, task)
+
+
+def _padded(rows: Sequence[Float[Tensor, "_ *shape"]]) -> Float[Tensor, "b k *shape"]:
+    """As many places for every image, and one more, so that there is one even where nothing is proposed."""
+    longer = [torch.cat((one, one.new_zeros((1, *one.shape[1:])))) for one in rows]
+    return nn.utils.rnn.pad_sequence(longer, batch_first=True)
