@@ -133,14 +133,14 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("mode=cnn", r"mode=cnn: no such key; did you mean model\?"),
         (
             "model=cnnn",
-            r"model=cnnn: no such model; there are alexnet, cnn, cnn_small, finetune, .*; did you mean cnn\?",
+            r"model=cnnn: no such model; there are alexnet, alexnet_small, cnn, .*; did you mean cnn\?",
         ),
         (
             "optim=sdg",
             r"optim=sdg: no such optim; there are adam, adam_finetune, adamw, rmsprop, sgd; did you mean sgd\?",
         ),
         ("experiment=lab", r"experiment=lab: no such experiment"),
-        ("model=", r"model=: no such model; there are alexnet, cnn"),
+        ("model=", r"model=: no such model; there are alexnet, alexnet_small, cnn"),
         ("trainer.epochs=\"'2'\"", r'trainer\.epochs="2": must be a valid integer'),
         ("trainer.epochs=2.5", r"trainer\.epochs=2\.5: must be a valid integer"),
         ("trainer.epochs=0", r"trainer\.epochs=0: must be greater than or equal to 1"),

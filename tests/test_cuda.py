@@ -40,7 +40,8 @@ EVERYTHING = [
 ]
 # Of one family each: what its shipped files leave off.
 FAMILY_OPTIONS = [
-    ("finetune", ["model.freeze=features", "model.backbone_lr_scale=0.1"]),
+    ("finetune", ["model.freeze=features"]),
+    ("finetune", ["model.backbone_lr_scale=0.1"]),
     ("finetune", ["model.freeze=all_but_head"]),
     ("vit", ["model.stem=convolutional", "model.pooling=class_token", "model.stochastic_depth=0.2"]),
     ("cnn", ["model.norm=group", "model.conv_dropout=0.1", "model.dropout=0.1"]),

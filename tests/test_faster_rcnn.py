@@ -220,7 +220,8 @@ def test_cocos_weights_give_torchvisions_features_then_and_after_saving(
         expected = stock.backbone(pixels)  # type: ignore[operator]
         for model in (first, again):
             for name, features in model.network.backbone(pixels).items():
-                torch.testing.assert_close(features, expected[name], rtol=1e-3, atol=1e-4)
+                scale = expected[name].std()
+                torch.testing.assert_close(features / scale, expected[name] / scale, rtol=0, atol=1e-4)
     images, _ = images_with_boxes(3)
     torch.testing.assert_close(first.probabilities(images), again.probabilities(images), rtol=1e-3, atol=1e-5)
 

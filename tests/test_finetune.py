@@ -132,7 +132,7 @@ def test_augmented_images_are_never_kept(tiny_mnist: str) -> None:
         assert model_of("mnist_plain", f"data.augment.{option}").cache is None
     kept = model_of("mnist_plain").cache
     assert kept is not None
-    assert kept.num_images == 460  # of 512, 52 are for validation
+    assert kept.num_images == 461  # of 512, 51 are for validation
 
 
 def test_images_of_the_right_size_are_not_resized() -> None:

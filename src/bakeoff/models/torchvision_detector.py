@@ -109,7 +109,8 @@ class TorchvisionDetector(Classifier):
             heads.box_head(heads.box_roi_pool(features, proposals, scaled.image_sizes))
         )
         counts = [len(boxes) for boxes in proposals]
-        boxes = heads.box_coder.decode(offsets.float(), proposals)
+        # Torchvision forgets the last dimension where there is no proposal at all.
+        boxes = heads.box_coder.decode(offsets.float(), proposals).reshape(*logits.shape, 4)
         # Back to the pixels that went in: all images of a batch have one size.
         height, width = scaled.image_sizes[0]
         boxes = box_ops.clip(boxes, height, width) * torch.tensor(
