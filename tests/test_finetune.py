@@ -21,7 +21,7 @@ from bakeoff.data.splits import TensorSplit
 from bakeoff.errors import ConfigError
 from bakeoff.gates import prepare
 from bakeoff.loop import fit
-from bakeoff.models.base import TaskSpec
+from bakeoff.models.base import TaskSpec, auto_precision, find_family
 from bakeoff.models.finetune import Config, FineTuned, build
 from bakeoff.state import TrainState, start
 from bakeoff.torchvision_networks import architectures
@@ -311,3 +311,11 @@ def test_small_ones_are_the_same_from_scratch(name: str, size: int) -> None:
         expand(parse_arguments(words))[0][0].values for words in (line, [f"model={name}_small"])
     )
     assert given == shipped
+
+
+@pytest.mark.parametrize(
+    ("arch", "on_cpu"), [("resnet18", "bf16"), ("shufflenet_v2_x1_0", "fp32"), ("mobilenet_v2", "fp32")]
+)
+def test_depthwise_networks_choose_fp32_on_a_cpu(arch: str, on_cpu: str) -> None:
+    model_config = Config(arch=arch)
+    assert auto_precision(find_family("finetune"), model_config) == {"cpu": on_cpu, "cuda": "bf16"}

@@ -14,7 +14,7 @@ from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.data.splits import DataSet, channel_statistics
 from bakeoff.identity import identity, setting
-from bakeoff.models.base import Classifier, TaskSpec, check_model
+from bakeoff.models.base import Classifier, TaskSpec, auto_precision, check_model
 from bakeoff.origin import origin_of, shown_origin
 from bakeoff.runtime import Runtime
 from bakeoff.sources import HAS_INK
@@ -48,7 +48,7 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     """
     config = check(values)
     family, model_config = check_model(values)
-    where = runtime.set_up(config.trainer, family.AUTO_PRECISION)
+    where = runtime.set_up(config.trainer, auto_precision(family, model_config))
     dataset = dataset or data.load(config.data)
     if config.trainer.overfit_batches is not None:
         dataset = few_images(dataset, config.trainer.overfit_batches * config.trainer.batch_size)

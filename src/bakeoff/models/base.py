@@ -6,7 +6,8 @@ one, found by its name; it exposes
     Config                  a dataclass, `__pydantic_config__ = STRICT`; its fields are the keys of
                             the family's YAML files, less `name` and `family`
     build(config, task)     -> Classifier; raises ConfigError for what does not fit the images
-    AUTO_PRECISION          kind of device -> what `trainer.precision=auto` means, as measured
+    AUTO_PRECISION          kind of device -> what `trainer.precision=auto` means, as measured; a Config
+                            with an `auto_precision` of its own has the last word
     REFUSES                 shared keys that the family cannot honour; any value but the default is
                             a config error
 """
@@ -160,6 +161,11 @@ def find_family(name: str) -> Family:
             f"model.family={name}: no such family; there are {', '.join(known)}{nearest(name, known)}"
         )
     return cast("Family", importlib.import_module(f"bakeoff.models.{name}"))
+
+
+def auto_precision(family: Family, model_config: Any) -> Mapping[str, str]:
+    """Kind of device -> what `trainer.precision=auto` means for a model, as measured."""
+    return getattr(model_config, "auto_precision", family.AUTO_PRECISION)
 
 
 def check_model(values: dict[str, Any]) -> tuple[Family, Any]:

@@ -30,6 +30,8 @@ from bakeoff.torchvision_networks import cut, make_network, output_shape
 
 # Large convolutions and matrices: bf16 wins where the hardware multiplies it (docs/benchmarks.md).
 AUTO_PRECISION = {"cpu": "bf16", "cuda": "bf16"}
+# A CPU has no fast bf16 for depthwise convolutions: 1.1 to 1.8 times as long as fp32.
+_DEPTHWISE = ("efficientnet", "mobilenet", "shufflenet")
 REFUSES: tuple[str, ...] = ()
 
 _LARGEST_VALUE_BYTES = 4  # of a feature, in float32; in bf16 it takes half
@@ -47,6 +49,11 @@ class Config:
     freeze: Literal["none", "features", "all_but_head"] = "none"
     backbone_lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0  # of all but the head
     cache_bytes: Annotated[int, Field(ge=0)] = 2**31  # for the features of frozen layers
+
+    @property
+    def auto_precision(self) -> dict[str, str]:
+        """Kind of device -> what `trainer.precision=auto` means for this architecture."""
+        return AUTO_PRECISION | ({"cpu": "fp32"} if self.arch.startswith(_DEPTHWISE) else {})
 
 
 class FineTuned(LogitsClassifier):
