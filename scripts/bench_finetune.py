@@ -9,7 +9,6 @@ head alone and times its epochs. What has finished in DIR is not trained again.
 
 import argparse
 import json
-import math
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student
+
+from bakeoff.compare.statistics.noise import guard, noise_of
+from bakeoff.compare.statistics.pairs import Difference, difference_of, table_df
 
 ALEXNET = ["model=alexnet", "model.image_size=64"]
 PRETRAINING = ["data.classes=[0,1,2,3,4]", "model.weights=none", "sweep.name=pretraining"]
@@ -26,7 +27,7 @@ FEW_LABELS = [
     "data.train_limit=500",
     "data.val_fraction=0",
     "trainer.select=last",
-    "trainer.epochs=10",
+    "trainer.epochs=30",
     "trainer.batch_size=64",
 ]
 
@@ -47,14 +48,10 @@ def correct(outputs: Path, sweep: str, seeds: int) -> np.ndarray:
     return np.stack(rows)
 
 
-def interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of [seeds, images] and its 95 % interval: Student's t over seeds, plus the images' noise."""
-    by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
-    seeds, images = differences.shape
-    variance = by_seed.var(ddof=1) / seeds + by_image.var(ddof=1) / images
-    margin = float(student.ppf(0.975, seeds - 1)) * math.sqrt(variance)
-    mean = float(by_seed.mean())
-    return mean, mean - margin, mean + margin
+def tested(a: np.ndarray, b: np.ndarray) -> Difference:
+    """A minus B as `compare` tests it, from [seeds, images] each."""
+    sides = guard([noise_of(a.astype(float)), noise_of(b.astype(float))])
+    return difference_of(sides[0], sides[1], "accuracy", table_df(sides))
 
 
 def seconds_by_epoch(run: Path) -> tuple[list[float], int, int]:
@@ -96,8 +93,8 @@ def main() -> None:
     print(f"pre-trained on 0 to 4: {pretrained:.2%}")
     for name, rows in (("from scratch", scratch), ("fine-tuned", finetuned)):
         print(f"{name:12} {rows.mean():.2%}  by seed {' '.join(f'{row.mean():.2%}' for row in rows)}")
-    mean, low, high = interval(finetuned.astype(float) - scratch.astype(float))
-    print(f"difference {mean:.2%} (95 %: {low:.2%} to {high:.2%})")
+    pair = tested(finetuned, scratch)
+    print(f"difference {pair.difference:.2%} (95 %: {pair.low:.2%} to {pair.high:.2%}), p {pair.p:.4f}")
     seconds, computed, images = seconds_by_epoch(run)
     later = statistics.median(seconds[1:]) / seconds[0]
     print(f"head alone: epochs of {' '.join(f'{value:.3f}' for value in seconds)} s; later ones {later:.1%}")
