@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import os
 import pty
 import re
@@ -65,9 +66,14 @@ def test_json_has_one_table_a_test_set_and_one_row_a_setting(
     accuracy = best["metrics"]["accuracy"]
     assert accuracy["mean"] == pytest.approx(statistics.fmean(scores), rel=1e-12)
     assert accuracy["std"] == pytest.approx(statistics.stdev(scores), rel=1e-12)
-    assert best["metrics"]["train_seconds"] == {"mean": 3.0, "std": 1.0}
+    seconds = best["metrics"]["train_seconds"]
+    assert (seconds["mean"], seconds["std"]) == (3.0, 1.0)
+    margin = 4.302652729911275 / math.sqrt(3)  # Student's t with 2 degrees of freedom
+    assert (seconds["low"], seconds["high"]) == (pytest.approx(3 - margin), pytest.approx(3 + margin))
     assert best["metrics"]["parameters"]["mean"] == 1234
-    assert worst["metrics"]["accuracy"] == {"mean": accuracy_of(tree["b"][0]), "std": None}
+    single = worst["metrics"]["accuracy"]
+    assert (single["mean"], single["std"]) == (accuracy_of(tree["b"][0]), None)
+    assert single["low"] < single["mean"] < single["high"]
     assert worst["metrics"]["nll"]["mean"] == tree["b"][0].test.nll
 
 
@@ -86,10 +92,15 @@ def test_the_terminal_table_shows_percent_spread_and_n(
     assert code == 0
     scores = [100 * accuracy_of(summary) for summary in tree["a"]]
     row = next(line for line in out.splitlines() if "0.001" in line)
-    assert f"{statistics.fmean(scores):.2f} ± {statistics.stdev(scores):.2f}" in row
-    assert row.split()[:3] == ["cnn", "none", "3"]
-    assert "toy: 60 test images, 5 classes; test scores, mean ± standard deviation over n seeds" in out
+    accuracy = as_json(bakeoff, str(tmp_path / "runs"))["tables"][0]["settings"][0]["metrics"]["accuracy"]
+    interval = f"[{100 * accuracy['low']:.2f}, {100 * accuracy['high']:.2f}]"
+    assert f"{statistics.fmean(scores):.2f} {interval}" in row
+    assert row.split()[:4] == ["cnn", "none", "3", "a"]
+    assert "toy: 60 test images, 5 classes; test scores, mean over n seeds [95 % interval:" in out
     assert "optim.lr" in out
+    out = bakeoff("compare", str(tmp_path / "runs"), "--no-statistics")[1]
+    assert f"{statistics.fmean(scores):.2f} ± {statistics.stdev(scores):.2f}" in out
+    assert "test scores, mean ± standard deviation over n seeds" in out
 
 
 @pytest.mark.parametrize("columns", ["1", "40", "80"])
@@ -122,7 +133,7 @@ def test_a_models_own_keys_are_shown_only_where_they_tell_settings_of_one_model_
 ) -> None:
     def keys_of_table(root: Path) -> list[str]:
         titles = bakeoff("compare", str(root), "--format", "markdown")[1].splitlines()[2]
-        return [title.strip() for title in titles.strip("|").split("|")][8:]
+        return [title.strip() for title in titles.strip("|").split("|")][9:]
 
     make_run(tmp_path / "r" / "1", 0, "a", model="cnn", changes={"model.width": 3})
     make_run(tmp_path / "r" / "2", 0, "b", model="vit", changes={"model.heads": 2, "optim.lr": 0.3})
@@ -139,7 +150,7 @@ def test_weights_are_shown_by_what_they_are(bakeoff: Bakeoff, tmp_path: Path) ->
         summary = json.loads((path / "summary.json").read_text()) | {"weights": weights}
         (path / "summary.json").write_text(json.dumps(summary))
     out = bakeoff("compare", str(tmp_path / "r"))[1]
-    assert {tuple(line.split()[:2]) for line in out.splitlines() if "alexnet" in line} == {
+    assert {tuple(line.split()[:2]) for line in out.splitlines() if line.startswith(" alexnet")} == {
         ("alexnet", "none"), ("alexnet", "imagenet"), ("alexnet", "run:1a2b3c4d")
     }  # fmt: skip
     settings = as_json(bakeoff, str(tmp_path / "r"))["tables"][0]["settings"]
@@ -318,7 +329,9 @@ def test_the_json_has_the_fields_and_types_of_the_design(
             assert {type(seed) for seed in row["seeds"]} == {int}
             assert set(row["metrics"]) >= {"accuracy", "macro_f1", "nll", "train_seconds", "parameters"}
             for estimate in row["metrics"].values():
-                assert set(estimate) >= {"mean", "std"}
+                if estimate is None:  # not measured
+                    continue
+                assert set(estimate) >= {"mean", "std", "low", "high"}
                 assert type(estimate["mean"]) in (int, float)
                 assert (estimate["std"] is None) == (row["num_runs"] == 1)
 
@@ -349,7 +362,8 @@ def test_means_and_deviations_are_numpys(bakeoff: Bakeoff, tmp_path: Path, count
     for metric, figures in values.items():
         assert row["metrics"][metric]["mean"] == pytest.approx(np.mean(figures), rel=1e-14), metric
         if count == 1:
-            assert row["metrics"][metric] == {"mean": figures[0], "std": None}
+            assert row["metrics"][metric]["mean"] == figures[0]
+            assert row["metrics"][metric]["std"] is None
         else:
             expected = np.std(figures, ddof=1)
             assert row["metrics"][metric]["std"] == pytest.approx(expected, rel=1e-12, abs=1e-15), metric
@@ -463,9 +477,9 @@ def test_csv_holds_the_json_unrounded(
         )
         assert found["seeds"].split() == [str(seed) for seed in row["seeds"]]
         for metric, estimate in row["metrics"].items():
-            assert float(found[f"{metric}_mean"]) == estimate["mean"]
-            std = found[f"{metric}_std"]
-            assert (float(std) if std else None) == estimate["std"]
+            for part in ("mean", "std", "low", "high"):
+                cell = found[f"{metric}_{part}"]
+                assert (float(cell) if cell else None) == (estimate and estimate[part])
 
 
 @pytest.mark.parametrize("value", [-0.5, -1, -1e-5, 0.5, 1e300])
@@ -556,9 +570,9 @@ def test_reading_runs_loads_neither_torch_nor_hydra(tmp_path: Path) -> None:
     make_run(tmp_path / "r" / "2", 0, "b", changes={"optim.lr": 0.5, "model._target_": "os.system"})
     script = (
         "import sys; from bakeoff.cli import main\n"
-        "for kind in ('table', 'markdown', 'csv', 'json'):\n"
+        "for kind in ('table', 'markdown', 'csv', 'json', 'latex'):\n"
         "    assert main(['compare', sys.argv[1], '--format', kind]) == 0\n"
-        "names = {'torch', 'torchvision', 'sklearn', 'scipy', 'hydra', 'omegaconf', 'matplotlib', 'pandas'}\n"
+        "names = {'torch', 'torchvision', 'sklearn', 'scipy.stats', 'hydra', 'omegaconf', 'matplotlib', 'pandas'}\n"
         "sys.exit(f'loaded {names & set(sys.modules)}' if names & set(sys.modules) else 0)"
     )
     done = subprocess.run(
@@ -574,7 +588,7 @@ def test_an_environment_without_home_or_locale_gives_utf8(tmp_path: Path) -> Non
         done = started(["compare", str(tmp_path / "r")], env=environment)
         assert (done.returncode, done.stderr) == (0, b"")
         assert "é日本" in done.stdout.decode()
-        assert " ± " in done.stdout.decode()
+        assert "───" in done.stdout.decode()
 
 
 @pytest.mark.parametrize("columns", ["1", "20"])

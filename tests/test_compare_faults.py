@@ -21,9 +21,10 @@ import pytest
 from conftest import Bakeoff, files_below
 from run_directories import make_run, predictions
 
-from bakeoff.compare.group import make_tables
+from bakeoff.compare.command import FORMATS, rendered
+from bakeoff.compare.comparison import compare_runs
 from bakeoff.compare.read import read_runs
-from bakeoff.compare.render import render
+from bakeoff.compare.view import View
 from bakeoff.rundir import read_predictions
 from bakeoff.storage import UnreadableFileError
 
@@ -447,7 +448,7 @@ def test_a_calibration_error_out_of_range_enters_no_mean(
     edit("summary.json", test__ece=value)(tmp_path / "r" / "odd")
     out = bakeoff("compare", str(tmp_path / "r"), "--format", "json")[1]
     (row,) = json.loads(out)["tables"][0]["settings"]
-    assert row["metrics"]["ece"] == {"mean": good.test.ece, "std": None}
+    assert row["metrics"]["ece"] == {"mean": good.test.ece, "std": None, "low": None, "high": None}
 
 
 def test_a_long_reason_is_cut(bakeoff: Bakeoff, tmp_path: Path) -> None:
@@ -605,10 +606,11 @@ def check_all_formats(run: Path) -> None:
     """Either a row or a problem, in text that a terminal, UTF-8 and a JSON reader can take."""
     runs, problems = read_runs([run])
     assert len(runs) + len(problems) == 1
-    for kind in ("table", "markdown", "csv", "json"):
+    tables = compare_runs(runs, View(), statistics=True)
+    for kind in FORMATS:
         shown = io.StringIO()
         with contextlib.redirect_stderr(shown):
-            text = render(make_tables(runs), problems, kind, run.parent)
+            text = rendered(tables, problems, kind, View(), run.parent)
         if kind == "json":
             json.loads(text, parse_constant=pytest.fail)
         text.encode()
@@ -623,7 +625,7 @@ def check_all_formats(run: Path) -> None:
 CONTROLS = "".join(chr(code) for code in [*range(1, 32), *range(127, 160), 0x202E, 0x2066, 0x200B, 0xFEFF])
 
 
-@pytest.mark.parametrize("kind", ["table", "markdown", "csv", "json"])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_no_control_character_comes_through_anywhere(bakeoff: Bakeoff, tmp_path: Path, kind: str) -> None:
     root = tmp_path / "r"
     make_run(root / "one", 0, CONTROLS, model=CONTROLS)

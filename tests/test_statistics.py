@@ -1,7 +1,6 @@
 """The statistics of `compare`: worked examples, references, degenerate cases."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -9,8 +8,15 @@ import pytest
 from bakeoff.compare.statistics.classical import benjamini_hochberg, holm, mcnemar_mid_p, wilson
 from bakeoff.compare.statistics.letters import tie_letters
 from bakeoff.compare.statistics.noise import Noise, effective_images, guard, noise_of, own_interval
-from bakeoff.compare.statistics.pairs import Difference, detectable, difference_of, recall_p_values, table_df
-from bakeoff.compare.statistics.values import METRICS, Metric, Outcomes, outcomes, values_of
+from bakeoff.compare.statistics.pairs import (
+    Difference,
+    detectable,
+    difference_of,
+    recall_differences,
+    recall_noises,
+    table_df,
+)
+from bakeoff.compare.statistics.values import METRICS, Metric, outcomes, values_of
 
 CLASSES = 10
 IMAGES = np.arange(300)
@@ -42,7 +48,7 @@ RESULTS = {
 
 
 def values(name: str, metric: Metric) -> np.ndarray:
-    return np.stack([values_of(metric, run, CLASSES) for run in RESULTS[name]])
+    return np.stack([values_of(metric, run) for run in RESULTS[name]])
 
 
 def noises(metric: Metric, names: str = "ABCD") -> dict[str, Noise]:
@@ -96,7 +102,7 @@ C-D -0.110659410192 0.000265547723869 0.000141703924882 2.45812929874e-05 26.511
 A-C -0.278596833823 0.00136378231046 0.000885678141306 0.000282655507791 27.335439922 2.8148254886e-06 1.68889529316e-05 -0.3758561845 -0.181337483145 0.182882600847
 C-D 0.167260995099 0.0051024345432 0.000550037841456 0.000169270230242 9.29658790997 0.0522371600819 0.208948640328 -0.00199108189237 0.33651307209 0.358918581831""",
 }  # fmt: skip
-TWO_ALONE = "0.00444444444444 8.04492340724e-05 2.97453521848e-05 3.94235930468e-05 4.98804151161 0.689648165928 0.689648165928 -0.0225593506751 0.0314482395639 0.0444713110805"  # fmt: skip  # noqa: E501
+TWO_ALONE = "0.00444444444444 8.04492340724e-05 2.97453521848e-05 3.94235930468e-05 4.98804151161 0.689648165928 0.689648165928 -0.0225593506751 0.0314482395639 0.0444713110805"  # fmt: skip
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -147,7 +153,8 @@ def test_the_worked_examples_of_one_run_and_of_classes() -> None:
     right_a, right_d = a.guesses == a.labels, d.guesses == d.labels
     assert (int((right_a & ~right_d).sum()), int((~right_a & right_d).sum())) == (10, 3)
     assert mcnemar_mid_p(10, 3) == near(0.057373046875)
-    p_values = recall_p_values(LABELS, values("A", "accuracy"), values("C", "accuracy"), CLASSES)
+    sides = [recall_noises(LABELS, values(name, "accuracy"), CLASSES) for name in "AC"]
+    p_values = {number: pair.p for number, pair in recall_differences(*sides).items()}
     expected = (
         "0.135868912802 0.124617316371 0.0917868705026 0.358749656076 0.162484431051 "
         "0.0640661200253 0.00106729984339 0.01842964993 0.0133459503314 0.00638713633794"

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bakeoff.arguments import Parser
+from bakeoff.compare.check import is_number
 from bakeoff.compare.command import resolve
-from bakeoff.compare.read import Run, is_number, read_run
+from bakeoff.compare.read import Run, read_run
 from bakeoff.errors import OK, ConfigError
 from bakeoff.locate import find_run_dirs, outputs_root
 from bakeoff.rundir import WEIGHTS

@@ -1,36 +1,61 @@
-"""Checked runs -> tables: one for each test set, a row for each setting, its seeds together.
+"""Checked runs -> one table for each test set, a row for each setting, its seeds together. No torch here."""
 
-What is built here is the JSON interface of `bakeoff compare` (schema 1). No torch here.
-"""
-
+import math
 import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from bakeoff.compare.read import Run, is_number
+from bakeoff.compare.check import is_number
+from bakeoff.compare.read import Run
 from bakeoff.identity import canonical_json, identifying_config
 from bakeoff.strict import dotted_keys
 
-# Where each score of a summary stands. All but the last three are of the test images.
-METRICS = {
-    "accuracy": ("test", "accuracy"),
-    "macro_f1": ("test", "macro_f1"),
-    "nll": ("test", "nll"),
-    "ece": ("test", "ece"),
+if TYPE_CHECKING:
+    from bakeoff.compare.significance import Pair
+
+# Where each figure of a summary stands. The scores are of the test images.
+SCORES = {name: ("test", name) for name in ("accuracy", "macro_f1", "nll", "ece")}
+COSTS = {
     "train_seconds": ("time", "train_seconds"),
+    "train_images_per_second": ("speed", "train_images_per_second"),
+    "latency_ms_batch1": ("speed", "latency_ms_batch1"),
     "parameters": ("cost", "parameters"),
+    "forward_flops_per_image": ("cost", "forward_flops_per_image"),
+    "peak_memory_bytes": ("cost", "peak_memory_bytes"),
 }
+METRICS = SCORES | COSTS
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean and sample standard deviation over the runs of a setting."""
+    """Mean over the runs of a setting, its sample standard deviation and 95 % interval."""
 
     mean: float
     std: float | None  # None for one run
+    low: float | None = None  # None where no interval can be given
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class SecondsTo:
+    """Seconds of training until a validation accuracy was reached, over the runs of a setting.
+
+    Runs that never reached it are censored: they would have taken longer than they were trained.
+    """
+
+    accuracy: float
+    reached: tuple[float, ...]  # seconds of the runs that reached it
+    missed: tuple[float, ...]  # of those that did not: all they were trained
+
+    @property
+    def median(self) -> float | None:
+        """Over all runs; None where the middle one did not reach it."""
+        place = (len(self.reached) + len(self.missed)) // 2
+        return sorted(self.reached)[place] if place < len(self.reached) else None
 
 
 @dataclass(frozen=True)
@@ -38,14 +63,43 @@ class SettingRow:
     """The runs that differ in the seed alone."""
 
     setting: str
-    name: str
-    model: str
-    weights: str
+    name: str  # unique in its table
     changed: dict[str, Any]
-    runs: list[str]
-    seeds: list[int]
-    num_runs: int
+    members: tuple[Run, ...]
     metrics: dict[str, Estimate | None]  # None: not measured
+    tie_group: str | None = None
+    seconds_to: SecondsTo | None = None
+    on_front: bool | None = None  # None: not asked for, or it cannot be told
+
+    @property
+    def model(self) -> str:
+        """The model as the user calls it."""
+        return str(self.members[0].summary["model"])
+
+    @property
+    def weights(self) -> str:
+        """Where the first weights came from."""
+        return self.members[0].text("weights")
+
+    @property
+    def runs(self) -> list[str]:
+        """Run ids."""
+        return [run.path.name for run in self.members]
+
+    @property
+    def seeds(self) -> list[int]:
+        """One for each run."""
+        return [run.summary["seed"] for run in self.members]
+
+    @property
+    def num_runs(self) -> int:
+        """How many seeds were trained."""
+        return len(self.members)
+
+    def mean(self, metric: str) -> float | None:
+        """Of a metric, if it was measured."""
+        estimate = self.metrics.get(metric)
+        return estimate.mean if estimate else None
 
 
 @dataclass(frozen=True)
@@ -55,67 +109,110 @@ class Table:
     data: str
     test_fingerprint: str
     num_images: int
-    num_classes: int | None
+    class_names: tuple[str, ...]  # empty if unknown
     settings: list[SettingRow]
+    is_tested: bool = False  # whether statistics were asked for
+    pairs: list["Pair"] = field(default_factory=list)
+    verdict: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def row(self, setting: str) -> SettingRow:
+        """A setting that is shown."""
+        return next(row for row in self.settings if row.setting == setting)
 
 
 def make_tables(runs: Iterable[Run]) -> list[Table]:
-    """Groups runs by test fingerprint and number of test images, then by stored setting."""
-    by_test: dict[tuple[str, int], list[Run]] = {}
+    """Groups runs by what they were tested on, then by stored setting."""
+    by_test: dict[tuple[str, int, bytes], list[Run]] = {}
     for run in runs:
-        key = (_text(run.summary.get("fingerprint"), "test_split"), run.summary["test"]["num_images"])
+        # Images of one fingerprint have one set of labels and classes; if not, somebody changed a file,
+        # and no pair of such runs may be tested.
+        seen = run.outcomes
+        labels = seen.labels.tobytes() + seen.num_classes.to_bytes(2) if seen else b""
+        key = (run.text("fingerprint", "test_split"), run.summary["test"]["num_images"], labels)
         by_test.setdefault(key, []).append(run)
-    tables = [_table(fingerprint, count, members) for (fingerprint, count), members in by_test.items()]
+    tables = [_table(key[0], key[1], members) for key, members in _merged(by_test).items()]
     return sorted(tables, key=lambda table: (table.data, table.test_fingerprint))
+
+
+def _merged(by_test: Mapping[tuple[str, int, bytes], list[Run]]) -> dict[tuple[str, int, bytes], list[Run]]:
+    """Runs without predictions stand beside those with, if there is one such group."""
+    merged = dict(by_test)
+    for key, members in by_test.items():
+        others = [other for other in merged if other[:2] == key[:2] and other[2]]
+        if not key[2] and len(others) == 1:
+            order = {id(run): place for place, run in enumerate(members + merged[others[0]])}
+            merged[others[0]] = sorted(merged[others[0]] + merged.pop(key), key=lambda run: order[id(run)])
+    return merged
 
 
 def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
     by_setting: dict[str, list[Run]] = {}
     for run in runs:
         by_setting.setdefault(run.summary["setting"], []).append(run)
-    changed = _changed_keys({setting: _config(members[0]) for setting, members in by_setting.items()})
-    names = _names({setting: members[0].summary["model"] for setting, members in by_setting.items()}, changed)
-    rows = [_row(setting, names[setting], changed[setting], by_setting[setting]) for setting in by_setting]
-    rows.sort(key=lambda row: (-_mean(row.metrics["accuracy"]), row.name))
-    per_class = runs[0].summary["test"].get("per_class")
-    return Table(
-        data=runs[0].summary["data"],
-        test_fingerprint=fingerprint,
-        num_images=num_images,
-        num_classes=len(per_class) if isinstance(per_class, list) else None,
-        settings=rows,
-    )
+    changed = _changed_keys({setting: config_of(members[0]) for setting, members in by_setting.items()})
+    own_names = _names({setting: of[0].summary["model"] for setting, of in by_setting.items()}, changed)
+    rows = [
+        SettingRow(
+            setting,
+            own_names[setting],
+            changed[setting],
+            tuple(sorted(members, key=lambda run: (run.summary["seed"], run.path.name))),
+            estimates(members),
+        )
+        for setting, members in by_setting.items()
+    ]
+    rows.sort(key=lambda row: (-(row.mean("accuracy") or 0.0), row.name))
+    # Of a run with predictions, if there is one: they say how many classes there are.
+    names = _class_names(next((run for run in runs if run.outcomes), runs[0]))
+    return Table(runs[0].summary["data"], fingerprint, num_images, names, rows)
 
 
-def _config(run: Run) -> dict[str, Any]:
+def config_of(run: Run) -> dict[str, Any]:
     """A run's config, with the weights that it began with by what they are, not by their path."""
     model = run.config.get("model")
     if not isinstance(model, dict) or "weights" not in model:
         return run.config
-    return {**run.config, "model": {**model, "weights": _text(run.summary, "weights")}}
+    return {**run.config, "model": {**model, "weights": run.text("weights")}}
 
 
-def _row(setting: str, name: str, changed: dict[str, Any], runs: Sequence[Run]) -> SettingRow:
-    runs = sorted(runs, key=lambda run: (run.summary["seed"], run.path.name))
-    summary = runs[0].summary
-    return SettingRow(
-        setting=setting,
-        name=name,
-        model=summary["model"],
-        weights=_text(summary, "weights"),
-        changed=changed,
-        runs=[run.path.name for run in runs],
-        seeds=[run.summary["seed"] for run in runs],
-        num_runs=len(runs),
-        metrics={metric: _estimate([_value(run, *at) for run in runs]) for metric, at in METRICS.items()},
-    )
+def estimates(runs: Sequence[Run]) -> dict[str, Estimate | None]:
+    """What the runs of one setting say of each metric."""
+    return {
+        metric: _estimate([_value(run, *at) for run in runs], is_cost=metric in COSTS)
+        for metric, at in METRICS.items()
+    }
 
 
-def _estimate(values: Sequence[float | None]) -> Estimate | None:
+def _class_names(run: Run) -> tuple[str, ...]:
+    per_class = run.summary["test"].get("per_class")
+    if not isinstance(per_class, list):
+        return ()
+    if run.outcomes and len(per_class) != run.outcomes.num_classes:
+        return tuple(map(str, range(run.outcomes.num_classes)))
+    labels = [item.get("label") if isinstance(item, dict) else None for item in per_class]
+    return tuple(label if isinstance(label, str) else str(number) for number, label in enumerate(labels))
+
+
+def _estimate(values: Sequence[float | None], *, is_cost: bool) -> Estimate | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    return Estimate(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
+    mean = statistics.fmean(known)
+    if len(known) == 1:
+        return Estimate(mean, None)
+    std = statistics.stdev(known)
+    return Estimate(mean, std, *(_cost_interval(mean, std, len(known)) if is_cost else (None, None)))
+
+
+def _cost_interval(mean: float, std: float, count: int) -> tuple[float, float]:
+    """Student's t over the runs: no test image has a part in what a run costs."""
+    if std == 0:
+        return mean, mean
+    from bakeoff.compare.statistics.classical import student_quantile
+
+    margin = student_quantile(0.975, count - 1) * std / math.sqrt(count)
+    return max(0.0, mean - margin), mean + margin
 
 
 def _value(run: Run, section: str, key: str) -> float | None:
@@ -174,12 +271,3 @@ def _longer_names(
 def shown(value: Any) -> str:
     """A config value as one would type it."""
     return value if isinstance(value, str) else canonical_json(value)
-
-
-def _text(section: Any, key: str) -> str:
-    value = section.get(key) if isinstance(section, dict) else None
-    return value if isinstance(value, str) else "unknown"
-
-
-def _mean(estimate: Estimate | None) -> float:
-    return estimate.mean if estimate else 0.0

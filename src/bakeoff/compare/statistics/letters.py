@@ -22,6 +22,4 @@ def tie_letters(best_first: Sequence[str], differing: Collection[tuple[str, str]
     groups.sort(key=lambda group: sorted(place[setting] for setting in group))
     names = ("".join(letters) for size in count(1) for letters in product(ascii_lowercase, repeat=size))
     lettered = list(zip(names, groups, strict=False))
-    return {
-        setting: "".join(name for name, group in lettered if setting in group) for setting in best_first
-    }
+    return {setting: "".join(name for name, group in lettered if setting in group) for setting in best_first}

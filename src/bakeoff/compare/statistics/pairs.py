@@ -4,7 +4,7 @@ Images are paired; seeds of two settings are independent, also where their numbe
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,8 @@ def difference_of(a: Noise, b: Noise, metric: Metric, df_of_table: float) -> Dif
     """Tests one pair.
 
     Args:
-        a, b: after the guard.
+        a: one setting, after the guard.
+        b: the other.
         metric: bounds the interval to what is possible.
         df_of_table: `table_df` of all settings of the table.
     """
@@ -129,21 +130,26 @@ def detectable(pair: Difference, num_pairs: int) -> float | None:
     return math.sqrt(pair.variance) * away * (1 + 1 / pair.satterthwaite_df)
 
 
-def recall_p_values(
-    labels: np.ndarray, right_a: np.ndarray, right_b: np.ndarray, num_classes: int
-) -> dict[int, float]:
-    """Class -> p-value of a difference in recall, for classes of at least 20 images; uncorrected.
+def recall_noises(labels: np.ndarray, right: np.ndarray, num_classes: int) -> dict[int, Noise]:
+    """Class -> noise of one setting's recall, before the guard, for classes of at least 20 images.
 
     Args:
         labels: [n].
-        right_a, right_b: float64 [runs, n], 1 where a run was right.
+        right: float64 [runs, n], 1 where a run was right.
         num_classes: classes 0..num_classes-1.
     """
+    members = {number: np.flatnonzero(labels == number) for number in range(num_classes)}
+    return {
+        number: noise_of(right[:, images])
+        for number, images in members.items()
+        if len(images) >= MIN_CLASS_IMAGES
+    }
+
+
+def recall_differences(a: Mapping[int, Noise], b: Mapping[int, Noise]) -> dict[int, Difference]:
+    """Class -> difference of two settings' recall; the guard sees these two alone."""
     found = {}
-    for number in range(num_classes):
-        members = np.flatnonzero(labels == number)
-        if len(members) >= MIN_CLASS_IMAGES:
-            sides = [noise_of(right[:, members]) for right in (right_a, right_b)]
-            a, b = guard(sides)
-            found[number] = difference_of(a, b, "accuracy", table_df(sides)).p
+    for number in a:
+        one, other = guard([a[number], b[number]])
+        found[number] = difference_of(one, other, "accuracy", table_df([one, other]))
     return found

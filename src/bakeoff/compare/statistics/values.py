@@ -17,6 +17,7 @@ class Outcomes(NamedTuple):
     labels: np.ndarray  # int16 [n]
     guesses: np.ndarray  # int16 [n], -1 for no answer
     nll: np.ndarray  # float64 [n], of the true class, in nats
+    num_classes: int
 
 
 def outcomes(index: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Outcomes:
@@ -33,16 +34,17 @@ def outcomes(index: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -
         labels[order].astype(np.int16),
         answers(probabilities)[order].astype(np.int16),
         -np.log(np.maximum(true, PROBABILITY_FLOOR))[order],
+        probabilities.shape[1],
     )
 
 
-def values_of(metric: Metric, run: Outcomes, num_classes: int) -> np.ndarray:
+def values_of(metric: Metric, run: Outcomes) -> np.ndarray:
     """Float64 [n]; the mean is the score of the run."""
     if metric == "accuracy":
-        return (run.guesses == run.labels).astype(np.float64)
+        return np.asarray(run.guesses == run.labels, dtype=np.float64)
     if metric == "nll":
         return run.nll
-    return _macro_f1_values(run.labels, run.guesses, num_classes)
+    return _macro_f1_values(run.labels, run.guesses, run.num_classes)
 
 
 def _macro_f1_values(labels: np.ndarray, guesses: np.ndarray, num_classes: int) -> np.ndarray:
