@@ -1,9 +1,15 @@
 """The statistics of `compare`: worked examples, references, degenerate cases."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom, ttest_ind, ttest_rel
+from sklearn.metrics import accuracy_score, f1_score
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from bakeoff.compare.statistics.classical import benjamini_hochberg, holm, mcnemar_mid_p, wilson
 from bakeoff.compare.statistics.letters import tie_letters
@@ -16,7 +22,7 @@ from bakeoff.compare.statistics.pairs import (
     recall_noises,
     table_df,
 )
-from bakeoff.compare.statistics.values import METRICS, Metric, outcomes, values_of
+from bakeoff.compare.statistics.values import METRICS, Metric, Outcomes, outcomes, values_of
 
 CLASSES = 10
 IMAGES = np.arange(300)
@@ -165,3 +171,198 @@ def test_the_worked_examples_of_one_run_and_of_classes() -> None:
         "0.128132240051 0.0106729984339 0.0460741248249 0.0444865011047 0.0319356816897"
     )
     assert benjamini_hochberg(list(p_values.values())) == [near(float(text)) for text in corrected.split()]
+
+
+# Against references.
+
+
+@pytest.mark.parametrize("count", [1, 7, 400, 10_000])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.99, 1.0])
+def test_wilson_is_statsmodels(count: int, share: float) -> None:
+    right = round(share * count)
+    low, high = proportion_confint(right, count, method="wilson")
+    assert wilson(right / count, count) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (0, 5), (5, 0), (3, 10), (40, 41), (7, 7), (300, 200)])
+def test_mcnemar_is_the_exact_test_less_half_of_the_seen(b: int, c: int) -> None:
+    """The mid-p counts what was seen by half: exact p minus P(X = k), on both sides."""
+    exact = mcnemar([[0, b], [c, 0]], exact=True).pvalue
+    expected = exact - float(binom.pmf(min(b, c), b + c, 0.5)) if b != c else 1.0
+    assert mcnemar_mid_p(b, c) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 45])
+def test_corrections_are_statsmodels(count: int) -> None:
+    random = np.random.default_rng(count)
+    p_values = list(random.random(count) ** 3)
+    p_values[-1] = p_values[0]  # ties
+    for correct, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
+        assert correct(p_values) == pytest.approx(list(multipletests(p_values, method=method)[1]), rel=1e-9)
+
+
+def test_runs_that_are_all_alike_give_scipys_paired_t() -> None:
+    """Without seed noise what is left is the paired t-test over images; its df is the images' own."""
+    random = np.random.default_rng(0)
+    a, b = random.random(200), random.random(200)
+    noises_alike = [noise_of(np.stack([values, values, values])) for values in (a, b)]
+    pair = difference_of(*guard(noises_alike), "nll", table_df(noises_alike))
+    reference = ttest_rel(a, b)
+    assert pair.difference / math.sqrt(pair.variance) == pytest.approx(float(reference.statistic), rel=1e-9)
+    assert pair.variance_seeds == 0
+
+
+def test_two_values_that_differ_in_means_only_are_welchs_without_images() -> None:
+    """Images that say nothing (each shifted alike): the seed noise is Welch's, with its degrees of freedom."""
+    random = np.random.default_rng(1)
+    a, b = (np.repeat(random.normal(size=(5, 1)), 100, axis=1) for _ in range(2))
+    pair = difference_of(noise_of(a), noise_of(b), "nll", 8.0)
+    reference = ttest_ind(a[:, 0], b[:, 0], equal_var=False)
+    assert pair.p == pytest.approx(float(reference.pvalue), rel=1e-9)
+    assert pair.df == pytest.approx(float(reference.df), rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_mean_of_the_values_is_the_score_of_scikit_learn(metric: Metric) -> None:
+    """With images without an answer, and a class that is neither label nor guess."""
+    random = np.random.default_rng(2)
+    labels = random.integers(0, 4, 500)
+    rows = random.dirichlet(np.ones(6), 500) * np.array([1, 1, 1, 1, 1, 0])
+    rows[:25] = 0
+    run = outcomes(np.arange(500), labels, rows)
+    guesses = np.where(rows.max(axis=1) > 0, rows.argmax(axis=1), -1)
+    expected = {
+        "accuracy": accuracy_score(labels, guesses),
+        "macro_f1": f1_score(labels, guesses, labels=range(6), average="macro", zero_division=0),
+        "nll": -np.log(np.maximum(rows[np.arange(500), labels], 1e-6)).mean(),
+    }[metric]
+    assert values_of(metric, run).mean() == pytest.approx(expected, rel=1e-12)
+
+
+def test_values_of_macro_f1_are_influences() -> None:
+    """The value less the score is how the score moves when an image is counted a little more."""
+    run = RESULTS["C"][0]
+    values_now, score = values_of("macro_f1", run), values_of("macro_f1", run).mean()
+    for image in (0, 7, 50, 123):
+        more = np.concatenate([np.tile(np.arange(300), 1000), [image]])
+        heavier = Outcomes(run.labels[more], run.guesses[more], run.nll[more], CLASSES)
+        moved = (values_of("macro_f1", heavier).mean() - score) * len(more)
+        assert moved == pytest.approx(values_now[image] - score, rel=1e-3, abs=1e-4)
+
+
+# Metamorphic: what must not matter, and what must turn.
+
+
+def test_stored_order_does_not_matter() -> None:
+    rows = probabilities_of("C", 1)
+    order = np.random.default_rng(3).permutation(300)
+    shuffled = outcomes(order, LABELS[order], rows[order])
+    for one, other in zip(shuffled, outcomes(IMAGES, LABELS, rows), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_pair_turned_round_is_its_mirror(metric: Metric) -> None:
+    table = noises(metric)
+    df = table_df(list(table.values()))
+    pair, mirrored = (difference_of(table[a], table[b], metric, df) for a, b in (("A", "C"), ("C", "A")))
+    assert (mirrored.difference, mirrored.low, mirrored.high) == (-pair.difference, -pair.high, -pair.low)
+    assert (mirrored.p, mirrored.df) == (near(pair.p), near(pair.df or 0))
+
+
+def test_more_seeds_and_more_images_make_narrower_intervals() -> None:
+    random = np.random.default_rng(4)
+    runs = [(random.random((10, 4_000)) < share[:, None]).astype(float)
+            for share in (0.9 + 0.01 * random.normal(size=10), 0.8 + 0.01 * random.normal(size=10))]  # fmt: skip
+
+    def width(seeds: int, images: int) -> float:
+        one, other = (noise_of(values[:seeds, :images]) for values in runs)
+        pair = difference_of(one, other, "accuracy", 2.0 * (seeds - 1))
+        return pair.high - pair.low
+
+    assert width(10, 4_000) < width(5, 4_000) < width(3, 4_000)
+    assert width(10, 4_000) < width(10, 400)
+
+
+# Degenerate cases.
+
+
+def test_settings_that_no_image_tells_apart() -> None:
+    values_alike = np.stack([values("A", "accuracy")[0]] * 3)
+    noise = noise_of(values_alike)
+    assert (noise.variance, noise.floor, noise.takes_part_in_guard) == (0, 0, False)
+    pair = difference_of(noise, noise, "accuracy", 4.0)
+    margin = 1 - 0.025 ** (1 / 300)
+    assert (pair.difference, pair.p, pair.df, detectable(pair, 3)) == (0, 1, None, None)
+    assert (pair.low, pair.high) == (pytest.approx(-margin), pytest.approx(margin))
+
+
+def test_every_image_says_the_same() -> None:
+    right, wrong = noise_of(np.ones((1, 5))), noise_of(np.zeros((1, 5)))
+    pair = difference_of(right, wrong, "accuracy", 0.0)
+    assert (pair.difference, pair.p, pair.high) == (1, pytest.approx(2 * 0.5**5), 1)
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_a_perfect_score_has_a_closed_end(score: float) -> None:
+    interval = own_interval(noise_of(np.full((3, 50), score)), "accuracy")
+    assert interval == wilson(score, 50)
+    assert interval[round(score)] == score
+
+
+def test_an_nll_of_zero_has_no_interval() -> None:
+    assert own_interval(noise_of(np.zeros((2, 50))), "nll") is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_the_smallest_tables_are_finite(runs: int, size: int) -> None:
+    random = np.random.default_rng(10 * runs + size)
+    for _ in range(50):
+        sides = guard([noise_of((random.random((runs, size)) < 0.5).astype(float)) for _ in range(2)])
+        pair = difference_of(*sides, "accuracy", table_df(sides))
+        numbers = [pair.difference, pair.low, pair.high, pair.p, pair.variance_images, pair.variance_seeds]
+        assert np.isfinite(numbers).all()
+        assert -1 <= pair.low <= pair.difference <= pair.high <= 1
+        assert 0 <= pair.p <= 1
+        assert own_interval(sides[0], "accuracy") is not None
+
+
+def test_a_broken_run_widens_its_own_setting_alone() -> None:
+    random = np.random.default_rng(5)
+    settings = [(random.random((3, 1_000)) < 0.95).astype(float) for _ in range(5)]
+    healthy = guard([noise_of(values) for values in settings])
+    settings[0][2] = random.random(1_000) < 0.1
+    broken = guard([noise_of(values) for values in settings])
+    assert broken[0].guarded_variance > 100 * healthy[0].guarded_variance
+    for before, after in zip(healthy[1:], broken[1:], strict=True):
+        assert after.guarded_variance < 4 * max(before.guarded_variance, before.floor)
+
+
+# Letters.
+
+
+@pytest.mark.parametrize(
+    ("differing", "expected"),
+    [
+        ([], {"w": "a", "x": "a", "y": "a", "z": "a"}),
+        ([("w", "z")], {"w": "a", "x": "ab", "y": "ab", "z": "b"}),
+        ([("w", "y"), ("w", "z"), ("x", "z")], {"w": "a", "x": "ab", "y": "bc", "z": "c"}),
+        (list(itertools.combinations("wxyz", 2)), {"w": "a", "x": "b", "y": "c", "z": "d"}),
+        ([("x", "w"), ("x", "y"), ("x", "z")], {"w": "a", "x": "b", "y": "a", "z": "a"}),
+    ],
+)
+def test_letters(differing: list[tuple[str, str]], expected: dict[str, str]) -> None:
+    assert tie_letters("wxyz", differing) == expected
+
+
+def test_a_letter_is_shared_exactly_by_the_tied() -> None:
+    random = np.random.default_rng(6)
+    for _ in range(300):
+        names = [str(number) for number in range(int(random.integers(2, 9)))]
+        pairs = list(itertools.combinations(names, 2))
+        differing = {pair for pair in pairs if random.random() < 0.4}
+        letters = tie_letters(names, differing)
+        for pair in pairs:
+            shared = set(letters[pair[0]]) & set(letters[pair[1]])
+            assert bool(shared) == (pair not in differing)
