@@ -21,7 +21,7 @@ from bakeoff.compose import conf_dir
 from bakeoff.config import EMNIST_SPLITS, OptimConfig
 from bakeoff.errors import ConfigError
 
-COMMANDS = ("train", "preview", "compare", "evaluate", "prune", "models", "doctor")
+COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
 OPTIM = {f"optim.{name}=" for name in vars(OptimConfig())}
 HOSTILE = (
     "a;touch PWNED", "$(touch PWNED)", "`touch PWNED`", "a b", "a\nb", "a\x1b[31mb", "*", "-rf", "--yes", "~root",
@@ -103,7 +103,13 @@ RUN = "101010-cnn-mnist-s0-abcd"
         ("train --cfg ", {"job", "hydra", "all"}),
         ("train -c j", {"job"}),
         ("train seed=1 --info s", {"searchpath"}),
-        ("compare --", {"--format", "--output"}),
+        ("compare --f", {"--format"}),
+        ("compare --s", {"--sort", "--seconds-to", "--strict"}),
+        ("compare --cost l", {"latency"}),
+        ("compare --sort n", {"nll"}),
+        ("compare --where ", set()),
+        ("diff 10", {RUN}),
+        ("diff --", {"--images", "--json"}),
         ("compare --format ", set(FORMATS)),
         ("compare --format=m", {"--format=markdown"}),
         ("prune -", {"--yes"}),
@@ -189,7 +195,7 @@ def test_a_name_that_a_shell_would_act_on_is_not_offered(tmp_path: Path) -> None
     for name in (*HOSTILE, "good-1", "_good.2"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "status.json").write_text("{}")
-    for name in ("evaluate", "compare", "prune"):
+    for name in ("evaluate", "compare", "diff", "prune"):
         assert candidates(f"bakeoff {name} ", COMMANDS, tmp_path) == ["_good.2", "good-1", "latest"]
     assert candidates("bakeoff prune -", COMMANDS, tmp_path) == ["--yes"]  # the option, not the folder
 

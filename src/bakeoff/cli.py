@@ -16,7 +16,8 @@ usage: bakeoff COMMAND ...
 
   train [KEY=VALUE ...]       train a model and write a run directory; --multirun for a sweep
   preview [KEY=VALUE ...]     write a picture of training images with their augmentation
-  compare [PATH ...]          turn run directories into a table
+  compare [PATH ...]          turn run directories into a table that says which differences are real
+  diff RUN RUN                what tells two runs apart
   evaluate RUN                compute a run's test scores again from its saved weights
   prune [PATH ...]            remove weights that are not the best of their setting
   models                      list the models
@@ -29,6 +30,7 @@ examples:
   bakeoff train experiment=debug data=cifar10
   bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
+  bakeoff compare --where 'optim.lr < 0.01' --baseline cnn --cost train_seconds
   bakeoff evaluate latest
   eval "$(bakeoff -sc install=bash)"     completion by TAB; zsh and fish too
 
@@ -37,7 +39,7 @@ Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs; data are re
 $BAKEOFF_DATA or ./data.
 
 exit codes: 0 done; 2 usage or config; 3 data; 4 storage or memory; 5 diverged;
-            7 done, but some runs failed or cannot be read; 75 interrupted
+            7 done, but some runs failed, cannot be read, or (--strict) compared; 75 interrupted
 """
 COMPLETION_OPTIONS = {"-sc", "--shell-completion"}
 
@@ -88,6 +90,7 @@ def _dispatch(words: list[str]) -> int:
         "train": _train,
         "preview": _preview,
         "compare": _compare,
+        "diff": _diff,
         "evaluate": _evaluate,
         "prune": _prune,
         "models": _models,
@@ -135,6 +138,12 @@ def _compare(words: list[str]) -> int:
     from bakeoff.compare.command import compare
 
     return compare(words)
+
+
+def _diff(words: list[str]) -> int:
+    from bakeoff.compare.diff import diff
+
+    return diff(words)
 
 
 def _evaluate(words: list[str]) -> int:

@@ -28,15 +28,34 @@ OPTIONS = {
     "": ("--help", "--version"),
     "train": ("--multirun", "--dry-run", "--debug", "--help", "--cfg", "--info", "--config-dir"),
     "preview": ("--output", "--debug", "--help", "--config-dir"),
-    "compare": ("--format", "--output"),
+    "compare": (
+        "--format",
+        "--output",
+        "--where",
+        "--group-by",
+        "--sort",
+        "--top",
+        "--columns",
+        "--only-changed",
+        "--metric",
+        "--seconds-to",
+        "--cost",
+        "--baseline",
+        "--no-statistics",
+        "--strict",
+    ),
+    "diff": ("--images", "--json"),
     "evaluate": ("--data-root", "--device"),
     "prune": ("--yes",),
     "doctor": ("--json",),
 }
 TAKES_OVERRIDES = ("train", "preview")
-TAKES_RUNS = ("evaluate", "compare", "prune")
+TAKES_RUNS = ("evaluate", "compare", "diff", "prune")
 # Where there is no candidate, as for these values, the shell offers files by itself.
-OPEN_OPTIONS = ("-o", "--output", "-cd", "--config-dir", "--data-root", "--device")
+OPEN_OPTIONS = (
+    "-o", "--output", "-cd", "--config-dir", "--data-root", "--device", "--where", "--group-by", "--top",
+    "--columns", "--metric", "--seconds-to", "--baseline", "--images",
+)  # fmt: skip
 PATH_KEYS = ("output_dir", "data.root")
 
 USAGE = "-sc install=SHELL, uninstall=SHELL or query=SHELL, where SHELL is bash, zsh or fish"
@@ -123,6 +142,14 @@ def _option_values(option: str) -> Sequence[str] | None:
         from bakeoff.compare.command import FORMATS
 
         return FORMATS
+    if option == "--cost":
+        from bakeoff.compare.view import COST_NAMES
+
+        return tuple(COST_NAMES)
+    if option == "--sort":
+        from bakeoff.compare.group import METRICS
+
+        return tuple(METRICS)
     if option in ("--cfg", "-c", "--info", "-i"):
         from hydra._internal.utils import get_args_parser
 

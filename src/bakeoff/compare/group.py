@@ -164,7 +164,7 @@ def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
     ]
     rows.sort(key=lambda row: (-(row.mean("accuracy") or 0.0), row.name))
     # Of a run with predictions, if there is one: they say how many classes there are.
-    names = _class_names(next((run for run in runs if run.outcomes), runs[0]))
+    names = class_names(next((run for run in runs if run.outcomes), runs[0]))
     return Table(runs[0].summary["data"], fingerprint, num_images, names, rows)
 
 
@@ -184,7 +184,8 @@ def estimates(runs: Sequence[Run]) -> dict[str, Estimate | None]:
     }
 
 
-def _class_names(run: Run) -> tuple[str, ...]:
+def class_names(run: Run) -> tuple[str, ...]:
+    """As the summary has them; empty if it does not say."""
     per_class = run.summary["test"].get("per_class")
     if not isinstance(per_class, list):
         return ()

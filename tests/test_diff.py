@@ -1,0 +1,112 @@
+"""`bakeoff diff`: config, environment, code, metrics, and the images that changed sides."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Bakeoff
+from run_directories import make_run
+
+from bakeoff import metrics
+from bakeoff.storage import write_json
+
+LABELS = np.array([0, 1, 2, 3, 4, 0, 1, 2])
+
+
+def run_that_says(path: Path, guesses: list[int], seed: int = 0, **options: Any) -> Path:
+    """A run of 8 images whose guesses are given, -1 for no answer; stored in reversed order."""
+    make_run(path, seed, "a", count=8, **options)
+    rows = np.full((8, 5), 0.05, dtype=np.float32)
+    rows[np.arange(8), guesses] = 0.8
+    rows[np.array(guesses) == -1] = 0
+    order = np.arange(8)[::-1]
+    np.savez(path / "predictions.npz", index=order, label=LABELS[order], probabilities=rows[order])
+    summary = json.loads((path / "summary.json").read_text())
+    scores = metrics.score(LABELS, rows, [item["label"] for item in summary["test"]["per_class"]])
+    for name in ("accuracy", "macro_f1", "nll", "num_no_answer"):
+        summary["test"][name] = getattr(scores, name)
+    write_json(path / "summary.json", summary)
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    a = run_that_says(tmp_path / "a", [0, 1, 2, 3, 4, 0, 0, -1])
+    b = run_that_says(tmp_path / "b", [0, 1, 2, 0, -1, 4, 1, 3], 1, changes={"optim.lr": 0.5})
+    return a, b
+
+
+def test_the_images_that_changed_sides_by_their_place_in_the_test_set(
+    bakeoff: Bakeoff, pair: tuple[Path, Path]
+) -> None:
+    code, out, _ = bakeoff("diff", *map(str, pair))
+    assert code == 0
+    assert "8 test images: 3 right in both, 1 wrong in both, 3 right in a only, 1 right in b only" in out
+    assert (
+        "right in a only, image (label: a | b): 3 (class 3: class 3 | class 0), "
+        "4 (class 4: class 4 | no answer), 5 (class 0: class 0 | class 4)\n" in out
+    )
+    assert "right in b only, image (label: a | b): 6 (class 1: class 0 | class 1)\n" in out
+    # 1 of 4 images that differ: P(X < 1) + P(X = 1) / 1 of Binomial(4, 1/2), mid-p 2 P(X < 1) + P(X = 1).
+    assert "a - b = 25.00 pp" in out
+    assert f"McNemar's p = {2 / 16 + 4 / 16:.3g}" in out
+
+
+def test_the_list_of_images_is_cut_where_asked(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
+    out = bakeoff("diff", *map(str, pair), "--images", "1")[1]
+    assert "3 (class 3: class 3 | class 0), and 2 more" in out
+    assert "right in a only, image" not in bakeoff("diff", *map(str, pair), "--images", "0")[1]
+
+
+def test_config_environment_and_code(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
+    for path, threads, argv in zip(pair, (1, 2), (["x"], ["y"]), strict=True):
+        facts = {"threads": threads, "argv": argv, "torch": "2.14.1", "packages": {"numpy": f"2.{threads}"}}
+        write_json(path / "environment.json", facts)
+    out = bakeoff("diff", *map(str, pair))[1]
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("  ")}
+    assert rows["optim.lr"] == ["0.001", "0.5"]
+    assert rows["seed"] == ["0", "1"]
+    assert rows["threads"] == ["1", "2"]
+    assert rows["packages.numpy"] == ["2.1", "2.2"]
+    assert not {"argv", "torch", "output_dir", "model.name"} & set(rows)
+    assert "code           the same" in out
+
+
+def test_json(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
+    found = json.loads(bakeoff("diff", *map(str, pair), "--json")[1])
+    assert found["config"] == {"optim.lr": [0.001, 0.5], "seed": [0, 1]}
+    images = found["images"]
+    assert (images["only_a"], images["only_b"], images["both_right"]) == ([3, 4, 5], [6], 3)
+    assert images["difference"] == pytest.approx(0.25)
+    assert found["metrics"]["accuracy"] == [6 / 8, 4 / 8]
+    assert found["code"] == []
+
+
+def test_a_run_and_itself(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
+    out = bakeoff("diff", str(pair[0]), str(pair[0]))[1]
+    assert "config         the same" in out
+    assert "0 right in a only, 0 right in b only" in out
+    assert "McNemar's p = 1" in out
+
+
+@pytest.mark.parametrize("change", ["other images", "no predictions"])
+def test_images_that_cannot_be_compared(bakeoff: Bakeoff, tmp_path: Path, change: str) -> None:
+    make_run(tmp_path / "a", 0)
+    make_run(tmp_path / "b", 1, test_split="t1" if change == "other images" else "t0")
+    if change == "no predictions":
+        (tmp_path / "b" / "predictions.npz").unlink()
+    code, out, _ = bakeoff("diff", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert code == 0
+    reason = "tested on different images" if change == "other images" else "a run has no predictions"
+    assert f"images         not compared: {'the runs were ' if 'tested' in reason else ''}{reason}" in out
+
+
+def test_a_run_that_is_not_finished_is_refused(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
+    (pair[1] / "summary.json").unlink()
+    code, _, error = bakeoff("diff", *map(str, pair))
+    assert code == 7
+    assert "not finished" in error
+    assert bakeoff("diff", str(pair[0]), "nothing")[0] == 2
+    assert bakeoff("diff", str(pair[0]))[0] == 2
