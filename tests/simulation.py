@@ -5,13 +5,17 @@ Difficulty is shared by the architectures in part (Student's t with 4 degrees of
 one's own (Laplace); shifts are skewed to poor seeds (gamma). Fitted to real runs: docs/benchmarks.md.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 from scipy.stats import gamma
 
-from bakeoff.compare.statistics.values import Outcomes
+from bakeoff.compare.statistics.noise import guard, noise_of
+from bakeoff.compare.statistics.pairs import Difference, difference_of, table_df
+from bakeoff.compare.statistics.values import Metric, Outcomes, values_of
 from bakeoff.metrics import PROBABILITY_FLOOR
 
 CLASSES = 10
@@ -74,3 +78,18 @@ def runs_that_err_at_random(images: Images, num_runs: int, *, same_images: bool)
         guesses = np.where(wrong, (images.labels + 1) % CLASSES, images.labels).astype(np.int16)
         found.append(Outcomes(images.labels, guesses, -np.log(np.where(wrong, 0.2, 0.9)), CLASSES))
     return found
+
+
+def pairs_of(settings: Sequence[Sequence[Outcomes]], metric: Metric) -> list[Difference]:
+    """All pairs of a table, tested as `compare` does."""
+    noises = guard([noise_of(np.stack([values_of(metric, run) for run in runs])) for runs in settings])
+    df = table_df(noises)
+    return [difference_of(a, b, metric, df) for a, b in itertools.combinations(noises, 2)]
+
+
+def called_real(settings: Sequence[Sequence[Outcomes]], metric: Metric) -> bool:
+    """Whether the difference of two settings is called real."""
+    (pair,) = pairs_of(settings, metric)
+    assert np.isfinite([pair.low, pair.high, pair.p]).all()
+    assert (pair.p < 0.05) == (pair.low > 0 or pair.high < 0)
+    return pair.p < 0.05
