@@ -128,18 +128,38 @@ def test_many_changed_keys_share_a_column(bakeoff: Bakeoff, tmp_path: Path) -> N
     assert "data.root" not in out
 
 
-def test_a_models_own_keys_are_shown_only_where_they_tell_settings_of_one_model_apart(
+def test_keys_are_shown_only_where_they_tell_settings_of_one_model_apart(
     bakeoff: Bakeoff, tmp_path: Path
 ) -> None:
+    """What follows from a model's recipe is named in a note, its own keys are not."""
+    note = "note: the models' recipes differ in optim.lr (--columns shows them)\n"
+
     def keys_of_table(root: Path) -> list[str]:
         titles = bakeoff("compare", str(root), "--format", "markdown")[1].splitlines()[2]
         return [title.strip() for title in titles.strip("|").split("|")][9:]
 
     make_run(tmp_path / "r" / "1", 0, "a", model="cnn", changes={"model.width": 3})
     make_run(tmp_path / "r" / "2", 0, "b", model="vit", changes={"model.heads": 2, "optim.lr": 0.3})
-    assert keys_of_table(tmp_path / "r") == ["optim.lr"]
+    assert keys_of_table(tmp_path / "r") == []
+    assert note in bakeoff("compare", str(tmp_path / "r"))[1]
+    assert note in bakeoff("compare", str(tmp_path / "r"), "--no-statistics")[1]
     make_run(tmp_path / "r" / "3", 0, "c", model="vit", changes={"model.heads": 4, "optim.lr": 0.3})
+    assert keys_of_table(tmp_path / "r") == ["model.heads"]
+    make_run(tmp_path / "r" / "4", 0, "d", model="vit", changes={"model.heads": 4, "optim.lr": 0.1})
     assert keys_of_table(tmp_path / "r") == ["model.heads", "optim.lr"]
+    assert "recipes differ" not in bakeoff("compare", str(tmp_path / "r"))[1]
+
+
+def test_the_network_is_shown_where_the_models_name_does_not_say_it(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    def titles(root: Path) -> str:
+        return bakeoff("compare", str(root), "--format", "markdown")[1].splitlines()[2]
+
+    changes = {"model.arch": "shufflenet_v2_x0_5"}
+    make_run(tmp_path / "r" / "1", 0, "a", model="shufflenet_small", changes=changes)
+    make_run(tmp_path / "r" / "2", 0, "b", model="cnn")
+    assert "model.arch" not in titles(tmp_path / "r")
+    make_run(tmp_path / "r" / "3", 0, "c", model="finetune", changes={"model.arch": "resnet18"})
+    assert "model.arch" in titles(tmp_path / "r")
 
 
 def test_weights_are_shown_by_what_they_are(bakeoff: Bakeoff, tmp_path: Path) -> None:

@@ -79,9 +79,14 @@ def test_all_parameters_are_in_groups_exactly_once_and_only_matrices_decay(model
 # Steps that a model needs at a third of its rate: six blocks of width 64 begin slowly. (ResNet-50's take
 # seconds each.)
 STEPS = {"lab_vit": 240, "faster_rcnn_resnet50": 50}
+# Many seconds: their families' other models stay in the quick tier.
+SLOW_LEARNERS = ("lab_vit", "finetune")
 
 
-@each_model
+@pytest.mark.parametrize(
+    "model_name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW_LEARNERS else name for name in BY_TIER],
+)
 def test_overfits_32_images(model_name: str) -> None:
     task, config = TASKS[0], shipped_config(model_name, [])
     model, batch = build_model(model_name, task), some_batch(TASKS[0], 32)

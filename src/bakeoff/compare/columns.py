@@ -135,19 +135,29 @@ def _changed_cell(key: str) -> Cell:
 
 
 def _is_told(key: str, table: Table) -> bool:
-    """Whether a changed key says more than the model's name: a model's own keys follow from it."""
-    if len({shown(row.changed.get(key)) for row in table.settings}) == 1:  # among those that are shown
-        return False
+    """Whether a changed key says more than the model's name: a model's recipe follows from it."""
     if key == "model.weights":  # has a column of its own
         return False
-    if key == "model.arch":  # what network a name such as `finetune` stands for
-        return any(not row.model.startswith(shown(row.changed.get(key, ""))) for row in table.settings)
-    if not key.startswith("model."):
-        return True
     values: dict[str, set[str]] = {}
     for row in table.settings:
         values.setdefault(row.model, set()).add(shown(row.changed.get(key)))
+    if key == "model.arch" and any(_hides_arch(row) for row in table.settings):
+        return True
     return any(len(found) > 1 for found in values.values())
+
+
+def _hides_arch(row: SettingRow) -> bool:
+    """Whether a name such as `finetune` does not say what network it stands for."""
+    arch = shown(row.changed.get("model.arch", ""))
+    return not row.model.startswith(arch.partition("_")[0])
+
+
+def recipe_note(table: Table) -> list[str]:
+    """What the models' own recipes differ in, which no column shows."""
+    keys = sorted({key for row in table.settings for key in row.changed if not key.startswith("model.")})
+    varying = [key for key in keys if len({shown(row.changed.get(key)) for row in table.settings}) > 1]
+    hidden = [key for key in varying if not _is_told(key, table)]
+    return [f"the models' recipes differ in {', '.join(hidden)} (--columns shows them)"] if hidden else []
 
 
 def _cell(estimate: Estimate | None, factor: float, decimals: int, *, scatters: bool) -> str:

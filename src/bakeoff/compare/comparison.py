@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 
+from bakeoff.compare.columns import recipe_note
 from bakeoff.compare.group import SettingRow, Table, make_tables
 from bakeoff.compare.read import Run
 from bakeoff.compare.view import View, filtered, find_baseline, ordered, with_history
@@ -49,6 +50,7 @@ def _arranged(
     shown = ordered(with_history(rows, view), view)
     if baseline and all(row.setting != baseline for row in shown):
         shown.append(next(row for row in rows if row.setting == baseline))
+    table = dataclasses.replace(table, notes=recipe_note(dataclasses.replace(table, settings=shown)))
     if not statistics:
         return dataclasses.replace(table, settings=shown)
     # SciPy takes a third of a second to load.
@@ -58,5 +60,7 @@ def _arranged(
     from bakeoff.compare.verdict import verdict
 
     tested = with_statistics(table, shown, baseline)
-    tested = dataclasses.replace(tested, verdict=verdict(tested, baseline), notes=notes(tested))
+    tested = dataclasses.replace(
+        tested, verdict=verdict(tested, baseline), notes=[*notes(tested), *tested.notes]
+    )
     return with_front(tested, view.cost) if view.cost else tested

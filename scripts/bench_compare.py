@@ -1,0 +1,107 @@
+"""Seconds and memory of `bakeoff compare` on many run directories.
+
+usage: .venv/bin/python scripts/bench_compare.py [--folder DIR]
+
+1,000 runs of 20 settings with predictions of 10,000 images each, with and without statistics, and 10,000 runs
+without predictions. Wants 1 GB of room; files are warm, since they were just written.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+NUM_SETTINGS, NUM_SEEDS, NUM_IMAGES, NUM_CLASSES = 20, 50, 10_000, 10
+BARS = {"with statistics": (10.0, 400), "without statistics": (3.0, 400), "10,000 runs": (20.0, None)}
+
+
+def make_runs(root: Path) -> None:
+    """Runs whose accuracy falls from setting to setting, each a little by luck of its seed."""
+    random = np.random.default_rng(0)
+    labels = np.arange(NUM_IMAGES) % NUM_CLASSES
+    hardness = random.normal(size=NUM_IMAGES)
+    for setting in range(NUM_SETTINGS):
+        for seed in range(NUM_SEEDS):
+            skill = 2.2 - 0.02 * setting + 0.03 * random.normal()
+            right = skill + 0.5 * random.normal(size=NUM_IMAGES) > hardness
+            guesses = np.where(
+                right, labels, (labels + random.integers(1, NUM_CLASSES, NUM_IMAGES)) % NUM_CLASSES
+            )
+            rows = np.full((NUM_IMAGES, NUM_CLASSES), 0.01, dtype=np.float32)
+            rows[np.arange(NUM_IMAGES), guesses] = 0.9
+            write_run(root / f"{setting}-{seed}", f"{setting:02}", seed, labels, rows)
+
+
+def write_run(path: Path, setting: str, seed: int, labels: np.ndarray, rows: np.ndarray | None) -> None:
+    """One finished run, by the program's own writers."""
+    from bakeoff import metrics
+    from bakeoff.config import defaults
+    from bakeoff.rundir import RunDir
+
+    run = RunDir(path)
+    path.mkdir(parents=True)
+    scored = rows if rows is not None else np.eye(NUM_CLASSES, dtype=np.float32)[labels]
+    scores = metrics.score(labels, scored, [str(number) for number in range(NUM_CLASSES)])
+    config = defaults() | {"model": {"name": f"net{setting}", "family": "cnn"}, "seed": seed, "schema": 1}
+    environment = {
+        "host": "h", "device": "cpu", "device_name": "c", "precision": "fp32", "threads": 2, "torch": "2",
+        "torchvision": "0", "started": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    per_class = [vars(item) for item in scores.per_class]
+    summary = {
+        "schema": 1, "run_id": path.name, "identity": path.name, "setting": setting, "status": "finished",
+        "model": f"net{setting}", "family": "cnn", "weights": "none", "data": "bench", "seed": seed,
+        "test": vars(scores) | {"per_class": per_class}, "time": {"train_seconds": 1.0, "total_seconds": 2.0},
+        "cost": {"parameters": 1000}, "fingerprint": {"test_split": "t", "train_split": "x", "code": "c"},
+    }  # fmt: skip
+    for name, content in (("config", config), ("environment", environment), ("summary", summary)):
+        (path / f"{name}.json").write_text(json.dumps(content))
+    (path / "status.json").write_text(json.dumps({"status": "finished", "heartbeat": "2026"}))
+    if rows is not None:
+        run.write_predictions("test", np.arange(len(labels)), labels, rows)
+
+
+def measured(arguments: list[str]) -> tuple[float, float]:
+    """Seconds and peak resident MB of one command."""
+    began = time.perf_counter()
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-P", "-m", "bakeoff", "compare", *arguments, "-o", os.devnull],
+        os.environ,
+    )
+    _, status, usage = os.wait4(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, arguments
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Prints the figures beside their bars."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where the runs are written (a temporary folder)")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        many, more = Path(folder) / "1000", Path(folder) / "10000"
+        make_runs(many)
+        labels = np.arange(100) % NUM_CLASSES
+        for number in range(10_000):
+            write_run(more / str(number % 100) / str(number), f"{number % 20:02}", number, labels, None)
+        commands = {
+            "with statistics": [str(many)],
+            "without statistics": [str(many), "--no-statistics"],
+            "10,000 runs": [str(more)],
+        }
+        for name, arguments in commands.items():
+            figures = [measured(arguments) for _ in range(options.repeats)]
+            seconds, megabytes = np.median([figure[0] for figure in figures]), max(f[1] for f in figures)
+            bar, most = BARS[name]
+            print(f"{name:20} {seconds:6.2f} s (bar {bar:g} s)  {megabytes:5.0f} MB (bar {most or '-'})")
+
+
+if __name__ == "__main__":
+    main()
