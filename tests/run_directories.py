@@ -34,10 +34,15 @@ def make_run(
     changes: dict[str, Any] | None = None,
     test_split: str = "t0",
     train_seconds: float = 3.0,
+    stored: tuple[np.ndarray, np.ndarray] | None = None,
     **options: Any,
 ) -> Summary:
-    """Writes a finished run and returns its summary. `changes` sets dotted keys of the config."""
-    labels, rows = predictions(seed, **options)
+    """Writes a finished run and returns its summary. `changes` sets dotted keys of the config.
+
+    `stored` are labels and rows to use instead of made ones.
+    """
+    labels, rows = stored or predictions(seed, **options)
+    names = NAMES if rows.shape[1] == len(NAMES) else tuple(map(str, range(rows.shape[1])))
     run = RunDir.create(path)
     values = defaults() | {"model": {"name": model, "family": "cnn"}, "seed": seed, "output_dir": "outputs"}
     for key, value in (changes or {}).items():
@@ -52,7 +57,7 @@ def make_run(
     summary = Summary(
         schema=SCHEMA, run_id=run.run_id, identity=f"{setting}-{seed}-{test_split}", setting=setting, status="finished",
         model=model, family="cnn", weights="none", data="toy", seed=seed, epochs_run=1, best_epoch=1,
-        test=metrics.score(labels, rows, NAMES), val=None, train_loss_final=0.1,
+        test=metrics.score(labels, rows, names), val=None, train_loss_final=0.1,
         time=Times(1.0, train_seconds, 1.0, 1.0, 1.0, 7.0), speed=Speed(1.0, 1.0, 1.0),
         cost=Cost(1234, 1234, None, 1), fingerprint=Fingerprints("x", None, test_split, "c"),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
+from worked_example import CLASSES, IMAGES, LABELS, RUNS, probabilities_of
 
 from bakeoff.compare.statistics.classical import benjamini_hochberg, holm, mcnemar_mid_p, wilson
 from bakeoff.compare.statistics.letters import tie_letters
@@ -23,29 +24,6 @@ from bakeoff.compare.statistics.pairs import (
     table_df,
 )
 from bakeoff.compare.statistics.values import METRICS, Metric, Outcomes, outcomes, values_of
-
-CLASSES = 10
-IMAGES = np.arange(300)
-LABELS = (7 * IMAGES + IMAGES // 10) % CLASSES
-RUNS = {"A": (0, 3, 14), "B": (1, 2, 16), "C": (2, 5, 34), "D": (3, 1, 22)}  # setting, runs, level
-
-
-def probabilities_of(setting: str, run: int) -> np.ndarray:
-    """Whole-number recipe of the worked examples, float64 [300, 10]."""
-    s, _, level = RUNS[setting]
-    i, r = IMAGES, run
-    hard, own = (i**2 + 31 * i) % 97, (i * (2 * s + 3) + 5 * s) % 53
-    luck = (i * (11 + 2 * r) + 17 * r + 29 * s) % 61
-    right = hard + own // 2 + luck // 3 >= level + 2 * ((r * (s + 1)) % 4)
-    p_true = np.where(right, (60 + 3 * ((i + r) % 13)) / 100, (3 + 2 * ((i + 2 * r) % 7)) / 100)
-    other = np.where(right, (LABELS + 1) % CLASSES, (LABELS + 1 + i % 3) % CLASSES)
-    rows = np.zeros((300, CLASSES))
-    rows[i, LABELS] = p_true
-    rows[i, other] = 1 - p_true
-    if setting == "D":
-        rows[[0, 150]] = 0
-    return rows
-
 
 RESULTS = {
     name: [outcomes(IMAGES, LABELS, probabilities_of(name, run)) for run in range(RUNS[name][1])]

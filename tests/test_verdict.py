@@ -1,0 +1,223 @@
+"""From run directories to verdicts: the JSON's pairs, sentences, notes, and what is not compared."""
+
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Bakeoff
+from run_directories import make_run
+from worked_example import LABELS, RUNS, probabilities_of
+
+from bakeoff.storage import write_json
+
+ENVIRONMENT = {
+    "host": "one", "device": "cpu", "device_name": "chip", "precision": "fp32", "threads": 2, "torch": "2.14",
+    "torchvision": "0.29", "started": "2026-01-01T00:00:00+00:00",
+}  # fmt: skip
+
+
+def compared(bakeoff: Bakeoff, root: Path, *options: str, code: int = 0) -> dict[str, Any]:
+    found, out, _ = bakeoff("compare", str(root), "--format", "json", *options)
+    assert found == code
+    (table,) = json.loads(out)["tables"]
+    return dict(table)
+
+
+MINUTES = itertools.count()  # runs of these tests follow one another
+
+
+def made(path: Path, seed: int, setting: str, right: np.ndarray, **options: Any) -> None:
+    """A run that has some images right and the others wrong, among 3 classes."""
+    labels = np.arange(len(right)) % 3
+    rows = np.full((len(right), 3), 0.05, dtype=np.float32)
+    rows[np.arange(len(right)), np.where(right, labels, (labels + 1) % 3)] = 0.9
+    make_run(path, seed, setting, model=options.pop("model", setting), stored=(labels, rows), **options)
+    started = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=next(MINUTES))
+    write_json(path / "environment.json", ENVIRONMENT | {"started": started.isoformat()})
+
+
+def some_right(share: float, count: int, seed: int, ease: np.ndarray | None = None) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    ease = random.random(count) if ease is None else ease
+    return np.asarray(ease + 0.05 * random.normal(size=count) < share)
+
+
+def test_the_worked_example_through_run_directories(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    for name, (_, num_runs, _) in RUNS.items():
+        for run in range(num_runs):
+            rows = probabilities_of(name, run).astype(np.float32)
+            make_run(tmp_path / f"{name}{run}", run, name, model=name, stored=(LABELS, rows))
+    table = compared(bakeoff, tmp_path)
+    assert {row["name"]: row["tie_group"] for row in table["settings"]} == dict(
+        zip("ABCD", "aaba", strict=True)
+    )
+    pairs = {(pair["a"], pair["b"], pair["metric"]): pair for pair in table["pairs"]}
+    assert len(pairs) == 6 * 3
+    pair = pairs["A", "C", "accuracy"]
+    assert pair["difference"] == pytest.approx(0.121777777778, rel=1e-9)
+    assert pair["p_adjusted"] == pytest.approx(2.82966956507e-05, rel=1e-9)
+    assert (pair["low"], pair["high"]) == (pytest.approx(0.078283631574), pytest.approx(0.165271923982))
+    assert pair["smallest_detectable_difference"] == pytest.approx(0.0820609890644, rel=1e-9)
+    assert pair["variance_images"] == pytest.approx(0.000251058425203, rel=1e-9)
+    assert pair["variance_seeds"] == pytest.approx(0.000196427313007, rel=1e-9)
+    by_class = {item["label"]: item["p_adjusted"] for item in pair["classes"]}
+    assert by_class["6"] == pytest.approx(0.0106729984339, rel=1e-9)
+    assert len(by_class) == 10
+    # Stored in float32, so the NLL's digits end sooner.
+    assert pairs["A", "C", "nll"]["difference"] == pytest.approx(-0.278596833823, rel=1e-6)
+    own = {row["name"]: row["metrics"] for row in table["settings"]}
+    assert own["A"]["accuracy"]["low"] == pytest.approx(0.937650652668, rel=1e-9)
+    assert own["D"]["accuracy"]["high"] == pytest.approx(0.979404694837, rel=1e-9)
+
+
+def test_the_guard_sees_what_is_not_shown_and_holm_does_not(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    for name, (_, num_runs, _) in RUNS.items():
+        for run in range(num_runs):
+            rows = probabilities_of(name, run).astype(np.float32)
+            make_run(tmp_path / f"{name}{run}", run, name, model=name, stored=(LABELS, rows))
+    table = compared(bakeoff, tmp_path, "--where", 'model in ["A", "B"]')
+    (pair,) = (pair for pair in table["pairs"] if pair["metric"] == "accuracy")
+    assert (
+        pair["p_adjusted"] == pair["p"] == pytest.approx(0.765288273122, rel=1e-9)
+    )  # not 0.6896 of two alone
+
+
+def test_a_real_difference_and_a_tie_in_words(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    ease = np.random.default_rng(0).random(3_000)
+    for seed in range(3):
+        made(tmp_path / f"good{seed}", seed, "good", some_right(0.95, 3_000, seed, ease))
+        made(tmp_path / f"alike{seed}", seed, "alike", some_right(0.949, 3_000, 10 + seed, ease))
+        made(tmp_path / f"bad{seed}", seed, "bad", some_right(0.8, 3_000, 20 + seed, ease))
+    table = compared(bakeoff, tmp_path)
+    tied, worse = table["verdict"]
+    best, second = (row["name"] for row in table["settings"][:2])
+    assert tied.startswith(f"{second} and {best} are tied: {second} could be better by up to ")
+    assert " pp or worse by up to " in tied
+    assert "would probably have been seen" in tied
+    assert "of the uncertainty comes from the seed: " in tied
+    pair = next(p for p in table["pairs"] if {p["a"], p["b"]} == {"bad", best} and p["metric"] == "accuracy")
+    near, far = sorted((abs(pair["low"]), abs(pair["high"])))
+    assert worse == (
+        f"bad is worse than {best} by {abs(pair['difference']) * 100:.2f} pp "
+        f"(95 %: {near * 100:.2f} to {far * 100:.2f}). Their recall differs in classes 0, 1, 2."
+    )
+    assert table["notes"] == []
+    assert [row["tie_group"] for row in table["settings"]] == ["a", "a", "b"]
+
+
+def test_one_run_speaks_of_one_network(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    ease = np.random.default_rng(0).random(900)
+    made(tmp_path / "a", 0, "a", some_right(0.9, 900, 1, ease))
+    made(tmp_path / "b", 1, "b", some_right(0.6, 900, 2, ease))
+    table = compared(bakeoff, tmp_path)
+    (sentence,) = table["verdict"]
+    assert sentence.startswith("one network of b is worse than one network of a by ")
+    assert "McNemar's test of the two networks: p = " in sentence
+    assert "one run speaks of one trained network, not of an architecture: a, b" in table["notes"]
+    alone = compared(bakeoff, tmp_path / "a")
+    (sentence,) = alone["verdict"]
+    assert sentence.endswith(
+        "from 900 test images and one trained network, not the architecture: run 3 seeds or more."
+    )
+
+
+def test_no_image_tells_two_settings_apart(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    right = some_right(0.9, 300, 0)
+    for name in ("a", "b"):
+        made(tmp_path / name, 0, name, right)
+    table = compared(bakeoff, tmp_path)
+    assert "no image tells them apart, which leaves up to 1.22 pp open." in table["verdict"][0]
+    pair = table["pairs"][0]
+    assert (pair["p"], pair["df"], pair["smallest_detectable_difference"]) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "text"),
+    [
+        ("precision", "bf16", "precision: fp32 against bf16"),
+        ("threads", 1, "threads: 2 against 1"),
+        ("torch", "2.15", "torch: 2.14 against 2.15"),
+        ("device_name", "other", "device: cpu chip against cpu other"),
+    ],
+)
+def test_what_else_differs_is_named(
+    bakeoff: Bakeoff, tmp_path: Path, fact: str, value: object, text: str
+) -> None:
+    for name in ("a", "b"):
+        made(tmp_path / name, 0, name, some_right(0.9, 300, 0))
+    assert compared(bakeoff, tmp_path, "--strict")["pairs"][0]["comparable"] is True
+    write_json(tmp_path / "b" / "environment.json", ENVIRONMENT | {fact: value})
+    table = compared(bakeoff, tmp_path, "--strict", code=7)
+    assert all(pair["confounders"] == [text] and not pair["comparable"] for pair in table["pairs"])
+    assert any(note.startswith(f"not alike in {text.partition(':')[0]}: a ") for note in table["notes"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"trainer.epochs": 3}, "epochs: 6 against 3"),
+        ({"data.train_limit": 500}, "data limit: null against 500"),
+        ({"data.classes": [0, 1]}, "classes: null against [0,1]"),
+    ],
+)
+def test_settings_of_the_config_that_confound(
+    bakeoff: Bakeoff, tmp_path: Path, changes: dict[str, Any], text: str
+) -> None:
+    made(tmp_path / "a", 0, "a", some_right(0.9, 300, 0))
+    made(tmp_path / "b", 0, "b", some_right(0.8, 300, 1), changes=changes)
+    assert compared(bakeoff, tmp_path, "--strict", code=7)["pairs"][0]["confounders"] == [text]
+
+
+def test_runs_of_one_setting_on_two_kinds_of_machine_are_told(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    for seed in range(2):
+        made(tmp_path / str(seed), seed, "a", some_right(0.9, 300, seed))
+    write_json(tmp_path / "1" / "environment.json", ENVIRONMENT | {"precision": "bf16"})
+    assert "a: its runs differ in precision (bf16, fp32)" in compared(bakeoff, tmp_path)["notes"]
+
+
+def test_other_labels_of_the_same_fingerprint_are_another_table(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    labels, rows = np.arange(60) % 3, np.full((60, 3), 0.3, dtype=np.float32)
+    make_run(tmp_path / "a", 0, "a", stored=(labels, rows))
+    make_run(tmp_path / "b", 0, "b", stored=(labels[::-1].copy(), rows))
+    out = bakeoff("compare", str(tmp_path), "--format", "json")[1]
+    assert [len(table["settings"]) for table in json.loads(out)["tables"]] == [1, 1]
+
+
+def test_a_setting_without_predictions_is_shown_and_not_tested(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        made(tmp_path / name, 0, name, some_right(0.9, 300, ord(name)))
+    (tmp_path / "c" / "predictions.npz").unlink()
+    table = compared(bakeoff, tmp_path)
+    assert len(table["settings"]) == 3
+    assert {frozenset((pair["a"], pair["b"])) for pair in table["pairs"]} == {frozenset("ab")}
+    assert "c: not tested, 1 of its 1 runs have no predictions" in table["notes"]
+    row = next(row for row in table["settings"] if row["name"] == "c")
+    assert row["metrics"]["accuracy"]["low"] is None
+    assert row["tie_group"] is None
+
+
+@pytest.mark.parametrize(
+    ("guesses", "note"),
+    [
+        ("no answer", "a: no answer for 10.00 % of the images, counted wrong"),
+        ("guessing", "a: no better than guessing with seed 0, 1"),
+        ("same", "a: the seed changes nothing, all runs gave the same predictions"),
+        ("few", "under 20 test images, so recall is not tested: classes 0, 1, 2"),
+        ("absent", "no test image of class 2"),
+    ],
+)
+def test_notes(bakeoff: Bakeoff, tmp_path: Path, guesses: str, note: str) -> None:
+    count = 45 if guesses == "few" else 300
+    labels = np.arange(count) % (2 if guesses == "absent" else 3)
+    for seed in range(2):
+        right = some_right(0.3 if guesses == "guessing" else 0.9, count, 0 if guesses == "same" else seed)
+        rows = np.full((count, 3), 0.05, dtype=np.float32)
+        rows[np.arange(count), np.where(right, labels, (labels + 1) % 3)] = 0.9
+        if guesses == "no answer":
+            rows[:30] = 0
+        make_run(tmp_path / str(seed), seed, "a", model="a", stored=(labels, rows))
+    assert note in compared(bakeoff, tmp_path)["notes"]
