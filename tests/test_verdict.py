@@ -115,7 +115,7 @@ def test_one_run_speaks_of_one_network(bakeoff: Bakeoff, tmp_path: Path) -> None
     made(tmp_path / "b", 1, "b", some_right(0.6, 900, 2, ease))
     table = compared(bakeoff, tmp_path)
     (sentence,) = table["verdict"]
-    assert sentence.startswith("one network of b is worse than one network of a by ")
+    assert sentence.startswith("One network of b is worse than one network of a by ")
     assert "McNemar's test of the two networks: p = " in sentence
     assert "one run speaks of one trained network, not of an architecture: a, b" in table["notes"]
     alone = compared(bakeoff, tmp_path / "a")

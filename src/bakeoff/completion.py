@@ -147,7 +147,7 @@ def _option_values(option: str) -> Sequence[str] | None:
 
         return tuple(COST_NAMES)
     if option == "--sort":
-        from bakeoff.compare.group import METRICS
+        from bakeoff.compare.estimates import METRICS
 
         return tuple(METRICS)
     if option in ("--cfg", "-c", "--info", "-i"):

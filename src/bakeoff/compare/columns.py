@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bakeoff.compare.group import COSTS, METRICS, UNKNOWN, Estimate, SecondsTo, SettingRow, Table, shown
+from bakeoff.compare.estimates import COSTS, METRICS, Estimate
+from bakeoff.compare.group import UNKNOWN, SecondsTo, SettingRow, Table, shown
 from bakeoff.compare.view import View, run_values
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import printable
@@ -191,7 +192,7 @@ def _seconds_cell(found: SecondsTo | None) -> str:
     if not found.missed:
         return f"{found.median:,.1f}"
     tried = f"> {min(found.missed):,.1f}" if found.median is None else f"{found.median:,.1f}"
-    return f"{tried} ({len(found.reached)} of {total} reached it)"
+    return f"{tried} ({len(found.reached)} of {total})"
 
 
 def caption(table: Table) -> str:

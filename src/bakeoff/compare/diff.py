@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.arguments import Parser
-from bakeoff.compare.group import METRICS, class_names, config_of, estimates, shown
+from bakeoff.compare.estimates import METRICS, estimates
+from bakeoff.compare.group import class_names, config_of, shown
 from bakeoff.compare.read import Problem, Run, read_run
 from bakeoff.errors import OK
 from bakeoff.identity import canonical_json

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bakeoff.compare.group import Estimate, SettingRow, Table, shown
+from bakeoff.compare.estimates import Estimate
+from bakeoff.compare.group import SettingRow, Table, shown
 from bakeoff.compare.read import Problem
 from bakeoff.compare.render import problem_lines, relative
 from bakeoff.compare.significance import Pair

@@ -1,14 +1,11 @@
 """Checked runs -> one table for each test set, a row for each setting, its seeds together. No torch here."""
 
-import math
-import statistics
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.compare.check import is_number
+from bakeoff.compare.estimates import Estimate, estimates
 from bakeoff.compare.read import Run
 from bakeoff.identity import canonical_json, identifying_config
 from bakeoff.strict import dotted_keys
@@ -16,28 +13,7 @@ from bakeoff.strict import dotted_keys
 if TYPE_CHECKING:
     from bakeoff.compare.significance import Pair
 
-# Where each figure of a summary stands. The scores are of the test images.
-SCORES = {name: ("test", name) for name in ("accuracy", "macro_f1", "nll", "ece")}
-COSTS = {
-    "train_seconds": ("time", "train_seconds"),
-    "train_images_per_second": ("speed", "train_images_per_second"),
-    "latency_ms_batch1": ("speed", "latency_ms_batch1"),
-    "parameters": ("cost", "parameters"),
-    "forward_flops_per_image": ("cost", "forward_flops_per_image"),
-    "peak_memory_bytes": ("cost", "peak_memory_bytes"),
-}
-METRICS = SCORES | COSTS
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Mean over the runs of a setting, its sample standard deviation and 95 % interval."""
-
-    mean: float
-    std: float | None  # None for one run
-    low: float | None = None  # None where no interval can be given
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -176,14 +152,6 @@ def config_of(run: Run) -> dict[str, Any]:
     return {**run.config, "model": {**model, "weights": run.text("weights")}}
 
 
-def estimates(runs: Sequence[Run]) -> dict[str, Estimate | None]:
-    """What the runs of one setting say of each metric."""
-    return {
-        metric: _estimate([_value(run, *at) for run in runs], is_cost=metric in COSTS)
-        for metric, at in METRICS.items()
-    }
-
-
 def class_names(run: Run) -> tuple[str, ...]:
     """As the summary has them; empty if it does not say."""
     per_class = run.summary["test"].get("per_class")
@@ -193,34 +161,6 @@ def class_names(run: Run) -> tuple[str, ...]:
         return tuple(map(str, range(run.outcomes.num_classes)))
     labels = [item.get("label") if isinstance(item, dict) else None for item in per_class]
     return tuple(label if isinstance(label, str) else str(number) for number, label in enumerate(labels))
-
-
-def _estimate(values: Sequence[float | None], *, is_cost: bool) -> Estimate | None:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    mean = statistics.fmean(known)
-    if len(known) == 1:
-        return Estimate(mean, None)
-    std = statistics.stdev(known)
-    return Estimate(mean, std, *(_cost_interval(mean, std, len(known)) if is_cost else (None, None)))
-
-
-def _cost_interval(mean: float, std: float, count: int) -> tuple[float, float]:
-    """Student's t over the runs: no test image has a part in what a run costs."""
-    if std == 0:
-        return mean, mean
-    from bakeoff.compare.statistics.classical import student_quantile
-
-    margin = student_quantile(0.975, count - 1) * std / math.sqrt(count)
-    return max(0.0, mean - margin), mean + margin
-
-
-def _value(run: Run, section: str, key: str) -> float | None:
-    values = run.summary.get(section)
-    found = values.get(key) if isinstance(values, dict) else None
-    highest = 1.0 if key == "ece" else sys.float_info.max
-    return float(found) if found is not None and is_number(found, 0.0, highest) else None
 
 
 def _changed_keys(configs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

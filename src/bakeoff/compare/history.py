@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.compare.check import is_number
-from bakeoff.compare.group import Estimate, SecondsTo, SettingRow
+from bakeoff.compare.estimates import Estimate
+from bakeoff.compare.group import SecondsTo, SettingRow
 from bakeoff.compare.read import Run
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.rundir import EPOCHS

@@ -52,7 +52,10 @@ def terminal(tables: Tables, problems: Sequence[Problem], root: Path) -> str:
         console.print(Text(caption(table)))
         drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for place, title in enumerate(grid.titles):
-            drawn.add_column(Text(title), justify="left" if place == 0 else "right", overflow="fold")
+            # Names stay whole where there is room: they are what one looks for.
+            drawn.add_column(
+                Text(title), justify="right" if place else "left", overflow="fold", no_wrap=place == 0
+            )
         for place, row in enumerate(grid.rows):
             drawn.add_row(*(Text(cell) for cell in row), end_section=place + 1 in grid.blocks)
         console.print(drawn)

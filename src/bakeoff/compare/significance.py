@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bakeoff.compare.comparability import confounders
-from bakeoff.compare.group import Estimate, SettingRow, Table
+from bakeoff.compare.estimates import Estimate
+from bakeoff.compare.group import SettingRow, Table
 from bakeoff.compare.statistics.classical import ALPHA, benjamini_hochberg, holm, mcnemar_mid_p
 from bakeoff.compare.statistics.letters import tie_letters
 from bakeoff.compare.statistics.noise import Noise, guard, noise_of, own_interval

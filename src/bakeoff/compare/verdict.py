@@ -67,6 +67,8 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
         text += f" Their recall differs in {listed(classes)}."
     if pair.noisy_side and pair.differs and pair.p_adjusted > _CLEAR:
         text += " Few runs on the noisier side: a p near 0.05 is optimistic."
+    if text.startswith("one network"):
+        text = text.replace("one", "One", 1)
     if 0 < result.effective_images < _FEW_DIFFERING_IMAGES:
         text += " Too few images differ."
     return text

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.compare.comparability import why_times_differ
-from bakeoff.compare.group import METRICS, SettingRow, Table, config_of, estimates, shown
+from bakeoff.compare.estimates import METRICS, estimates
+from bakeoff.compare.group import SettingRow, Table, config_of, shown
 from bakeoff.compare.history import HistoryMetric, estimate, seconds_to
 from bakeoff.compare.read import Run
 from bakeoff.compare.where import parse_where
