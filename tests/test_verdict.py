@@ -221,3 +221,53 @@ def test_notes(bakeoff: Bakeoff, tmp_path: Path, guesses: str, note: str) -> Non
             rows[:30] = 0
         make_run(tmp_path / str(seed), seed, "a", model="a", stored=(labels, rows))
     assert note in compared(bakeoff, tmp_path)["notes"]
+
+
+@pytest.mark.parametrize(
+    ("started", "changes", "reason"),
+    [
+        ("00:00:07", {}, None),  # a run of make_run takes 7 s
+        ("00:00:05", {}, None),  # within the resolution of the stored times
+        ("00:00:03", {}, "some runs ran side by side"),
+        ("00:00:00", {}, "some runs ran side by side"),
+        ("01:00:00", {"host": "two"}, "the runs come from 2 machines"),
+        ("01:00:00", {"device_name": "other"}, "the runs come from 2 machines"),
+        ("01:00:00", {"host": None}, "the machine of some runs is not recorded"),
+        ("yesterday", {}, "when some runs ran is not recorded"),
+    ],
+)
+def test_times_are_ranked_only_of_one_machine_and_one_after_another(
+    bakeoff: Bakeoff, tmp_path: Path, started: str, changes: dict[str, Any], reason: str | None
+) -> None:
+    made(tmp_path / "a", 0, "a", some_right(0.9, 300, 0))
+    made(tmp_path / "b", 0, "b", some_right(0.6, 300, 1), train_seconds=9.0)
+    write_json(tmp_path / "a" / "environment.json", ENVIRONMENT)
+    later = {"started": f"2026-01-01T{started}+00:00"} | changes
+    write_json(tmp_path / "b" / "environment.json", ENVIRONMENT | later)
+    told = [note for note in compared(bakeoff, tmp_path)["notes"] if note.startswith("times")]
+    assert told == ([f"times are not to be ranked: {reason}"] if reason else [])
+    code, _, error = bakeoff("compare", str(tmp_path), "--sort", "train_seconds")
+    assert code == (2 if reason else 0)
+    assert (reason or "") in error
+    verdict = compared(bakeoff, tmp_path, "--cost", "train_seconds")["verdict"]
+    expected = f"No front of accuracy against train seconds: {reason}." if reason else None
+    assert verdict[-1] == (
+        expected or "On the front of accuracy against train seconds, dominated by no other: a."
+    )
+
+
+def test_a_dearer_setting_is_dominated_only_by_a_real_difference(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    """`dear` is not told apart from `cheap`, so both are on the front; `bad` is worse at the same cost."""
+    ease = np.random.default_rng(0).random(1_500)
+    parameters = {"cheap": 10, "dear": 1_000, "bad": 10}
+    for name, share in (("cheap", 0.95), ("dear", 0.951), ("bad", 0.7)):
+        for seed in range(3):
+            made(tmp_path / f"{name}{seed}", seed, name, some_right(share, 1_500, seed + len(name), ease))
+            path = tmp_path / f"{name}{seed}" / "summary.json"
+            summary = json.loads(path.read_text())
+            summary["cost"]["parameters"] = parameters[name]
+            write_json(path, summary)
+    table = compared(bakeoff, tmp_path, "--cost", "parameters")
+    assert {row["name"]: row["on_front"] for row in table["settings"]} == {
+        "cheap": True, "dear": True, "bad": False
+    }  # fmt: skip
