@@ -1,6 +1,6 @@
 """Does fine-tuning help, and does keeping features save time? AlexNet at 64 pixels, real MNIST.
 
-usage: BAKEOFF_DATA=... .venv/bin/python scripts/bench_finetune.py [--outputs DIR] [--seeds 5]
+usage: BAKEOFF_DATA=... .venv/bin/python scripts/bench_finetune.py [--outputs DIR] [--seeds 10] [--epochs 10]
 
 Pre-trains on the digits 0 to 4, then learns 5 to 9 from 500 labels (no others: no validation
 images), from that run and from scratch, with the same settings, labels and seeds. Then trains the
@@ -27,7 +27,6 @@ FEW_LABELS = [
     "data.train_limit=500",
     "data.val_fraction=0",
     "trainer.select=last",
-    "trainer.epochs=30",
     "trainer.batch_size=64",
 ]
 
@@ -81,14 +80,19 @@ def main() -> None:
     """Prints both results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--outputs", type=Path, default=Path("outputs/bench_finetune"))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=10, help="on the few labels")
     options = parser.parse_args()
     outputs, seeds = options.outputs, ",".join(map(str, range(options.seeds)))
     train(outputs, PRETRAINING)
     (run,) = (outputs / "sweeps" / "pretraining").glob("alexnet-*")
-    for sweep, weights in (("scratch", "none"), ("finetuned", str(run))):
-        train(outputs, [*FEW_LABELS, f"seed={seeds}", f"model.weights={weights}", f"sweep.name={sweep}"])
-    scratch, finetuned = (correct(outputs, sweep, options.seeds) for sweep in ("scratch", "finetuned"))
+    rights = []
+    for name, weights in (("scratch", "none"), ("finetuned", str(run))):
+        sweep = f"{name}-{options.epochs}"
+        line = [f"trainer.epochs={options.epochs}", f"seed={seeds}", f"model.weights={weights}"]
+        train(outputs, [*FEW_LABELS, *line, f"sweep.name={sweep}"])
+        rights.append(correct(outputs, sweep, options.seeds))
+    scratch, finetuned = rights
     pretrained = json.loads((run / "summary.json").read_text())["test"]["accuracy"]
     print(f"pre-trained on 0 to 4: {pretrained:.2%}")
     for name, rows in (("from scratch", scratch), ("fine-tuned", finetuned)):

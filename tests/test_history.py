@@ -1,0 +1,139 @@
+"""`--metric` and `--seconds-to`: what the histories of runs say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bakeoff
+from run_directories import make_run
+
+ACCURACIES = {0: [0.5, 0.92, 0.9], 1: [0.6, 0.7, 0.94], 2: [0.4, 0.5, 0.8]}
+
+
+def write_history(path: Path, accuracies: list[float], seconds: float = 2.0) -> None:
+    lines = [
+        {
+            "epoch": epoch, "step": 10 * epoch, "lr": 0.1 / epoch, "train_loss": 3.0 - epoch, "train_seconds": seconds,
+            "val": {"accuracy": accuracy, "macro_f1": accuracy, "nll": 1 - accuracy},
+        }
+        for epoch, accuracy in enumerate(accuracies, start=1)
+    ]  # fmt: skip
+    (path / "epochs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for seed, accuracies in ACCURACIES.items():
+        make_run(tmp_path / "r" / str(seed), seed, "a")
+        write_history(tmp_path / "r" / str(seed), accuracies)
+    return tmp_path / "r"
+
+
+def row_of(bakeoff: Bakeoff, root: Path, *options: str) -> dict[str, Any]:
+    code, out, _ = bakeoff("compare", str(root), "--format", "json", *options)
+    assert code == 0
+    (row,) = json.loads(out)["tables"][0]["settings"]
+    return dict(row)
+
+
+@pytest.mark.parametrize(
+    ("metric", "values"),
+    [
+        ("best(val.accuracy)", [0.92, 0.94, 0.8]),
+        ("max(val.accuracy)", [0.92, 0.94, 0.8]),
+        ("last(val.accuracy)", [0.9, 0.94, 0.8]),
+        ("min(val.accuracy)", [0.5, 0.6, 0.4]),
+        ("best(val.nll)", [0.08, 0.06, 0.2]),
+        ("max( val.nll )", [0.5, 0.4, 0.6]),
+        ("best(train_loss)", [0.0, 0.0, 0.0]),
+        ("max(lr)", [0.1, 0.1, 0.1]),
+    ],
+)
+def test_figures_of_the_history(bakeoff: Bakeoff, root: Path, metric: str, values: list[float]) -> None:
+    found = row_of(bakeoff, root, "--metric", metric)["metrics"][metric.replace(" ", "")]
+    mean = sum(values) / 3
+    assert found["mean"] == pytest.approx(mean)
+    assert found["std"] == pytest.approx((sum((value - mean) ** 2 for value in values) / 2) ** 0.5)
+    out = bakeoff("compare", str(root), "--metric", metric, "--no-statistics")[1]
+    assert metric.replace(" ", "") in out
+
+
+def test_several_figures_and_a_sort_by_one(bakeoff: Bakeoff, root: Path) -> None:
+    make_run(root / "other", 0, "b", model="vit")
+    write_history(root / "other", [0.99])
+    options = ["--metric", "best(val.accuracy)", "--metric", "last(lr)", "--sort", "best(val.accuracy)"]
+    out = json.loads(bakeoff("compare", str(root), "--format", "json", *options)[1])
+    rows = out["tables"][0]["settings"]
+    assert [row["name"] for row in rows] == ["vit", "cnn"]
+    assert {"best(val.accuracy)", "last(lr)"} <= set(rows[0]["metrics"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("val.accuracy", "write best, last, min or max of a figure"),
+        ("mean(val.accuracy)", "write best, last, min or max of a figure"),
+        ("best(val.acuracy)", "val.acuracy: no such figure; did you mean val.accuracy?"),
+        ("best(test.accuracy)", "test.accuracy: no such figure"),
+    ],
+)
+def test_other_figures_are_refused(bakeoff: Bakeoff, root: Path, metric: str, message: str) -> None:
+    code, _, error = bakeoff("compare", str(root), "--metric", metric)
+    assert code == 2
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("goal", "reached", "median", "shown"),
+    [
+        ("0.5", [2.0, 2.0, 4.0], 2.0, "2.0"),
+        ("0.9", [4.0, 6.0], 6.0, "6.0 (2 of 3)"),
+        ("0.93", [6.0], None, "> 6.0 (1 of 3)"),
+        ("0.99", [], None, "> 6.0 (0 of 3)"),
+    ],
+)
+def test_seconds_to_an_accuracy(
+    bakeoff: Bakeoff, root: Path, goal: str, reached: list[float], median: float | None, shown: str
+) -> None:
+    """Two seconds an epoch. Runs that never got there count as longest."""
+    found = row_of(bakeoff, root, "--seconds-to", goal)["seconds_to"]
+    assert found == {
+        "accuracy": float(goal), "reached": reached, "missed": [6.0] * (3 - len(reached)), "median": median
+    }  # fmt: skip
+    out = bakeoff("compare", str(root), "--seconds-to", goal, "--columns", "n")[1]
+    row = next(line for line in out.splitlines() if line.startswith(" cnn"))
+    assert row.split(maxsplit=2)[2] == shown
+    assert f"s to val {float(goal):g}" in out
+
+
+@pytest.mark.parametrize("goal", ["0", "1.5", "-1", "98", "x"])
+def test_a_goal_is_a_share(bakeoff: Bakeoff, root: Path, goal: str) -> None:
+    assert bakeoff("compare", str(root), f"--seconds-to={goal}")[0] == 2
+
+
+def test_an_incomplete_last_line_is_dropped(bakeoff: Bakeoff, root: Path) -> None:
+    with open(root / "0" / "epochs.jsonl", "a") as file:
+        file.write('{"epoch": 4, "val": {"accuracy": 0.9')
+    assert row_of(bakeoff, root, "--metric", "last(epoch)")["metrics"]["last(epoch)"]["mean"] == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{\n", '{"epoch": 1}\nnot json\n{"epoch": 3}\n', "[" * 100_000 + "\n", '{"a":' * 3_000 + "1" + "}" * 3_000 + "\n",
+     '{"epoch": NaN}\n', '{"epoch": "1"}\n', '{"epoch": true}\n', "[1]\n", "null\n"],
+)  # fmt: skip
+def test_a_damaged_history_is_unknown(bakeoff: Bakeoff, root: Path, content: str) -> None:
+    for seed in ACCURACIES:
+        (root / str(seed) / "epochs.jsonl").write_text(content)
+    row = row_of(bakeoff, root, "--metric", "last(epoch)", "--seconds-to", "0.9")
+    assert row["metrics"]["last(epoch)"] is None
+    assert "unknown" in bakeoff("compare", str(root), "--metric", "last(epoch)")[1]
+
+
+def test_a_run_without_a_history_leaves_the_others(bakeoff: Bakeoff, root: Path) -> None:
+    (root / "2" / "epochs.jsonl").unlink(missing_ok=True)
+    row = row_of(bakeoff, root, "--metric", "best(val.accuracy)", "--seconds-to", "0.9")
+    assert row["metrics"]["best(val.accuracy)"]["mean"] == pytest.approx(0.93)
+    assert row["seconds_to"]["reached"] == [4.0, 6.0]
+    assert row["seconds_to"]["missed"] == []
