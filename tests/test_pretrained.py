@@ -1,5 +1,6 @@
 """Weights to begin with: files, runs, and torchvision's from a server on 127.0.0.1."""
 
+import gc
 import hashlib
 import json
 import os
@@ -434,6 +435,8 @@ def test_weights_that_cannot_be_had_say_which_file_to_put_where(
         assert part in str(caught.value), part
     assert not path.exists()
     assert not list(tmp_path.glob("torch/**/*.partial"))
+    del caught
+    gc.collect()  # a connection that was left open would show here
 
 
 def test_a_file_of_another_hash_is_refused_from_the_server_and_from_the_cache(

@@ -12,6 +12,7 @@ import warnings
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.error import HTTPError
 
 import safetensors.torch
 import torch
@@ -82,6 +83,8 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
             bar = sys.stderr.isatty()
             tensors: dict[str, Tensor] = enum.get_state_dict(progress=bar, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, HTTPException, EOFError, pickle.UnpicklingError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the connection of a refusing server
         raise DataError(
             f"model.weights={_name(enum)}: {path.name} is not there and cannot be had ({_brief(error)}); put "
             f"{path.name} (its SHA-256 begins with {wanted}) into {folder}, or use model.weights=none, a "
