@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from bakeoff.detection import boxes as box_ops
-from bakeoff.models.base import Overlay, TaskSpec
+from bakeoff.models.base import Overlay
 
 _SMALLEST_SIDE = 1e-2  # pixels, as in torchvision
 
@@ -19,11 +19,6 @@ class Detections(NamedTuple):
     boxes: Float32[Tensor, "b 4"]  # pixels; zeros where there is none
     rows: Float32[Tensor, "b classes"]  # softmax without the background; zeros where there is none
     found: Bool[Tensor, "b"]
-
-
-def uses_ink(choice: str, task: TaskSpec) -> bool:
-    """Whether an image's object is its ink; `auto` goes by the data set."""
-    return choice == "ink" or (choice == "auto" and task.has_ink)
 
 
 def best_boxes(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from pydantic import Field
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -25,12 +25,13 @@ from torchvision.models.detection.rpn import RPNHead
 
 from bakeoff.data.batches import Batch
 from bakeoff.detection import boxes as box_ops
-from bakeoff.detection.answers import Detections, best_boxes, overlap_scores, overlays, pick, uses_ink
+from bakeoff.detection.answers import Detections, best_boxes, pick
+from bakeoff.detection.detector import Detector
 from bakeoff.detection.losses import head_losses, rpn_losses
 from bakeoff.detection.roi_align import roi_align
 from bakeoff.detection.targets import gather_sampled, label_anchors, label_proposals, sample
 from bakeoff.errors import ConfigError
-from bakeoff.models.base import Classifier, Overlay, TaskSpec
+from bakeoff.models.base import TaskSpec
 from bakeoff.strict import STRICT
 
 AUTO_PRECISION = {"cpu": "bf16", "cuda": "bf16"}
@@ -81,20 +82,18 @@ class _Proposals(NamedTuple):
     valid: Bool[Tensor, "b k"]
 
 
-class FasterRcnn(Classifier):
+class FasterRcnn(Detector):
     """See the module's text."""
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
-        super().__init__()
-        self.config, self.task = config, task
+        super().__init__(config, task)
+        self.config: Config
         self.mean: Tensor
         self.std: Tensor
         self.anchors: Tensor
         shape = (1, task.channels, 1, 1)
         self.register_buffer("mean", torch.tensor(task.mean).reshape(shape) * 255)
         self.register_buffer("std", torch.tensor(task.std).reshape(shape) * 255)
-        self.uses_ink = uses_ink(config.boxes, task)
-        self.notes = (f"boxes: the {'tight box around the ink' if self.uses_ink else 'whole picture'}",)
         stride = config.stride or _own_stride(min(task.height, task.width))
         self.backbone, self.scale = _backbone(config.channels, stride, task), 1 / stride
         anchors, each = _anchors(config, task, stride)
@@ -129,10 +128,6 @@ class FasterRcnn(Classifier):
         targets = box_ops.encode(truth[:, None].expand_as(rois), rois, _HEAD_WEIGHTS)
         return losses | head_losses(logits, offsets, labels.gather(1, places), targets, taken)
 
-    def probabilities(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b classes"]:
-        """Softmax of the best-scoring box, not renormalised; zeros where there is none."""
-        return self.detect(images).rows
-
     @torch.no_grad()
     def detect(self, images: UInt8[Tensor, "b c h w"]) -> Detections:
         """The best-scoring box of each image: the one that suppression always keeps."""
@@ -143,21 +138,6 @@ class FasterRcnn(Classifier):
         references = proposals.boxes.unsqueeze(2).expand_as(offsets)
         boxes = box_ops.clip(box_ops.decode(offsets, references, _HEAD_WEIGHTS), task.height, task.width)
         return best_boxes(logits, boxes, proposals.valid, config.score_threshold)
-
-    def true_boxes(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b 4"]:
-        """What an image's object is: its ink, or all of it."""
-        return box_ops.ink_boxes(images) if self.uses_ink else box_ops.image_boxes(images)
-
-    def extra_scores(
-        self, images: UInt8[Tensor, "b c h w"], labels: Int64[Tensor, "b"]
-    ) -> dict[str, Float[Tensor, ""]]:
-        """Overlap of the best box with the true one (0 without a box), and images without a box."""
-        del labels
-        return overlap_scores(self.detect(images), self.true_boxes(images))
-
-    def explain(self, images: UInt8[Tensor, "b c h w"]) -> list[Overlay]:
-        """The best box of each image with its class and score."""
-        return overlays(self.detect(images), self.task.class_names)
 
     def _features(self, images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b d fh fw"]:
         return self.backbone((images - self.mean) / self.std)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, UInt8
 from pydantic import Field
 from torch import Tensor, nn
 from torchvision.models import resnet50
@@ -21,9 +21,10 @@ from torchvision.ops import FrozenBatchNorm2d
 from bakeoff import pretrained
 from bakeoff.data.batches import Batch
 from bakeoff.detection import boxes as box_ops
-from bakeoff.detection.answers import Detections, best_boxes, overlap_scores, overlays, uses_ink
+from bakeoff.detection.answers import Detections, best_boxes
+from bakeoff.detection.detector import Detector
 from bakeoff.errors import ConfigError, DataError
-from bakeoff.models.base import Classifier, Overlay, TaskSpec
+from bakeoff.models.base import TaskSpec
 from bakeoff.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
 from bakeoff.strict import STRICT
 
@@ -54,14 +55,12 @@ class Config:
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-class TorchvisionDetector(Classifier):
+class TorchvisionDetector(Detector):
     """See the module's text."""
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
-        super().__init__()
-        self.config, self.task = config, task
-        self.uses_ink = uses_ink(config.boxes, task)
-        self.notes = (f"boxes: the {'tight box around the ink' if self.uses_ink else 'whole picture'}",)
+        super().__init__(config, task)
+        self.config: Config
         from_scratch = config.weights == NONE
         # Statistics of a few images of a detector's batch would be too noisy: torchvision freezes those
         # that come with weights.
@@ -93,10 +92,6 @@ class TorchvisionDetector(Classifier):
         }
         return {name: losses[theirs] for name, theirs in names.items()}
 
-    def probabilities(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b classes"]:
-        """Softmax of the best-scoring box, not renormalised; zeros where there is none."""
-        return self.detect(images).rows
-
     @torch.no_grad()
     def detect(self, images: UInt8[Tensor, "b c h w"]) -> Detections:
         """The best-scoring box of each image. In evaluation mode only, as torchvision's proposals are."""
@@ -120,21 +115,6 @@ class TorchvisionDetector(Classifier):
         number = torch.tensor(counts, device=boxes.device).unsqueeze(1)
         valid = torch.arange(padded[0].shape[1], device=boxes.device) < number
         return best_boxes(padded[0], padded[1], valid, self.config.score_threshold)
-
-    def true_boxes(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b 4"]:
-        """What an image's object is: its ink, or all of it."""
-        return box_ops.ink_boxes(images) if self.uses_ink else box_ops.image_boxes(images)
-
-    def extra_scores(
-        self, images: UInt8[Tensor, "b c h w"], labels: Int64[Tensor, "b"]
-    ) -> dict[str, Float[Tensor, ""]]:
-        """Overlap of the best box with the true one (0 without a box), and images without a box."""
-        del labels
-        return overlap_scores(self.detect(images), self.true_boxes(images))
-
-    def explain(self, images: UInt8[Tensor, "b c h w"]) -> list[Overlay]:
-        """The best box of each image with its class and score."""
-        return overlays(self.detect(images), self.task.class_names)
 
     def _pixels(self, images: UInt8[Tensor, "b c h w"]) -> list[Tensor]:
         """Three channels in 0..1; torchvision's transform normalises and resizes them."""
