@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bakeoff.compare.estimates import COSTS, METRICS, Estimate
-from bakeoff.compare.group import UNKNOWN, SecondsTo, SettingRow, Table, shown
+from bakeoff.compare.group import SecondsTo, SettingRow, Table, shown
+from bakeoff.compare.read import UNKNOWN
 from bakeoff.compare.view import View, run_values
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import printable

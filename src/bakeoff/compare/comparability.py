@@ -3,15 +3,14 @@
 No torch here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from bakeoff.compare.read import Run
+from bakeoff.compare.read import UNKNOWN, Run
 from bakeoff.identity import canonical_json
 
-UNKNOWN = "unknown"
 # A job starts while the one before it still writes its log; less is no overlap.
 _SECONDS_BETWEEN_JOBS = 3.0
 
@@ -49,22 +48,22 @@ _FACTS: dict[str, Callable[[Run], str]] = {
     "torch": _environment("torch"),
     "torchvision": _environment("torchvision"),
 }
-_HASHES = ("test images", "training images", "validation images")
+HASHES = ("test images", "training images", "validation images")
 _LONGEST_VALUE = 40  # characters
+Facts = Mapping[str, tuple[str, ...]]
 
 
-def facts(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+def facts(runs: Sequence[Run]) -> Facts:
     """Name of a fact -> its values among some runs, sorted."""
     return {
         name: tuple(sorted({value(run)[:_LONGEST_VALUE] for run in runs})) for name, value in _FACTS.items()
     }
 
 
-def confounders(a: Sequence[Run], b: Sequence[Run]) -> tuple[str, ...]:
+def confounders(ours: Facts, theirs: Facts) -> tuple[str, ...]:
     """What should be alike and is not, such as "epochs: 3 against 10"; empty if the two may be compared."""
-    ours, theirs = facts(a), facts(b)
     found = [
-        name if name in _HASHES else f"{name}: {', '.join(ours[name])} against {', '.join(theirs[name])}"
+        name if name in HASHES else f"{name}: {', '.join(ours[name])} against {', '.join(theirs[name])}"
         for name in _FACTS
         if ours[name] != theirs[name] or len(ours[name]) > 1
     ]
@@ -75,7 +74,8 @@ def confounders(a: Sequence[Run], b: Sequence[Run]) -> tuple[str, ...]:
 
 def all_alike(groups: Sequence[Sequence[Run]]) -> bool:
     """Whether nothing but their settings tells some groups of runs apart."""
-    return not groups or not any(confounders(groups[0], group) for group in groups)
+    found = [facts(group) for group in groups]
+    return not any(confounders(found[0], other) for other in found)
 
 
 def mixed_facts(runs: Sequence[Run]) -> list[str]:

@@ -13,8 +13,6 @@ from bakeoff.strict import dotted_keys
 if TYPE_CHECKING:
     from bakeoff.compare.significance import Pair
 
-UNKNOWN = "unknown"
-
 
 @dataclass(frozen=True)
 class SecondsTo:

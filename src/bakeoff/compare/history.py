@@ -12,7 +12,7 @@ from typing import Any
 
 from bakeoff.compare.check import is_number
 from bakeoff.compare.estimates import Estimate
-from bakeoff.compare.group import SecondsTo, SettingRow
+from bakeoff.compare.group import SecondsTo
 from bakeoff.compare.read import Run
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.rundir import EPOCHS
@@ -25,6 +25,7 @@ FIGURES = (
 )  # fmt: skip
 _SMALLER_IS_BETTER = ("val.nll", "train_loss", "train_seconds", "eval_seconds")
 _MAX_HISTORY_BYTES = 64 * 2**20
+History = list[dict[str, Any]]  # epochs by dotted names
 _FORM = re.compile(r"(best|last|min|max)\(([\w.]+)\)")
 
 
@@ -66,7 +67,7 @@ def parse_metric(text: str) -> HistoryMetric:
     return HistoryMetric(match[1], match[2])
 
 
-def read_history(run: Run) -> list[dict[str, Any]]:
+def read_history(run: Run) -> History:
     """The epochs of a run by dotted names; an incomplete last line is dropped, a damaged file is empty."""
     try:
         lines = read_bytes(run.path / EPOCHS, _MAX_HISTORY_BYTES).splitlines()
@@ -78,21 +79,20 @@ def read_history(run: Run) -> list[dict[str, Any]]:
         return []
 
 
-def estimate(row: SettingRow, metric: HistoryMetric) -> Estimate | None:
+def estimate(histories: Sequence[History], metric: HistoryMetric) -> Estimate | None:
     """Mean and spread over the runs of a setting."""
-    known = [value for run in row.members if (value := metric.of(read_history(run))) is not None]
+    known = [value for epochs in histories if (value := metric.of(epochs)) is not None]
     if not known:
         return None
     return Estimate(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
 
 
-def seconds_to(row: SettingRow, accuracy: float) -> SecondsTo | None:
+def seconds_to(histories: Sequence[History], accuracy: float) -> SecondsTo | None:
     """When the runs of a setting reached a validation accuracy; None without any history."""
     reached: list[float] = []
     missed: list[float] = []
-    for run in row.members:
+    for epochs in histories:
         total, found = 0.0, False
-        epochs = read_history(run)
         for epoch in epochs:
             total += epoch["train_seconds"] if is_number(epoch.get("train_seconds")) else 0.0
             if is_number(epoch.get("val.accuracy"), accuracy, 1.0):

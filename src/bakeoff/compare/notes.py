@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bakeoff.compare.comparability import facts, mixed_facts, why_times_differ
+from bakeoff.compare.comparability import HASHES, facts, mixed_facts, why_times_differ
 from bakeoff.compare.group import SettingRow, Table
 from bakeoff.compare.statistics.pairs import MIN_CLASS_IMAGES
 
@@ -51,7 +51,7 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
         for name, own in by_row.items():
             groups.setdefault(", ".join(own[fact]), []).append(name)
         if len(groups) > 1:
-            hidden = fact.endswith("images")  # a hash says nothing to a person
+            hidden = fact in HASHES  # a hash says nothing to a person
             told = [
                 f"{shortened(names, 3)}" + ("" if hidden else f" {value}") for value, names in groups.items()
             ]

@@ -19,6 +19,7 @@ from bakeoff.storage import UnreadableFileError, read_json, without_nan
 if TYPE_CHECKING:
     from bakeoff.compare.statistics.values import Outcomes
 
+UNKNOWN = "unknown"  # what an older version, or somebody else, did not record
 _LONGEST_REASON = 300  # characters
 # A run on another host whose status is older than this is lost; on this host the process is asked.
 _LOST_AFTER_SECONDS = 600
@@ -39,7 +40,7 @@ class Run:
         value: Any = self.summary
         for name in names:
             value = value.get(name) if isinstance(value, dict) else None
-        return value if isinstance(value, str) else "unknown"
+        return value if isinstance(value, str) else UNKNOWN
 
 
 @dataclass(frozen=True)

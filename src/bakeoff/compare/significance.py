@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bakeoff.compare.comparability import confounders
+from bakeoff.compare.comparability import Facts, confounders, facts
 from bakeoff.compare.estimates import Estimate
 from bakeoff.compare.group import SettingRow, Table
 from bakeoff.compare.statistics.classical import ALPHA, benjamini_hochberg, holm, mcnemar_mid_p
@@ -76,7 +76,8 @@ def with_statistics(table: Table, shown: Sequence[SettingRow], baseline: str | N
     tested = {row.setting for row in usable} & chosen.keys()
     pairs = _pairs_to_test([row.setting for row in shown if row.setting in tested], baseline)
     noises = {metric: _noises(usable, metric) for metric in METRICS}
-    found = [pair for metric in METRICS for pair in _tested(metric, pairs, noises[metric], chosen)]
+    alike = {setting: facts(chosen[setting].members) for setting in tested}
+    found = [pair for metric in METRICS for pair in _tested(metric, pairs, noises[metric], chosen, alike)]
     found = _with_classes(found, chosen, table.class_names)
     letters = _letters(shown, found) if pairs and baseline is None else {}
     rows = [
@@ -111,6 +112,7 @@ def _tested(
     pairs: Sequence[tuple[str, str]],
     noises: Mapping[str, Noise],
     rows: Mapping[str, SettingRow],
+    alike: Mapping[str, Facts],
 ) -> list[Pair]:
     df = table_df(list(noises.values()))
     results = [difference_of(noises[a], noises[b], metric, df) for a, b in pairs]
@@ -124,7 +126,7 @@ def _tested(
             p_adjusted=p_adjusted,
             smallest_detectable_difference=detectable(result, len(pairs)),
             num_images=noises[a].num_images,
-            confounders=confounders(rows[a].members, rows[b].members),
+            confounders=confounders(alike[a], alike[b]),
             mcnemar_mid_p=_mid_p(rows[a], rows[b]) if metric == "accuracy" else None,
             noisy_side=_is_noisy(noises[a], noises[b]) or _is_noisy(noises[b], noises[a]),
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bakeoff.compare.group import SettingRow, Table
 from bakeoff.compare.notes import listed, shortened
 from bakeoff.compare.significance import MOST_SETTINGS, Pair
+from bakeoff.compare.statistics.classical import ALPHA
 
 _CLEAR = 0.005  # a p that a little optimism does not turn
 _FEW_DIFFERING_IMAGES = 5.0  # effective: half of the degrees of freedom
@@ -62,7 +63,7 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
             text += f" {advice}"
     if pair.mcnemar_mid_p is not None:
         text += f" McNemar's test of the two networks: p = {pair.mcnemar_mid_p:.3g}."
-    classes = [item.label for item in pair.classes if item.p_adjusted < 0.05]
+    classes = [item.label for item in pair.classes if item.p_adjusted < ALPHA]
     if classes:
         text += f" Their recall differs in {listed(classes)}."
     if pair.noisy_side and pair.differs and pair.p_adjusted > _CLEAR:

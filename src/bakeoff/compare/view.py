@@ -8,7 +8,7 @@ from typing import Any
 from bakeoff.compare.comparability import why_times_differ
 from bakeoff.compare.estimates import METRICS, estimates
 from bakeoff.compare.group import SettingRow, Table, config_of, shown
-from bakeoff.compare.history import HistoryMetric, estimate, seconds_to
+from bakeoff.compare.history import HistoryMetric, estimate, read_history, seconds_to
 from bakeoff.compare.read import Run
 from bakeoff.compare.where import parse_where
 from bakeoff.errors import ConfigError, nearest
@@ -75,14 +75,15 @@ def filtered(tables: Sequence[Table], where: str) -> list[list[SettingRow]]:
 
 def with_history(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
     """Adds what the options ask of the runs' histories."""
-    return [
-        dataclasses.replace(
-            row,
-            metrics=row.metrics | {item.name: estimate(row, item) for item in view.history},
-            seconds_to=None if view.seconds_to is None else seconds_to(row, view.seconds_to),
-        )
-        for row in rows
-    ]
+    if not view.history and view.seconds_to is None:
+        return list(rows)
+    found = []
+    for row in rows:
+        histories = [read_history(run) for run in row.members]
+        metrics = row.metrics | {item.name: estimate(histories, item) for item in view.history}
+        goal = None if view.seconds_to is None else seconds_to(histories, view.seconds_to)
+        found.append(dataclasses.replace(row, metrics=metrics, seconds_to=goal))
+    return found
 
 
 def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
