@@ -10,20 +10,20 @@ import argparse
 import statistics
 import time
 
-from bakeoff import environment
+from bakeoff.machine import environment
 
 environment.prepare()
 
 import torch  # noqa: E402
 
-from bakeoff.compose import expand, parse_arguments  # noqa: E402
-from bakeoff.config import AugmentConfig  # noqa: E402
+from bakeoff.config.compose import expand, parse_arguments  # noqa: E402
+from bakeoff.config.schema import AugmentConfig  # noqa: E402
 from bakeoff.data import augment  # noqa: E402
-from bakeoff.gates import prepare  # noqa: E402
-from bakeoff.loop import fit  # noqa: E402
-from bakeoff.optim import make_optimizer  # noqa: E402
-from bakeoff.records import EpochRecord  # noqa: E402
-from bakeoff.state import start  # noqa: E402
+from bakeoff.experiment.gates import prepare  # noqa: E402
+from bakeoff.runs.records import EpochRecord  # noqa: E402
+from bakeoff.training.loop import fit  # noqa: E402
+from bakeoff.training.optim import make_optimizer  # noqa: E402
+from bakeoff.training.state import start  # noqa: E402
 
 EVERYTHING = AugmentConfig(shift_pixels=2, rotate_degrees=10.0, scale=0.1, erase=0.25, flip="force")
 NUM_IMAGES = 60_000

@@ -39,9 +39,9 @@ def make_runs(root: Path) -> None:
 
 def write_run(path: Path, setting: str, seed: int, labels: np.ndarray, rows: np.ndarray | None) -> None:
     """One finished run, by the program's own writers."""
-    from bakeoff import metrics
-    from bakeoff.config import defaults
-    from bakeoff.rundir import RunDir
+    from bakeoff.config.schema import defaults
+    from bakeoff.evaluation import metrics
+    from bakeoff.runs.rundir import RunDir
 
     run = RunDir(path)
     path.mkdir(parents=True)

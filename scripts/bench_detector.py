@@ -17,13 +17,13 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import MultiScaleRoIAlign
 
-from bakeoff.compose import expand, parse_arguments
-from bakeoff.config import check
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.schema import check
 from bakeoff.data.batches import Batch
+from bakeoff.machine.runtime import Runtime, peak_memory_bytes, set_up
 from bakeoff.models.base import TaskSpec, check_model
 from bakeoff.models.faster_rcnn import FasterRcnn
-from bakeoff.optim import make_optimizer
-from bakeoff.runtime import Runtime, peak_memory_bytes, set_up
+from bakeoff.training.optim import make_optimizer
 
 TASK = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.13,), std=(0.31,), has_ink=True)
 STEPS = 4

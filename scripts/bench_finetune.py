@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bakeoff.compare.statistics.noise import guard, noise_of
-from bakeoff.compare.statistics.pairs import Difference, difference_of, table_df
+from bakeoff.comparison.statistics.noise import guard, noise_of
+from bakeoff.comparison.statistics.pairs import Difference, difference_of, table_df
 
 ALEXNET = ["model=alexnet", "model.image_size=64"]
 PRETRAINING = ["data.classes=[0,1,2,3,4]", "model.weights=none", "sweep.name=pretraining"]
@@ -55,13 +55,13 @@ def tested(a: np.ndarray, b: np.ndarray) -> Difference:
 
 def seconds_by_epoch(run: Path) -> tuple[list[float], int, int]:
     """Trains the head alone on the other digits; seconds, images through the backbone, images."""
-    from bakeoff.compose import expand, parse_arguments
-    from bakeoff.gates import prepare
-    from bakeoff.loop import fit
+    from bakeoff.config.compose import expand, parse_arguments
+    from bakeoff.experiment.gates import prepare
     from bakeoff.models.finetune import FineTuned
-    from bakeoff.optim import make_optimizer
-    from bakeoff.records import EpochRecord
-    from bakeoff.state import start
+    from bakeoff.runs.records import EpochRecord
+    from bakeoff.training.loop import fit
+    from bakeoff.training.optim import make_optimizer
+    from bakeoff.training.state import start
 
     line = [*ALEXNET, "data=mnist_plain", "data.classes=[5,6,7,8,9]", f"model.weights={run}"]
     line += ["model.freeze=all_but_head", "trainer.epochs=6", "data.train_limit=5000"]

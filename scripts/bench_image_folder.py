@@ -18,7 +18,7 @@ NUM_CLASSES = 10
 LOAD = """
 import resource, sys, time
 from bakeoff import data
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.data import image_folder  # what the first import takes is not the loader's
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

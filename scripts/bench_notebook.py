@@ -6,7 +6,7 @@ Times are of training alone; both loops run in this process, in turn, with the s
 """
 
 # ruff: noqa: E402 - the environment is set before torch loads
-from bakeoff import environment
+from bakeoff.machine import environment
 
 environment.prepare()
 
@@ -18,14 +18,14 @@ import torch
 from torch import nn
 from torch.utils.data import Subset
 
-from bakeoff.compose import expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.splits import Split, TensorSplit, stratified
-from bakeoff.gates import Prepared, prepare
-from bakeoff.loop import SavePoint, fit
-from bakeoff.optim import make_optimizer
-from bakeoff.prediction import validate
-from bakeoff.runtime import device_name
-from bakeoff.state import TrainState, start
+from bakeoff.evaluation.prediction import validate
+from bakeoff.experiment.gates import Prepared, prepare
+from bakeoff.machine.runtime import device_name
+from bakeoff.training.loop import SavePoint, fit
+from bakeoff.training.optim import make_optimizer
+from bakeoff.training.state import TrainState, start
 
 # The notebook's network, optimizer and batch in bakeoff's terms; no augmentation, as there.
 SAME_NETWORK = [

@@ -28,12 +28,12 @@ VARIANTS = {
 STEP = """
 import statistics, sys, time, torch
 from bakeoff import loop, optim
-from bakeoff.compose import expand, parse_arguments
-from bakeoff.config import check
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.schema import check
 from bakeoff.data.batches import Batch
 from bakeoff.models.base import TaskSpec, auto_precision, check_model
-from bakeoff.runtime import set_up
-from bakeoff.state import start
+from bakeoff.machine.runtime import set_up
+from bakeoff.training.state import start
 num_steps = int(sys.argv[1])
 values = expand(parse_arguments(sys.argv[2:]))[0][0].values
 config, (family, model_config) = check(values), check_model(values)

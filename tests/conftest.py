@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bakeoff import environment
-from bakeoff.sources import SOURCES
+from bakeoff.data.sources import SOURCES
+from bakeoff.machine import environment
 
 environment.prepare()
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import write_mnist
 from torchvision.datasets import MNIST
 
-from bakeoff.sources import SOURCES
+from bakeoff.data.sources import SOURCES
 
 MNIST_FILES = SOURCES["mnist"].files
 

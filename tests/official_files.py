@@ -15,7 +15,7 @@ import scipy.io
 from conftest import idx_bytes
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, QMNIST, SVHN, FashionMNIST
 
-from bakeoff.sources import SOURCES
+from bakeoff.data.sources import SOURCES
 
 NUM_TRAIN, NUM_TEST = 60, 20
 NAMES = ("fashion_mnist", "kmnist", "emnist", "qmnist", "cifar10", "cifar100", "svhn")

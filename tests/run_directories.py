@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff import metrics
-from bakeoff.config import defaults
-from bakeoff.records import SCHEMA, Cost, Fingerprints, Speed, Summary, Times
-from bakeoff.rundir import RunDir
+from bakeoff.config.schema import defaults
+from bakeoff.evaluation import metrics
+from bakeoff.runs.records import SCHEMA, Cost, Fingerprints, Speed, Summary, Times
+from bakeoff.runs.rundir import RunDir
 
 NAMES = tuple(f"class {number}" for number in range(5))
 

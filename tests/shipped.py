@@ -7,8 +7,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from bakeoff.compose import conf_dir, expand, parse_arguments
-from bakeoff.config import Config, check
+from bakeoff.config.compose import conf_dir, expand, parse_arguments
+from bakeoff.config.schema import Config, check
 from bakeoff.models.base import Classifier, TaskSpec, check_model
 
 CONFIGS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))

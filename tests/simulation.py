@@ -13,10 +13,10 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import gamma
 
-from bakeoff.compare.statistics.noise import guard, noise_of
-from bakeoff.compare.statistics.pairs import Difference, difference_of, table_df
-from bakeoff.compare.statistics.values import Metric, Outcomes, values_of
-from bakeoff.metrics import PROBABILITY_FLOOR
+from bakeoff.comparison.statistics.noise import guard, noise_of
+from bakeoff.comparison.statistics.pairs import Difference, difference_of, table_df
+from bakeoff.comparison.statistics.values import Metric, Outcomes, values_of
+from bakeoff.evaluation.metrics import PROBABILITY_FLOOR
 
 CLASSES = 10
 _SPREAD = 5.1  # of difficulty, in units of luck

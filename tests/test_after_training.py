@@ -13,10 +13,11 @@ from PIL import Image
 from run_directories import make_run
 
 import bakeoff as package
-from bakeoff import metrics, plots
 from bakeoff.errors import ConfigError
-from bakeoff.prediction import Predictions
-from bakeoff.records import EpochRecord, ValidationScores
+from bakeoff.evaluation import metrics
+from bakeoff.evaluation.prediction import Predictions
+from bakeoff.plots import figures
+from bakeoff.runs.records import EpochRecord, ValidationScores
 
 RNG = np.random.RandomState(0)
 
@@ -218,10 +219,10 @@ def test_previews_first_epoch_is_what_training_sees(tiny_mnist: str) -> None:
     import torch
 
     from bakeoff import data
-    from bakeoff.compose import expand, parse_arguments
-    from bakeoff.config import check
+    from bakeoff.commands.preview import batch_picture
+    from bakeoff.config.compose import expand, parse_arguments
+    from bakeoff.config.schema import check
     from bakeoff.data.batches import plan_epoch, training_batches
-    from bakeoff.preview import batch_picture
 
     line = [f"data.root={tiny_mnist}", "data.augment.rotate_degrees=30", "data.augment.erase=1"]
     config = check(expand(parse_arguments(line))[0][0].values)
@@ -260,7 +261,7 @@ def test_calibration_bins_by_hand() -> None:
 
 def test_the_reliability_diagram_shows_the_bins() -> None:
     found = predictions()
-    figure = plots.reliability_diagram(found, "title")
+    figure = figures.reliability_diagram(found, "title")
     bins = metrics.calibration_bins(found.label, found.probabilities)
     rates, counts = figure.axes
     filled = bins.num_images > 0
@@ -281,10 +282,10 @@ def test_pictures_survive_names_and_no_answers(names: list[str], tmp_path: Path)
     counts = metrics.confusion(found.label, guesses, 4)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a font without the sign shows a box
-        plots.confusion_matrix(counts, names, "t").savefig(tmp_path / "x.png")
-        plots.reliability_diagram(found, "t").savefig(tmp_path / "y.png")
+        figures.confusion_matrix(counts, names, "t").savefig(tmp_path / "x.png")
+        figures.reliability_diagram(found, "t").savefig(tmp_path / "y.png")
     labels = [
-        text.get_text() for text in plots.confusion_matrix(counts, names, "t").axes[0].get_xticklabels()
+        text.get_text() for text in figures.confusion_matrix(counts, names, "t").axes[0].get_xticklabels()
     ]
     assert labels[-1] == "no answer"
     assert max(map(len, labels)) <= 20
@@ -294,7 +295,7 @@ def test_curves_without_validation_images(tmp_path: Path) -> None:
     scores = ValidationScores(0.5, 0.4, 1.2)
     for val in (None, scores):
         records = [EpochRecord(n, n, 0.1, 1.0 / n, {}, val, 1.0, 0.1, 10.0) for n in (1, 2)]
-        plots.learning_curves(records, "t").savefig(tmp_path / "x.png")
+        figures.learning_curves(records, "t").savefig(tmp_path / "x.png")
         assert (tmp_path / "x.png").stat().st_size > 10_000
 
 

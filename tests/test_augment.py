@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 from toy import toy_split
 
-from bakeoff.config import AugmentConfig
+from bakeoff.config.schema import AugmentConfig
 from bakeoff.data.augment import NUM_COLUMNS, augment, draw, shifts_in_pixels
 from bakeoff.data.batches import plan_epoch, training_batches
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from toy import toy_split
 
-from bakeoff.config import AugmentConfig
+from bakeoff.config.schema import AugmentConfig
 from bakeoff.data.augment import shift, shifts_in_pixels
 from bakeoff.data.batches import Batch, evaluation_batches, num_batches, plan_epoch, training_batches
 from bakeoff.data.splits import Split, TensorSplit

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from simulation import Architecture, Images, called_real, pairs_of, runs_that_err_at_random, true_accuracy
 
-from bakeoff.compare.statistics.classical import holm
-from bakeoff.compare.statistics.noise import guard, noise_of, own_interval
-from bakeoff.compare.statistics.pairs import detectable
-from bakeoff.compare.statistics.values import METRICS, Metric, Outcomes, values_of
+from bakeoff.comparison.statistics.classical import holm
+from bakeoff.comparison.statistics.noise import guard, noise_of, own_interval
+from bakeoff.comparison.statistics.pairs import detectable
+from bakeoff.comparison.statistics.values import METRICS, Metric, Outcomes, values_of
 
 pytestmark = pytest.mark.slow
 TABLES = 2_000

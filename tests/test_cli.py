@@ -90,7 +90,7 @@ def test_debug_shows_the_traceback(bakeoff: Bakeoff) -> None:
 
 
 def test_a_bug_of_our_own_exits_1(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bakeoff.cli._models", lambda _: 1 // 0)
+    monkeypatch.setattr("bakeoff.commands.models.models", lambda _: 1 // 0)
     code, _, err = bakeoff("models")
     assert (code, err.count("\n")) == (1, 1)
     assert "ZeroDivisionError" in err

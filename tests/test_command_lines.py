@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from shipped import BY_TIER, offline
 
-from bakeoff.compose import conf_dir, expand, parse_arguments
-from bakeoff.config import check, defaults
+from bakeoff.config.compose import conf_dir, expand, parse_arguments
+from bakeoff.config.schema import check, defaults
+from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError
 from bakeoff.models.base import TaskSpec, check_model, find_family
-from bakeoff.strict import dotted_keys
 
 MNIST = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.1,), std=(0.3,))
 

@@ -23,9 +23,9 @@ import pytest
 from conftest import Bakeoff, command, files_below
 from run_directories import accuracy_of, make_run
 
-from bakeoff.records import Summary
-from bakeoff.rundir import RunDir
-from bakeoff.storage import write_atomically
+from bakeoff.runs.records import Summary
+from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.storage import write_atomically
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ import pytest
 from conftest import Bakeoff, files_below
 from run_directories import make_run, predictions
 
-from bakeoff.compare.command import FORMATS, rendered
-from bakeoff.compare.comparison import compare_runs
-from bakeoff.compare.read import read_runs
-from bakeoff.compare.view import View
-from bakeoff.rundir import read_predictions
-from bakeoff.storage import UnreadableFileError
+from bakeoff.comparison.assemble import compare_runs
+from bakeoff.comparison.output.printing import FORMATS, rendered
+from bakeoff.comparison.read import read_runs
+from bakeoff.comparison.view import View
+from bakeoff.runs.rundir import read_predictions
+from bakeoff.runs.storage import UnreadableFileError
 
 Break = Callable[[Path], object]
 

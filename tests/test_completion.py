@@ -14,11 +14,11 @@ import pytest
 from conftest import Bakeoff, command, files_below
 from run_directories import make_run
 
-from bakeoff import completion
-from bakeoff.compare.command import FORMATS
-from bakeoff.completion import OPTIONS, SCRIPTS, SHELLS, candidates, complete
-from bakeoff.compose import conf_dir
-from bakeoff.config import EMNIST_SPLITS, OptimConfig
+from bakeoff.commands import completion
+from bakeoff.commands.completion import OPTIONS, SCRIPTS, SHELLS, candidates, complete
+from bakeoff.comparison.output.printing import FORMATS
+from bakeoff.config.compose import conf_dir
+from bakeoff.config.schema import EMNIST_SPLITS, OptimConfig
 from bakeoff.errors import ConfigError
 
 COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
@@ -211,7 +211,7 @@ def test_a_bug_offers_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_run_that_is_offered_is_found(tmp_path: Path) -> None:
-    from bakeoff.locate import find_run
+    from bakeoff.runs.locate import find_run
 
     make_run(tmp_path / "sweeps" / "s" / "cnn-toy-s0-00000000")
     for name in candidates("bakeoff evaluate ", COMMANDS, tmp_path):
@@ -276,7 +276,7 @@ def test_query_without_a_line(capfd: pytest.CaptureFixture[str], monkeypatch: py
 )  # fmt: skip
 def test_query_loads_no_torch_and_writes_nothing(line: str, tmp_path: Path) -> None:
     script = (
-        "import sys; from bakeoff.completion import complete\n"
+        "import sys; from bakeoff.commands.completion import complete\n"
         f"complete(['-sc', 'query=bash'], {COMMANDS!r})\n"
         "loaded = {'torch', 'torchvision', 'sklearn', 'scipy', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'loaded {loaded}' if loaded else 0)"

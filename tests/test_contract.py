@@ -7,14 +7,15 @@ import pytest
 import torch
 from shipped import BY_TIER, CONFIGS, TASKS, build_model, shipped_config
 
-from bakeoff import optim, runtime
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
-from bakeoff.loop import train_step
+from bakeoff.evaluation.prediction import predict
+from bakeoff.machine import runtime
+from bakeoff.machine.runtime import Runtime
 from bakeoff.models.base import TaskSpec, find_family
-from bakeoff.prediction import predict
-from bakeoff.runtime import Runtime
-from bakeoff.state import start
+from bakeoff.training import optim
+from bakeoff.training.loop import train_step
+from bakeoff.training.state import start
 
 CPU = Runtime(torch.device("cpu"), "fp32", channels_last=False)
 each_model = pytest.mark.parametrize("model_name", BY_TIER)

@@ -11,13 +11,14 @@ from fake_cuda import fake_cuda
 from shipped import CONFIGS, TASKS, TWINS, build_model, shipped_config
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
-from bakeoff import loop, optim, runtime
 from bakeoff.data.batches import evaluation_batches, plan_epoch, training_batches
 from bakeoff.data.splits import TensorSplit
+from bakeoff.machine import runtime
+from bakeoff.machine.runtime import Runtime
 from bakeoff.models.base import TaskSpec
 from bakeoff.models.finetune import FineTuned
-from bakeoff.runtime import Runtime
-from bakeoff.state import TrainState, start
+from bakeoff.training import loop, optim
+from bakeoff.training.state import TrainState, start
 
 # Models whose steps read the device, and why. All others must not.
 HOST_READS = {
@@ -96,7 +97,7 @@ def one_step(
 @pytest.fixture
 def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "rng_states", lambda _: {"cpu": torch.get_rng_state()})
-    monkeypatch.setattr("bakeoff.state.rng_states", lambda _: {})
+    monkeypatch.setattr("bakeoff.training.state.rng_states", lambda _: {})
 
 
 @pytest.mark.usefixtures("no_driver")

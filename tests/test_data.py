@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakeoff import data
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.data import fingerprint as fingerprints
 from bakeoff.data.idx import read_idx
 from bakeoff.data.selection import stratified
+from bakeoff.data.sources import SOURCES
 from bakeoff.data.splits import TensorSplit, channel_statistics, fingerprint
 from bakeoff.errors import DataError
-from bakeoff.sources import SOURCES
 
 IMAGES = "t10k-images-idx3-ubyte"
 LABELS = "t10k-labels-idx1-ubyte"

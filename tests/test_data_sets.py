@@ -18,11 +18,11 @@ from official_files import NAMES, NUM_TEST, NUM_TRAIN, make_official, serve, wri
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, QMNIST, SVHN, FashionMNIST
 
 from bakeoff import data
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.data.idx import INT32, read_gzipped_idx
+from bakeoff.data.sources import SOURCES
 from bakeoff.errors import DataError
-from bakeoff.sources import SOURCES
 
 __all__ = ["server"]  # a fixture
 CLASS_NAMES = {

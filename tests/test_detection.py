@@ -13,11 +13,11 @@ from torchvision.models.detection.faster_rcnn import FasterRCNN as StockFasterRC
 from torchvision.models.detection.image_list import ImageList
 
 from bakeoff.data.batches import Batch
-from bakeoff.detection import boxes as box_ops
-from bakeoff.detection.roi_align import roi_align
-from bakeoff.detection.targets import gather_sampled, label_anchors, label_proposals, sample
 from bakeoff.models import faster_rcnn
 from bakeoff.models.base import TaskSpec
+from bakeoff.models.detection import boxes as box_ops
+from bakeoff.models.detection.roi_align import roi_align
+from bakeoff.models.detection.targets import gather_sampled, label_anchors, label_proposals, sample
 from bakeoff.models.faster_rcnn import Config, FasterRcnn, build
 
 TASK = TaskSpec(1, 28, 28, NAMES, mean=(0.13,), std=(0.31,), has_ink=True)

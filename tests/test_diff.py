@@ -9,8 +9,8 @@ import pytest
 from conftest import Bakeoff
 from run_directories import make_run
 
-from bakeoff import metrics
-from bakeoff.storage import write_json
+from bakeoff.evaluation import metrics
+from bakeoff.runs.storage import write_json
 
 LABELS = np.array([0, 1, 2, 3, 4, 0, 1, 2])
 

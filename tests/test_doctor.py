@@ -22,12 +22,13 @@ import torch
 import torchvision
 from conftest import command, files_below
 
-from bakeoff import __version__, runtime
-from bakeoff import doctor as module
-from bakeoff.compose import conf_dir
-from bakeoff.doctor import Check, doctor
+from bakeoff import __version__
+from bakeoff.commands import doctor as module
+from bakeoff.commands.doctor import Check, doctor
+from bakeoff.config.compose import conf_dir
+from bakeoff.data.sources import SOURCES
 from bakeoff.errors import ConfigError
-from bakeoff.sources import SOURCES
+from bakeoff.machine import runtime
 
 SECTIONS = [
     "Python", "bakeoff", "configs", "packages", "torch", "torchvision cpu", "cpu", "CUDA", "OpenMP",
@@ -109,7 +110,7 @@ def test_all_is_well_here(look: Any, quiet_machine: Path) -> None:
 
 
 def test_as_a_user_runs_it(quiet_machine: Path) -> None:
-    script = "import sys; from bakeoff.doctor import doctor; sys.exit(doctor([]))"
+    script = "import sys; from bakeoff.commands.doctor import doctor; sys.exit(doctor([]))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -118,7 +119,7 @@ def test_as_a_user_runs_it(quiet_machine: Path) -> None:
 
 
 def test_the_module_imports_no_torch() -> None:
-    script = "import sys, bakeoff.doctor; sys.exit(bool({'torch', 'pydantic', 'hydra'} & set(sys.modules)))"
+    script = "import sys, bakeoff.commands.doctor; sys.exit(bool({'torch', 'pydantic', 'hydra'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
@@ -162,7 +163,7 @@ def test_python(look: Any, monkeypatch: pytest.MonkeyPatch, version: tuple[int, 
 
 
 def test_no_configs(look: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("bakeoff.compose.conf_dir", lambda: tmp_path / "conf")
+    monkeypatch.setattr("bakeoff.config.compose.conf_dir", lambda: tmp_path / "conf")
     result = look()
     assert result.is_missing("configs")
     assert result.checks["configs"]["found"] == str(tmp_path / "conf")
@@ -237,7 +238,7 @@ def test_torch_cannot_be_imported(look: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_without_hydra_it_still_reaches_its_end(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bakeoff.compose", None)
+    monkeypatch.setitem(sys.modules, "bakeoff.config.compose", None)
     result = look()
     assert result.is_missing("configs")
     assert "data sets" in result.checks

@@ -11,7 +11,7 @@ from file_server import MNIST_FILES, FileServer, server
 from torchvision.datasets import MNIST
 
 from bakeoff import data
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.errors import DataError
 
 __all__ = ["server"]  # a fixture

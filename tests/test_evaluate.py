@@ -19,12 +19,12 @@ from conftest import Bakeoff, files_below
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from bakeoff import experiment
-from bakeoff.compose import expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import Split
+from bakeoff.experiment import train as experiment
+from bakeoff.machine.signals import StopSignal
 from bakeoff.models.base import LogitsClassifier
-from bakeoff.signals import StopSignal
 
 LINE = ["data=digits", "model.channels=[4]", "trainer.epochs=1", "optim.warmup_epochs=0"]
 # (kind, number of images, hashes of the images), in the order of the calls

@@ -15,10 +15,11 @@ from conftest import Bakeoff
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from bakeoff import experiment, records
-from bakeoff.compose import expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.splits import Split
-from bakeoff.signals import StopSignal
+from bakeoff.experiment import train as experiment
+from bakeoff.machine.signals import StopSignal
+from bakeoff.runs import records
 
 LINE = ["data=digits", "model.channels=[4,4]", "trainer.epochs=3", "trainer.deterministic=true"]
 
@@ -37,7 +38,7 @@ def calls() -> list[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, int]]) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("experiment", "prediction"):
+        for module in ("experiment.train", "evaluation.prediction"):
             original = getattr(__import__(f"bakeoff.{module}", fromlist=["predict"]), "predict")  # noqa: B009
 
             def predict(
@@ -58,7 +59,10 @@ def read(run: Path, name: str) -> Any:
 def test_the_test_images_go_through_once_after_training(run: Path, calls: list[tuple[str, int]]) -> None:
     assert run.is_dir()
     # Three validations by the loop, then the test images, then the validation images once more.
-    assert calls == [("prediction", 200)] * 3 + [("experiment", 400), ("experiment", 200)]
+    assert calls == [("evaluation.prediction", 200)] * 3 + [
+        ("experiment.train", 400),
+        ("experiment.train", 200),
+    ]
 
 
 def test_all_files_are_there_and_nothing_else(run: Path) -> None:

@@ -14,18 +14,18 @@ from shipped import NAMES, build_model
 from torchvision.models.detection._utils import overwrite_eps
 from toy import assert_same_bits
 
-from bakeoff import pretrained
-from bakeoff.compose import expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
-from bakeoff.detection import boxes as box_ops
 from bakeoff.errors import ConfigError, DataError
-from bakeoff.metrics import NO_ANSWER, answers
+from bakeoff.evaluation.metrics import NO_ANSWER, answers
+from bakeoff.evaluation.prediction import predict
+from bakeoff.machine.runtime import Runtime
 from bakeoff.models import torchvision_detector
 from bakeoff.models.base import TaskSpec
+from bakeoff.models.detection import boxes as box_ops
 from bakeoff.models.faster_rcnn import Config, FasterRcnn, build
-from bakeoff.prediction import predict
-from bakeoff.runtime import Runtime
+from bakeoff.models.weights import pretrained
 
 CPU = Runtime(torch.device("cpu"), "fp32", channels_last=False)
 TASK = TaskSpec(1, 28, 28, NAMES, mean=(0.13,), std=(0.31,), has_ink=True)

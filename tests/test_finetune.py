@@ -13,18 +13,18 @@ from shipped import NAMES
 from torch import Tensor, nn
 from toy import CPU, assert_same_bits, toy_config, weights_of
 
-from bakeoff import optim
-from bakeoff.compose import expand, parse_arguments
-from bakeoff.config import AugmentConfig
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.schema import AugmentConfig
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
 from bakeoff.errors import ConfigError
-from bakeoff.gates import prepare
-from bakeoff.loop import fit
+from bakeoff.experiment.gates import prepare
 from bakeoff.models.base import TaskSpec, auto_precision, find_family
 from bakeoff.models.finetune import Config, FineTuned, build
-from bakeoff.state import TrainState, start
-from bakeoff.torchvision_networks import architectures
+from bakeoff.models.parts.torchvision_networks import architectures
+from bakeoff.training import optim
+from bakeoff.training.loop import fit
+from bakeoff.training.state import TrainState, start
 
 TASK = TaskSpec(1, 28, 28, NAMES, mean=(0.13,), std=(0.31,))
 STILL = dataclasses.asdict(AugmentConfig())

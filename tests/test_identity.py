@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import bakeoff
-from bakeoff.compose import expand, parse_arguments
-from bakeoff.identity import canonical_json, identity, setting
+from bakeoff.config.canonical import canonical_json
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.experiment.identity import identity, setting
 
 
 def values(*overrides: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def test_nothing_is_changed_by_asking() -> None:
 
 
 def hash_of(package: Path, **environment: str) -> str:
-    script = "from bakeoff.identity import code_hash; print(code_hash())"
+    script = "from bakeoff.experiment.identity import code_hash; print(code_hash())"
     options = os.environ | {"PYTHONPATH": str(package.parent)} | environment
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -80,11 +81,11 @@ def test_the_code_hash_covers_what_trains_and_only_that(tmp_path: Path) -> None:
     package = shutil.copytree(source, tmp_path / "bakeoff", ignore=shutil.ignore_patterns("__pycache__"))
     first = hash_of(package)
     assert first == hash_of(package, PYTHONHASHSEED="7")
-    for name in ("cli.py", "compare/read.py", "sweep/serial.py"):
+    for name in ("cli.py", "comparison/read.py", "sweeps/serial.py"):
         (package / name).write_text((package / name).read_text() + "\n# changed\n")
     assert hash_of(package) == first
     seen = {first}
-    for name in ("loop.py", "models/cnn.py", "data/augment.py"):
+    for name in ("training/loop.py", "models/cnn.py", "data/augment.py"):
         (package / name).write_text((package / name).read_text() + "\n# changed\n")
         seen.add(hash_of(package))
     assert len(seen) == 4

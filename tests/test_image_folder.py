@@ -14,7 +14,7 @@ from conftest import Bakeoff
 from PIL import Image
 
 from bakeoff import data
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.data.folders import list_pictures
 from bakeoff.data.pictures import BrokenPictureError, read_header, read_picture

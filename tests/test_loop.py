@@ -12,14 +12,16 @@ from torch import nn
 from torch.nn import functional as F
 from toy import CPU, FailingToy, Toy, assert_same_bits, toy_config, toy_split, toy_state, weights_of
 
-from bakeoff import metrics, optim, runtime
-from bakeoff.config import Config
+from bakeoff.config.schema import Config
 from bakeoff.data.batches import plan_epoch, training_batches
 from bakeoff.errors import DivergedError
-from bakeoff.loop import SavePoint, fit, train_step
-from bakeoff.prediction import predict
-from bakeoff.records import EpochRecord
-from bakeoff.state import TrainState
+from bakeoff.evaluation import metrics
+from bakeoff.evaluation.prediction import predict
+from bakeoff.machine import runtime
+from bakeoff.runs.records import EpochRecord
+from bakeoff.training import optim
+from bakeoff.training.loop import SavePoint, fit, train_step
+from bakeoff.training.state import TrainState
 
 TRAIN, VAL = toy_split(100), toy_split(40, seed=1)
 TIMES = ("train_seconds", "eval_seconds", "train_images_per_second")
@@ -179,13 +181,13 @@ def test_a_rate_beyond_reason_diverges() -> None:
 
 
 def test_the_best_epoch_wins_and_ties_go_to_the_lower_nll(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bakeoff.records import ValidationScores
+    from bakeoff.runs.records import ValidationScores
 
     scores = iter(
         ValidationScores(accuracy, 0.0, nll)
         for accuracy, nll in [(0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.8)]
     )
-    monkeypatch.setattr("bakeoff.loop.validate", lambda *_: next(scores))
+    monkeypatch.setattr("bakeoff.training.loop.validate", lambda *_: next(scores))
     config = toy_config(trainer__epochs=4)
     state = toy_state(config)
     at_end_of_epoch = [weights_of(state) for _ in fit(state, TRAIN, VAL, config, CPU)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from bakeoff import metrics
+from bakeoff.evaluation import metrics
 
 
 def one_hot(guesses: list[int], num_classes: int, confidence: float = 1.0) -> np.ndarray:

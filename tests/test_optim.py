@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
-from bakeoff.config import OptimConfig
-from bakeoff.guard import StepGuard
+from bakeoff.config.schema import OptimConfig
 from bakeoff.models.base import LogitsClassifier, TaskSpec
-from bakeoff.optim import learning_rate, make_optimizer, set_learning_rate
+from bakeoff.training.guard import StepGuard
+from bakeoff.training.optim import learning_rate, make_optimizer, set_learning_rate
 
 STEPS, EPOCHS = 10, 6
 

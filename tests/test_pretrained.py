@@ -21,14 +21,14 @@ from shipped import NAMES
 from torch import Tensor
 from torchvision.models import ShuffleNet_V2_X0_5_Weights
 
-from bakeoff import pretrained
-from bakeoff.compose import expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.errors import BakeoffError, ConfigError, DataError
-from bakeoff.gates import prepare
-from bakeoff.identity import identity, setting
+from bakeoff.experiment.gates import prepare
+from bakeoff.experiment.identity import identity, setting
 from bakeoff.models.base import TaskSpec
 from bakeoff.models.finetune import Config, FineTuned, build
-from bakeoff.origin import shown_origin, weights_origin
+from bakeoff.models.weights import pretrained
+from bakeoff.models.weights.origin import shown_origin, weights_origin
 
 TASK = TaskSpec(1, 28, 28, NAMES, mean=(0.13,), std=(0.31,))
 ARCH = "shufflenet_v2_x0_5"

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from simulation import called_real
 
-from bakeoff.compare.read import read_runs
-from bakeoff.compare.statistics.values import METRICS, Outcomes, outcomes
-from bakeoff.compose import expand, parse_arguments
-from bakeoff.gates import prepare
-from bakeoff.locate import find_run_dirs
-from bakeoff.loop import fit
-from bakeoff.optim import make_optimizer
-from bakeoff.prediction import predict
-from bakeoff.state import start
+from bakeoff.comparison.read import read_runs
+from bakeoff.comparison.statistics.values import METRICS, Outcomes, outcomes
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.evaluation.prediction import predict
+from bakeoff.experiment.gates import prepare
+from bakeoff.runs.locate import find_run_dirs
+from bakeoff.training.loop import fit
+from bakeoff.training.optim import make_optimizer
+from bakeoff.training.state import start
 
 pytestmark = [pytest.mark.slow, pytest.mark.mnist]
 NUM_RUNS = 60

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from bakeoff import runtime
-from bakeoff.config import TrainerConfig
+from bakeoff.config.schema import TrainerConfig
 from bakeoff.errors import ConfigError, InterruptedRunError
-from bakeoff.runtime import Runtime, choose_device, set_up
-from bakeoff.signals import StopSignal
-from bakeoff.timing import PhaseTimes
+from bakeoff.machine import runtime
+from bakeoff.machine.runtime import Runtime, choose_device, set_up
+from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.timing import PhaseTimes
 
 AUTO = {"cpu": "bf16", "cuda": "bf16"}
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakeoff import data
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
+from bakeoff.config.traits import HAS_TEXT
 from bakeoff.data.selection import select, stratified_count
 from bakeoff.errors import ConfigError
-from bakeoff.sources import HAS_TEXT
 
 
 def test_some_classes_are_renumbered_and_keep_their_names() -> None:

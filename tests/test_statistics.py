@@ -12,10 +12,10 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 from worked_example import CLASSES, IMAGES, LABELS, RUNS, probabilities_of
 
-from bakeoff.compare.statistics.classical import benjamini_hochberg, holm, mcnemar_mid_p, wilson
-from bakeoff.compare.statistics.letters import tie_letters
-from bakeoff.compare.statistics.noise import Noise, effective_images, guard, noise_of, own_interval
-from bakeoff.compare.statistics.pairs import (
+from bakeoff.comparison.statistics.classical import benjamini_hochberg, holm, mcnemar_mid_p, wilson
+from bakeoff.comparison.statistics.letters import tie_letters
+from bakeoff.comparison.statistics.noise import Noise, effective_images, guard, noise_of, own_interval
+from bakeoff.comparison.statistics.pairs import (
     Difference,
     detectable,
     difference_of,
@@ -23,7 +23,7 @@ from bakeoff.compare.statistics.pairs import (
     recall_noises,
     table_df,
 )
-from bakeoff.compare.statistics.values import METRICS, Metric, Outcomes, outcomes, values_of
+from bakeoff.comparison.statistics.values import METRICS, Metric, Outcomes, outcomes, values_of
 
 RESULTS = {
     name: [outcomes(IMAGES, LABELS, probabilities_of(name, run)) for run in range(RUNS[name][1])]

@@ -19,9 +19,9 @@ import pytest
 from conftest import files_below
 
 from bakeoff.errors import ConfigError, ResourceError
-from bakeoff.records import EpochRecord, ValidationScores
-from bakeoff.rundir import RunDir, read_predictions, single_run_folder, write_test_images
-from bakeoff.storage import (
+from bakeoff.runs.records import EpochRecord, ValidationScores
+from bakeoff.runs.rundir import RunDir, read_predictions, single_run_folder, write_test_images
+from bakeoff.runs.storage import (
     UnreadableFileError,
     append_line,
     read_bytes,
@@ -115,7 +115,7 @@ def test_a_file_size_limit_is_exit_4_and_leaves_the_old_file(tmp_path: Path) -> 
     write_json(path, {"old": 1})
     script = (
         "import resource, sys; from pathlib import Path\n"
-        "from bakeoff.errors import ResourceError; from bakeoff.storage import write_json\n"
+        "from bakeoff.errors import ResourceError; from bakeoff.runs.storage import write_json\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try: write_json(Path(sys.argv[1]), {'new': 'x' * 100_000})\n"
         "except ResourceError as error: print(error); sys.exit(error.exit_code)"
@@ -242,7 +242,7 @@ CLAIM = """
 import sys, time
 from pathlib import Path
 from bakeoff.errors import ConfigError
-from bakeoff.rundir import RunDir
+from bakeoff.runs.rundir import RunDir
 folder, number = Path(sys.argv[1]), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()

@@ -15,15 +15,15 @@ from toy import CPU, TASK, FailingToy, Toy, assert_same_bits, toy_config, toy_sp
 from bakeoff.data.batches import Batch
 from bakeoff.data.few import few_images
 from bakeoff.data.splits import DataSet
-from bakeoff.ema import WeightAverage
 from bakeoff.errors import DivergedError
-from bakeoff.loop import SavePoint, fit, train_step
+from bakeoff.evaluation.prediction import predict
+from bakeoff.machine.runtime import Runtime
 from bakeoff.models.base import LogitsClassifier
-from bakeoff.prediction import predict
-from bakeoff.records import EpochRecord
-from bakeoff.runtime import Runtime
-from bakeoff.scaling import LossScale
-from bakeoff.state import TrainState, start
+from bakeoff.runs.records import EpochRecord
+from bakeoff.training.ema import WeightAverage
+from bakeoff.training.loop import SavePoint, fit, train_step
+from bakeoff.training.scaling import LossScale
+from bakeoff.training.state import TrainState, start
 
 TRAIN, VAL = toy_split(100), toy_split(40, seed=1)
 

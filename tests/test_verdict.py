@@ -12,7 +12,7 @@ from conftest import Bakeoff
 from run_directories import make_run
 from worked_example import LABELS, RUNS, probabilities_of
 
-from bakeoff.storage import write_json
+from bakeoff.runs.storage import write_json
 
 ENVIRONMENT = {
     "host": "one", "device": "cpu", "device_name": "chip", "precision": "fp32", "threads": 2, "torch": "2.14",

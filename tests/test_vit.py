@@ -15,7 +15,7 @@ from bakeoff.data.batches import Batch
 from bakeoff.errors import ConfigError
 from bakeoff.models.base import TaskSpec
 from bakeoff.models.vit import Block, Config, Vit, build, own_patch_size, sin_cos_positions
-from bakeoff.overlays import some_of_each_class
+from bakeoff.plots.overlays import some_of_each_class
 
 NAMES = tuple("abcdefghij")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bakeoff.compare.where import parse_where
+from bakeoff.comparison.where import parse_where
 from bakeoff.errors import ConfigError
 
 VALUES: dict[str, Any] = {

@@ -5,15 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bakeoff import config as shared
-from bakeoff import runtime
-from bakeoff.config import Config
+from bakeoff.config import schema as shared
+from bakeoff.config.schema import Config
+from bakeoff.config.strict import parse_section
 from bakeoff.data.splits import TensorSplit
+from bakeoff.machine import runtime
+from bakeoff.machine.runtime import Runtime
 from bakeoff.models.base import Classifier, LogitsClassifier, TaskSpec
-from bakeoff.optim import make_optimizer
-from bakeoff.runtime import Runtime
-from bakeoff.state import TrainState, start
-from bakeoff.strict import parse_section
+from bakeoff.training.optim import make_optimizer
+from bakeoff.training.state import TrainState, start
 
 TASK = TaskSpec(1, 6, 6, ("a", "b", "c"), mean=(0.5,), std=(0.25,))
 CPU = Runtime(torch.device("cpu"), "fp32", channels_last=False)

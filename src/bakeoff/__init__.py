@@ -11,8 +11,8 @@ __all__ = ["load_runs"]
 
 
 def load_runs(path: "str | Path" = "outputs") -> "pandas.DataFrame":
-    """Reads all finished runs at and below a path into a table; see `bakeoff.compare.frame.load_runs`."""
+    """Reads all finished runs at and below a path into a table; see `comparison/output/frame.py`."""
     # Imported here, so that `import bakeoff` and the command line stay fast.
-    from bakeoff.compare import frame
+    from bakeoff.comparison.output import frame
 
     return frame.load_runs(path)

@@ -1,13 +1,14 @@
 """The commands, their one-line errors and exit codes. No torch here: it loads when a run needs it."""
 
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from bakeoff import __version__, environment
-from bakeoff.errors import OK, BakeoffError, ConfigError, InterruptedRunError, ResourceError, nearest
+from bakeoff import __version__
+from bakeoff.errors import OK, ConfigError, nearest
+from bakeoff.exits import run_reporting_errors
+from bakeoff.machine import environment
 
 _HELP = f"""\
 bakeoff {__version__}: fair bake-offs between vision architectures
@@ -41,6 +42,8 @@ $BAKEOFF_DATA or ./data.
 exit codes: 0 done; 2 usage or config; 3 data; 4 storage or memory; 5 diverged;
             7 done, but some runs failed, cannot be read, or (--strict) compared; 75 interrupted
 """
+# Each is a file in `commands`, with a function of its name.
+COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
 COMPLETION_OPTIONS = {"-sc", "--shell-completion"}
 
 
@@ -55,131 +58,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_reporting_errors(lambda: _dispatch(words), debug)
 
 
-def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
-    """Calls a command; an error becomes one line and its exit code, with the traceback on request."""
-    try:
-        code = command()
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # The reader went away, as in `bakeoff compare | head`: not an error, and nothing to say.
-        _discard_output()
-        return OK
-    except KeyboardInterrupt:
-        return _fail(InterruptedRunError("interrupted"), debug)
-    except OSError as error:
-        _discard_output()
-        return _fail(
-            ResourceError(f"{error.filename or 'standard output'}: {error.strerror or error}"), debug
-        )
-    except BakeoffError as error:
-        return _fail(error, debug)
-    except Exception as error:  # noqa: BLE001 - the last resort: one line and exit 1
-        bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
-        return _fail(BakeoffError(bug), debug)
-
-
-def _discard_output() -> None:
-    """Python flushes once more when it ends, into what has just failed."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _dispatch(words: list[str]) -> int:
-    commands: dict[str, Callable[[list[str]], int]] = {
-        "train": _train,
-        "preview": _preview,
-        "compare": _compare,
-        "diff": _diff,
-        "evaluate": _evaluate,
-        "prune": _prune,
-        "models": _models,
-        "doctor": _doctor,
-    }
     if COMPLETION_OPTIONS & {word.partition("=")[0] for word in words[:2]}:
-        from bakeoff.completion import complete
+        from bakeoff.commands.completion import complete
 
-        return complete(words[1:] if words[0] in commands else words, tuple(commands))
+        return complete(words[1:] if words[0] in COMMANDS else words, COMMANDS)
     if not words or words[0] in ("-h", "--help", "help"):
         print(_HELP, end="")
         return OK
     if words[0] == "--version":
         print(f"bakeoff {__version__}")
         return OK
-    if words[0] not in commands:
-        hint = nearest(words[0], commands) or f"; there are {', '.join(commands)}"
+    if words[0] not in COMMANDS:
+        hint = nearest(words[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
         raise ConfigError(f"{words[0]}: no such command{hint}")
-    return commands[words[0]](words[1:])
+    return _command(words[0])(words[1:])
 
 
-def _train(words: list[str]) -> int:
-    from bakeoff.compose import expand, parse_arguments, show
-
-    dry_run = "--dry-run" in words
-    words = [word for word in words if word != "--dry-run"]
-    line = parse_arguments(words)
-    if line.shows:
-        show(words)
-        return OK
-    jobs, is_sweep = expand(line)
-    if is_sweep:
-        from bakeoff.sweep.serial import run_sweep
-
-        return run_sweep(jobs, dry_run)
-    from bakeoff.config import check
-
-    check(jobs[0].values)  # gate 1, before torch
-    from bakeoff.train import run_single
-
-    return run_single(jobs[0], dry_run)
-
-
-def _compare(words: list[str]) -> int:
-    from bakeoff.compare.command import compare
-
-    return compare(words)
-
-
-def _diff(words: list[str]) -> int:
-    from bakeoff.compare.diff import diff
-
-    return diff(words)
-
-
-def _evaluate(words: list[str]) -> int:
-    from bakeoff.evaluate import evaluate
-
-    return evaluate(words)
-
-
-def _preview(words: list[str]) -> int:
-    from bakeoff.preview import preview
-
-    return preview(words)
-
-
-def _prune(words: list[str]) -> int:
-    from bakeoff.prune import prune
-
-    return prune(words)
-
-
-def _doctor(words: list[str]) -> int:
-    from bakeoff.doctor import doctor
-
-    return doctor(words)
-
-
-def _models(words: list[str]) -> int:
-    from bakeoff.catalogue import list_models
-
-    return list_models(words)
-
-
-def _fail(error: BakeoffError, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    from bakeoff.text import printable
-
-    print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
-    return error.exit_code
+def _command(name: str) -> Callable[[list[str]], int]:
+    """The function of the command's own file; only that file is imported."""
+    command: Callable[[list[str]], int] = getattr(importlib.import_module(f"bakeoff.commands.{name}"), name)
+    return command

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from bakeoff.config import DataConfig
+from bakeoff.data.sources import SOURCES
 from bakeoff.errors import DataError
-from bakeoff.sources import SOURCES
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bakeoff.config.schema import DataConfig
     from bakeoff.data.splits import DataSet, Pool
 
 
-def load(config: DataConfig) -> "DataSet":
+def load(config: "DataConfig") -> "DataSet":
     """Loads a data set into memory: structure and labels checked, no image looked at.
 
     What is not there is fetched first, if it can be.
@@ -59,7 +59,7 @@ def load(config: DataConfig) -> "DataSet":
 
 
 def _assemble(
-    config: DataConfig,
+    config: "DataConfig",
     class_names: tuple[str, ...],
     train: "tuple[Pool, np.ndarray]",
     val: "np.ndarray | None",  # positions in the pool of the training images

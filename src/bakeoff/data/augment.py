@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from bakeoff.config import AugmentConfig
+from bakeoff.config.schema import AugmentConfig
 
 # Columns of the table. A new option gets a new column, and the old ones keep their numbers.
 _DOWN, _RIGHT, _ROTATE, _SCALE, _FLIP, _ERASE, _AREA, _RATIO, _TOP, _LEFT = range(10)

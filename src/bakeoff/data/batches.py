@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
-from bakeoff.config import AugmentConfig
+from bakeoff.config.schema import AugmentConfig
 from bakeoff.data import augment
 from bakeoff.data.splits import Split
 

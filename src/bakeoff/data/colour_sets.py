@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100, SVHN
 
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.data.idx import check_labels
+from bakeoff.data.sources import SOURCES
 from bakeoff.data.splits import Pool
 from bakeoff.errors import DataError
-from bakeoff.sources import SOURCES
 
 
 def read(config: DataConfig) -> tuple[Pool, Pool, tuple[str, ...]]:

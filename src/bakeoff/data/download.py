@@ -22,8 +22,8 @@ from typing import NamedTuple
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, SVHN, FashionMNIST
 from torchvision.datasets.utils import download_url
 
+from bakeoff.data.sources import SOURCES, Source
 from bakeoff.errors import DataError
-from bakeoff.sources import SOURCES, Source
 
 CONNECT_SECONDS = 5.0
 _IDX_SETS = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "kmnist": KMNIST}

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakeoff.data.folders import list_pictures
+from bakeoff.data.sources import SOURCES
 from bakeoff.errors import DataError, ResourceError
-from bakeoff.sources import SOURCES
-from bakeoff.storage import UnreadableFileError, read_json, write_json
+from bakeoff.runs.storage import UnreadableFileError, read_json, write_json
 
 DIGITS_SPLIT = "digits-split-v1"
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from torchvision.datasets import EMNIST, KMNIST, FashionMNIST
 
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.data.fingerprint import file_hash
 from bakeoff.data.idx import INT32, check_labels, read_gzipped_idx, read_idx
+from bakeoff.data.sources import SOURCES
 from bakeoff.data.splits import Pool
 from bakeoff.errors import DataError
-from bakeoff.sources import SOURCES
 
 _SHAPE = (28, 28)
 _QMNIST_LABEL_COLUMNS = 8  # the class, then writer, sheet and the like

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.data.folders import Picture, list_pictures
 from bakeoff.data.pictures import BrokenPictureError, Header, read_header, read_picture
 from bakeoff.data.selection import select, stratified

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bakeoff.config import DataConfig
+from bakeoff.config.schema import DataConfig
 from bakeoff.errors import ConfigError, nearest
 
 # Shared by all runs, so that every model is chosen by the same images. Never the run's seed.

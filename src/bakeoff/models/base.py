@@ -24,10 +24,10 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bakeoff.config import defaults
+from bakeoff.config.schema import defaults
+from bakeoff.config.strict import dotted_keys, parse_section
 from bakeoff.data.batches import Batch
 from bakeoff.errors import ConfigError, nearest
-from bakeoff.strict import dotted_keys, parse_section
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from bakeoff.config.strict import STRICT
 from bakeoff.errors import ConfigError
 from bakeoff.models.base import LogitsClassifier, TaskSpec
-from bakeoff.strict import STRICT
 
 # bf16 where the CPU has bf16 units: see docs/benchmarks.md for both precisions on one machine.
 AUTO_PRECISION = {"cpu": "bf16", "cuda": "bf16"}

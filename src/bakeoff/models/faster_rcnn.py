@@ -3,7 +3,7 @@
 A small convolutional backbone with batch norm; a region proposal network on its map; RoIAlign of the
 proposals; a head of two linear layers with class scores and box regression. Trained end to end with its
 four losses on one box for each image: the tight box around the ink, or the whole picture. The parts,
-anchors and losses are torchvision's, done for the whole batch at once (`bakeoff.detection`).
+anchors and losses are torchvision's, done for the whole batch at once (`bakeoff.models.detection`).
 
 Class probabilities of an image are the head's softmax of its best-scoring box, without the background:
 what is missing from 1 is the background's share. Without a box above `score_threshold` the row is zero,
@@ -23,16 +23,16 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RPNHead
 
+from bakeoff.config.strict import STRICT
 from bakeoff.data.batches import Batch
-from bakeoff.detection import boxes as box_ops
-from bakeoff.detection.answers import Detections, best_boxes, pick
-from bakeoff.detection.detector import Detector
-from bakeoff.detection.losses import head_losses, rpn_losses
-from bakeoff.detection.roi_align import roi_align
-from bakeoff.detection.targets import gather_sampled, label_anchors, label_proposals, sample
 from bakeoff.errors import ConfigError
 from bakeoff.models.base import TaskSpec
-from bakeoff.strict import STRICT
+from bakeoff.models.detection import boxes as box_ops
+from bakeoff.models.detection.answers import Detections, best_boxes, pick
+from bakeoff.models.detection.detector import Detector
+from bakeoff.models.detection.losses import head_losses, rpn_losses
+from bakeoff.models.detection.roi_align import roi_align
+from bakeoff.models.detection.targets import gather_sampled, label_anchors, label_proposals, sample
 
 AUTO_PRECISION = {"cpu": "bf16", "cuda": "bf16"}
 # The head's loss is torchvision's plain cross-entropy.

@@ -19,14 +19,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bakeoff import pretrained
+from bakeoff.config.strict import STRICT
 from bakeoff.data.batches import Batch
 from bakeoff.errors import ConfigError, DataError
-from bakeoff.feature_cache import FeatureCache
 from bakeoff.models.base import LogitsClassifier, TaskSpec
-from bakeoff.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
-from bakeoff.strict import STRICT
-from bakeoff.torchvision_networks import cut, make_network, output_shape
+from bakeoff.models.parts.feature_cache import FeatureCache
+from bakeoff.models.parts.torchvision_networks import cut, make_network, output_shape
+from bakeoff.models.weights import pretrained
+from bakeoff.models.weights.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
 
 # Large convolutions and matrices: bf16 wins where the hardware multiplies it (docs/benchmarks.md).
 AUTO_PRECISION = {"cpu": "bf16", "cuda": "bf16"}

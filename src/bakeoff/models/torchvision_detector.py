@@ -18,15 +18,15 @@ from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Wei
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import FrozenBatchNorm2d
 
-from bakeoff import pretrained
+from bakeoff.config.strict import STRICT
 from bakeoff.data.batches import Batch
-from bakeoff.detection import boxes as box_ops
-from bakeoff.detection.answers import Detections, best_boxes
-from bakeoff.detection.detector import Detector
 from bakeoff.errors import ConfigError, DataError
 from bakeoff.models.base import TaskSpec
-from bakeoff.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
-from bakeoff.strict import STRICT
+from bakeoff.models.detection import boxes as box_ops
+from bakeoff.models.detection.answers import Detections, best_boxes
+from bakeoff.models.detection.detector import Detector
+from bakeoff.models.weights import pretrained
+from bakeoff.models.weights.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
 
 # Torchvision's detectors are trained and measured in fp32.
 AUTO_PRECISION = {"cpu": "fp32", "cuda": "fp32"}

@@ -17,9 +17,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bakeoff.config.strict import STRICT
 from bakeoff.errors import ConfigError
 from bakeoff.models.base import LogitsClassifier, Overlay, TaskSpec
-from bakeoff.strict import STRICT
 
 # bf16 autocast made this family's training 8 times slower on a CPU (docs/benchmarks.md): its small
 # matrices and layer norms spend the time in conversions.

@@ -1,0 +1,1 @@
+"""One file a command: its options, its mistakes, what it prints. No torch at import."""

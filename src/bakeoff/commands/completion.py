@@ -1,0 +1,252 @@
+"""Completion by TAB: what the word being typed can become. No torch here.
+
+`eval "$(bakeoff -sc install=bash)"` installs it; the options and words are Hydra's. Its own script
+works for files with `@hydra.main` alone, and its own candidates hold keys that bakeoff refuses, so
+both are ours; what a config holds is asked of Hydra's loader.
+"""
+
+import argparse
+import dataclasses
+import io
+import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from bakeoff.commands.shells import SCRIPTS, SHELLS
+from bakeoff.errors import OK, ConfigError, nearest
+from bakeoff.runs.locate import find_run_dirs, outputs_root
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+OPTIONS = {
+    "": ("--help", "--version"),
+    "train": ("--multirun", "--dry-run", "--debug", "--help", "--cfg", "--info", "--config-dir"),
+    "preview": ("--output", "--debug", "--help", "--config-dir"),
+    "compare": (
+        "--format",
+        "--output",
+        "--where",
+        "--group-by",
+        "--sort",
+        "--top",
+        "--columns",
+        "--only-changed",
+        "--metric",
+        "--seconds-to",
+        "--cost",
+        "--baseline",
+        "--no-statistics",
+        "--strict",
+    ),
+    "diff": ("--images", "--json"),
+    "evaluate": ("--data-root", "--device"),
+    "prune": ("--yes",),
+    "doctor": ("--json",),
+}
+TAKES_OVERRIDES = ("train", "preview")
+TAKES_RUNS = ("evaluate", "compare", "diff", "prune")
+# Where there is no candidate, as for these values, the shell offers files by itself.
+OPEN_OPTIONS = (
+    "-o", "--output", "-cd", "--config-dir", "--data-root", "--device", "--where", "--group-by", "--top",
+    "--columns", "--metric", "--seconds-to", "--baseline", "--images",
+)  # fmt: skip
+PATH_KEYS = ("output_dir", "data.root")
+
+USAGE = "-sc install=SHELL, uninstall=SHELL or query=SHELL, where SHELL is bash, zsh or fish"
+# No shell acts on these: names come from other people's folders and files.
+_PLAIN = re.compile(r"\w[\w@%+=:,./-]*", re.ASCII)
+
+
+def complete(words: Sequence[str], commands: Sequence[str]) -> int:
+    """Prints a shell's script, or the candidates for the command line in $COMP_LINE.
+
+    Args:
+        words: what `bakeoff` was called with, such as `-sc install=bash`, without a command.
+        commands: the commands there are.
+
+    Raises:
+        ConfigError: an unknown action or shell.
+    """
+    action, shell = _request(words)
+    if action != "query":
+        print(SCRIPTS[action][shell], end="")
+        return OK
+    line = os.environ.get("COMP_LINE", "")
+    point = os.environ.get("COMP_POINT", "")
+    line = line[: int(point)] if re.fullmatch("[0-9]{1,9}", point) else line
+    for candidate in candidates(line, commands, outputs_root()):
+        print(candidate)
+    return OK
+
+
+def _request(words: Sequence[str]) -> tuple[str, str]:
+    """`-sc install=bash`, in either order or joined by "=" -> ("install", "bash")."""
+    texts = [word.removeprefix("--shell-completion").removeprefix("-sc").removeprefix("=") for word in words]
+    request = " ".join(text for text in texts if text)
+    action, _, shell = request.partition("=")
+    for text, allowed in ((action, (*SCRIPTS, "query")), (shell, SHELLS)):
+        if text not in allowed:
+            raise ConfigError(f"-sc {request}: {USAGE}{nearest(text, allowed)}")
+    return action, shell
+
+
+def candidates(line: str, commands: Sequence[str], root: Path) -> list[str]:
+    """What the last word of a command line can become; nothing for a line that is broken.
+
+    Never raises and prints nothing: whatever it said would stand in the user's prompt.
+
+    Args:
+        line: the line up to the cursor, with the program's name, quoted as typed.
+        commands: the commands there are.
+        root: where runs are looked for.
+    """
+    found: list[str] = []
+    # argparse prints and exits; warnings go to stderr.
+    with suppress(Exception, SystemExit), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        # The X makes a word of the empty text after a space, and takes the place of what is escaped.
+        *words, last = [word for word in shlex.split(f"{line}X")[1:] if word != "--debug"]
+        word = last[:-1]
+        found = [text for text in _of_word(words, word, commands, root) if text.startswith(word)]
+    return sorted(set(found))
+
+
+def _of_word(words: list[str], word: str, commands: Sequence[str], root: Path) -> list[str]:
+    """Candidates for one word after others, some of which may begin otherwise."""
+    if not words:
+        return list(OPTIONS[""] if word.startswith("-") else commands)
+    command, *given = words
+    option, equals, _ = word.partition("=")
+    if option.startswith("--") and equals:
+        return [f"{option}={value}" for value in _option_values(option) or []]
+    if given and (values := _option_values(given[-1])) is not None:
+        return list(values)
+    if word.startswith("-"):
+        return list(OPTIONS.get(command, ()))
+    if command in TAKES_OVERRIDES:
+        return [text for text in _overrides(given, word) if _PLAIN.fullmatch(text)]
+    # Of a command that takes runs, an option such as `--yes` must be asked for by a dash.
+    return _runs(root) if command in TAKES_RUNS else list(OPTIONS.get(command, ()))
+
+
+def _option_values(option: str) -> Sequence[str] | None:
+    """The values of an option, as far as they are known; None if it takes no value."""
+    if option in OPEN_OPTIONS:
+        return ()
+    if option == "--format":
+        from bakeoff.comparison.output.printing import FORMATS
+
+        return FORMATS
+    if option == "--cost":
+        from bakeoff.comparison.view import COST_NAMES
+
+        return tuple(COST_NAMES)
+    if option == "--sort":
+        from bakeoff.comparison.estimates import METRICS
+
+        return tuple(METRICS)
+    if option in ("--cfg", "-c", "--info", "-i"):
+        from hydra._internal.utils import get_args_parser
+
+        actions = get_args_parser()._actions
+        return next(list(item.choices or ()) for item in actions if option in item.option_strings)
+    return None
+
+
+def _runs(root: Path) -> list[str]:
+    """Names that stand for one run; where two runs share a name, a path is needed."""
+    names = Counter(run.name for run in find_run_dirs(root))
+    unique = [name for name, count in names.items() if count == 1 and _PLAIN.fullmatch(name)]
+    return [*unique, "latest"] if names else []
+
+
+def _overrides(words: Sequence[str], word: str) -> list[str]:
+    """Groups, keys or values for an override, in the config that the words before it compose."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.object_type import ObjectType
+    from hydra.types import RunMode
+
+    from bakeoff.config.compose import (
+        conf_dir,
+        parse_arguments,
+        parse_overrides,
+        register_defaults,
+        search_path,
+    )
+
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--dry-run", action="store_true")
+    own.add_argument("-o", "--output")
+    line = parse_arguments(own.parse_known_args(words)[1])
+    # A path changes no candidate, and its `$HOME`, which the shell would have replaced, is no override.
+    overrides = [text for text in line.overrides if text.partition("=")[0] not in PATH_KEYS]
+    key, equals, _ = word.partition("=")
+    register_defaults()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"):
+        parsed = parse_overrides(overrides)
+        given = search_path(line.config_dir, parsed)
+        for item in parsed:  # of a sweep, as in `model=a,b`, the first value
+            first = next(item.sweep_string_iterator()) if item.is_sweep_override() else None
+            given.append(f"{item.get_key_element()}={first}" if first else item.input_line or "")
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", given, RunMode.RUN)
+        if equals:
+            return _values(config, word, loader.get_group_options(key, ObjectType.CONFIG, "config", given))
+        return _keys(config, word, loader.get_group_options("", ObjectType.GROUP, "config", given))
+
+
+def _keys(config: "DictConfig", word: str, groups: Sequence[str]) -> list[str]:
+    """`optim.l` -> `optim.lr=`; a group ends in "=", a section in ".". Hydra's own are refused by train."""
+    from omegaconf import OmegaConf
+
+    section, dot, _ = word.rpartition(".")
+    node = OmegaConf.select(config, section) if dot else config
+    # A list is set as a whole, so it counts as a value.
+    marks = {name: "." if OmegaConf.is_dict(value) else "=" for name, value in node.items_ex(resolve=False)}
+    found = [f"{section}{dot}{name!s}{mark}" for name, mark in marks.items()]
+    found += [] if dot else [f"{group}=" for group in groups]
+    return [text for text in found if not text.startswith("hydra")]
+
+
+def _values(config: "DictConfig", word: str, choices: Sequence[str]) -> list[str]:
+    """`model=c` -> `model=cnn`; of a plain key what its type allows, if that is a list, and what it is."""
+    from omegaconf import OmegaConf
+
+    key, _, begun = word.partition("=")
+    if key in PATH_KEYS or key.startswith("hydra"):
+        return []
+    values = list(choices)
+    if not values:
+        now: bool | int | float | str | None = OmegaConf.select(config, key)
+        values = _allowed(_annotation(key))
+        values += [] if now is None or isinstance(now, bool) else [str(now)]
+    # In a sweep, as in `seed=0,1`, what follows the last comma is being typed.
+    done, comma, _ = begun.rpartition(",")
+    return [f"{key}={done}{comma}{value}" for value in values if value not in done.split(",")]
+
+
+def _annotation(key: str) -> Any:
+    """The type of a dotted key; None where the dataclasses say nothing, as for a model's own."""
+    from bakeoff.config.schema import Config
+
+    kind: Any = Config
+    for name in key.split("."):
+        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        kind = next((item.type for item in fields if item.name == name), None)
+    return kind
+
+
+def _allowed(kind: Any) -> list[str]:
+    """The values of a closed type as an override writes them; of an open type none."""
+    if kind in (bool, type(None)):
+        return ["true", "false"] if kind is bool else ["null"]
+    if get_origin(kind) is Literal:
+        return [str(value) for value in get_args(kind)]
+    # The branches of a union, the type inside an Annotated.
+    return [value for part in get_args(kind) for value in _allowed(part)]

@@ -1,0 +1,238 @@
+"""`bakeoff diff RUN RUN`: what tells two runs apart, down to the images that changed sides. No torch here."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bakeoff.arguments import Parser
+from bakeoff.comparison.estimates import METRICS, estimates
+from bakeoff.comparison.group import class_names, config_of, shown
+from bakeoff.comparison.read import Problem, Run, read_run
+from bakeoff.config.canonical import canonical_json
+from bakeoff.config.strict import dotted_keys
+from bakeoff.errors import OK
+from bakeoff.runs.locate import find_run, outputs_root
+from bakeoff.runs.records import SCHEMA
+from bakeoff.runs.storage import UnreadableFileError, without_nan
+from bakeoff.text import printable
+
+_NOT_ENVIRONMENT = ("argv", "started")  # which differ between any two runs
+_MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Test images by who has them right; positions in the test set."""
+
+    num_images: int
+    both_right: int
+    both_wrong: int
+    only_a: list[int]
+    only_b: list[int]
+    difference: float  # of the accuracy, A minus B
+    low: float
+    high: float
+    mcnemar_mid_p: float
+
+
+def diff(words: list[str]) -> int:
+    """Runs the command.
+
+    Raises:
+        ConfigError: no such run.
+        UnreadableFileError: a run that is not finished, or cannot be believed.
+    """
+    options = _parser().parse_args(words)
+    a, b = (_read(name) for name in (options.a, options.b))
+    if options.json:
+        print(json.dumps(without_nan(_as_json(a, b)), indent=1, allow_nan=False))
+    else:
+        print("\n".join(printable(line).rstrip() for line in _lines(a, b, options.images)))
+    return OK
+
+
+def _read(name: str) -> Run:
+    path = find_run(name, outputs_root())
+    found = read_run(path)
+    if isinstance(found, Problem):
+        raise UnreadableFileError(f"RUN={name}: {path}: {found.reason}")
+    return found
+
+
+def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted keys whose values differ; None for a key that one side does not have."""
+    return {
+        key: (a.get(key), b.get(key))
+        for key in sorted({*a, *b})
+        if canonical_json(a.get(key)) != canonical_json(b.get(key))
+    }
+
+
+def changed_config(a: Run, b: Run) -> dict[str, tuple[Any, Any]]:
+    """Keys of the config that differ."""
+    return differing(*(dotted_keys(config_of(run)) for run in (a, b)))
+
+
+def changed_environment(a: Run, b: Run) -> dict[str, tuple[Any, Any]]:
+    """What of the machine and the libraries differs; only facts that both runs recorded."""
+    own = [
+        {key: value for key, value in dotted_keys(run.environment).items() if key not in _NOT_ENVIRONMENT}
+        for run in (a, b)
+    ]
+    return {key: pair for key, pair in differing(*own).items() if all(key in facts for facts in own)}
+
+
+def sides(a: Run, b: Run) -> Sides | str:
+    """Which images changed sides, or why it cannot be said."""
+    import numpy as np
+
+    from bakeoff.comparison.statistics.classical import mcnemar_mid_p
+    from bakeoff.comparison.statistics.noise import noise_of
+    from bakeoff.comparison.statistics.pairs import difference_of
+    from bakeoff.comparison.statistics.values import values_of
+
+    one, other = a.outcomes, b.outcomes
+    if one is None or other is None:
+        return "a run has no predictions"
+    prints = {run.text("fingerprint", "test_split") for run in (a, b)}
+    if (
+        len(prints) > 1
+        or one.num_classes != other.num_classes
+        or not np.array_equal(one.labels, other.labels)
+    ):
+        return "the runs were tested on different images"
+    right_a, right_b = one.guesses == one.labels, other.guesses == other.labels
+    only_a, only_b = np.flatnonzero(right_a & ~right_b).tolist(), np.flatnonzero(right_b & ~right_a).tolist()
+    noises = [noise_of(values_of("accuracy", run)[None]) for run in (one, other)]
+    pair = difference_of(noises[0], noises[1], "accuracy", 0.0)
+    return Sides(
+        num_images=len(one.labels),
+        both_right=int((right_a & right_b).sum()),
+        both_wrong=int((~right_a & ~right_b).sum()),
+        only_a=only_a,
+        only_b=only_b,
+        difference=pair.difference,
+        low=pair.low,
+        high=pair.high,
+        mcnemar_mid_p=mcnemar_mid_p(len(only_a), len(only_b)),
+    )
+
+
+def _lines(a: Run, b: Run, num_images: int) -> list[str]:
+    lines = [f"{name}  {_title(run)}" for name, run in (("a", a), ("b", b))]
+    config, environment = changed_config(a, b), changed_environment(a, b)
+    lines += ["", *_table("config", {key: _texts(pair) for key, pair in config.items()})]
+    lines += ["", *_table("environment", {key: _texts(pair) for key, pair in environment.items()})]
+    hashes = [run.text("fingerprint", "code")[:8] for run in (a, b)]
+    lines += ["", f"code           {'the same' if hashes[0] == hashes[1] else ' against '.join(hashes)}"]
+    lines += ["", *_table("metrics", _metrics(a, b), ("a", "b", "a - b")), ""]
+    return lines + _image_lines(a, b, num_images)
+
+
+def _title(run: Run) -> str:
+    return f"{run.path}  ({run.summary['model']} on {run.summary['data']}, seed {run.summary['seed']})"
+
+
+def _texts(pair: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(_MISSING if value is None else shown(value) for value in pair)
+
+
+def _table(
+    title: str, rows: Mapping[str, tuple[str, ...]], titles: tuple[str, ...] = ("a", "b")
+) -> list[str]:
+    if not rows:
+        return [f"{title:14} the same"]
+    cells = [(title, *titles), *((f"  {key}", *values) for key, values in rows.items())]
+    widths = [max(len(printable(row[place])) for row in cells) for place in range(len(titles) + 1)]
+    return [
+        "  ".join(f"{printable(cell):{width}}" for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    ]
+
+
+def _metrics(a: Run, b: Run) -> dict[str, tuple[str, ...]]:
+    ours, theirs = (estimates([run]) for run in (a, b))
+    rows: dict[str, tuple[str, ...]] = {}
+    for metric in METRICS:
+        one, other = ours[metric], theirs[metric]
+        if one and other:
+            rows[metric] = (_number(one.mean), _number(other.mean), _number(one.mean - other.mean, "+"))
+    return rows
+
+
+def _number(value: float, sign: str = "") -> str:
+    return f"{value:{sign},.0f}" if abs(value) >= 1e5 else f"{value:{sign}.6g}"
+
+
+def _image_lines(a: Run, b: Run, most: int) -> list[str]:
+    found = sides(a, b)
+    if isinstance(found, str):
+        return [f"images         not compared: {found}"]
+    assert a.outcomes
+    assert b.outcomes
+    counts = (
+        f"{found.both_right:,} right in both, {found.both_wrong:,} wrong in both, "
+        f"{len(found.only_a):,} right in a only, {len(found.only_b):,} right in b only"
+    )
+    tested = (
+        f"a - b = {found.difference * 100:.2f} pp (95 %: {found.low * 100:.2f} to {found.high * 100:.2f}); "
+        f"McNemar's p = {found.mcnemar_mid_p:.3g}"
+    )
+    lines = [
+        f"images         {found.num_images:,} test images: {counts}",
+        f"  accuracy of these two networks: {tested}",
+    ]
+    names = _class_names(a, a.outcomes.num_classes)
+    for title, places in (("right in a only", found.only_a), ("right in b only", found.only_b)):
+        told = [
+            f"{place} ({names[a.outcomes.labels[place]]}: {names[a.outcomes.guesses[place]]} | "
+            f"{names[b.outcomes.guesses[place]]})"
+            for place in places[:most]
+        ]
+        more = f", and {len(places) - most:,} more" if len(places) > most else ""
+        if told:
+            lines.append(f"  {title}, image (label: a | b): {', '.join(told)}{more}")
+    return lines
+
+
+def _class_names(run: Run, num_classes: int) -> list[str]:
+    """By number; the last one, reached by -1, is for no answer."""
+    return [*(class_names(run) or map(str, range(num_classes))), "no answer"]
+
+
+def _as_json(a: Run, b: Run) -> dict[str, Any]:
+    found = sides(a, b)
+    hashes = [run.text("fingerprint", "code") for run in (a, b)]
+    ours, theirs = (estimates([run]) for run in (a, b))
+    return {
+        "schema": SCHEMA,
+        "a": str(a.path),
+        "b": str(b.path),
+        "config": {key: list(pair) for key, pair in changed_config(a, b).items()},
+        "environment": {key: list(pair) for key, pair in changed_environment(a, b).items()},
+        "code": hashes if hashes[0] != hashes[1] else [],
+        "metrics": {
+            metric: [one.mean if one else None, other.mean if other else None]
+            for metric in METRICS
+            for one, other in [(ours[metric], theirs[metric])]
+        },
+        "images": {"reason": found} if isinstance(found, str) else vars(found),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        "bakeoff diff",
+        description="What tells two runs apart: config, environment, code, metrics, changed images.",
+        epilog="RUN is a path, the beginning of a run's name, or latest. exit codes: 0 done; 2 no such run; "
+        "7 a run that is not finished or cannot be believed",
+    )
+    parser.add_argument("a", metavar="RUN")
+    parser.add_argument("b", metavar="RUN")
+    parser.add_argument(
+        "--images", type=int, default=10, metavar="N", help="list at most N images a side (10)"
+    )
+    parser.add_argument("--json", action="store_true", help="for scripts; all images that changed sides")
+    return parser

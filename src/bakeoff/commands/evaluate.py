@@ -1,0 +1,138 @@
+"""`bakeoff evaluate RUN`: computes a run's test scores again from its saved weights.
+
+The config comes from a run directory that may be somebody else's, so it passes the same gates as a
+command line; only tensors are loaded.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.arguments import Parser
+from bakeoff.comparison.read import Problem, Run, read_run
+from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
+from bakeoff.evaluation import metrics
+from bakeoff.experiment.identity import code_hash
+from bakeoff.models.weights.origin import NONE
+from bakeoff.runs.locate import find_run, outputs_root
+from bakeoff.runs.records import SplitScores
+from bakeoff.runs.rundir import WEIGHTS, read_weights
+from bakeoff.runs.storage import UnreadableFileError
+from bakeoff.text import printable
+
+if TYPE_CHECKING:
+    from bakeoff.models.base import Classifier
+
+# Equal means equal up to what another machine or precision may change in the last bits of the NLL.
+_TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
+_MOST_CLASSES_SHOWN = 30
+
+
+def evaluate(words: list[str]) -> int:
+    """Runs the command.
+
+    Returns:
+        0 if all figures are equal to those of `summary.json`, else 7.
+
+    Raises:
+        ConfigError: no such run, or a config that does not pass the gates.
+        DataError: the test images are not those of the run.
+        RunsDifferError: the run is not finished or cannot be read.
+    """
+    options = _parser().parse_args(words)
+    path = find_run(options.run, outputs_root())
+    found = read_run(path)
+    if isinstance(found, Problem):
+        raise RunsDifferError(f"{path}: {found.reason}; only a finished run can be evaluated")
+    values = {key: value for key, value in found.config.items() if key != "schema"}
+    _apply_options(values, options)
+    # torch loads here, after what can be refused without it.
+    from bakeoff.data.splits import fingerprint
+    from bakeoff.evaluation.prediction import predict
+    from bakeoff.experiment.gates import prepare
+    from bakeoff.experiment.outcome import torch_errors_explained
+
+    prepared = prepare(values)
+    names = prepared.data.class_names
+    if fingerprint(prepared.data.test, names) != _print(found, "test_split"):
+        raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
+    _load_weights(prepared.model, found)
+    with torch_errors_explained(prepared.config.trainer.batch_size):
+        predictions = predict(prepared.model, prepared.data.test, prepared.runtime)
+    scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
+    print(f"{path}: {scores.num_images:,} test images of {prepared.data.name}")
+    print(f"{'':10}{'summary.json':>14}{'now':>14}")
+    same = True
+    for key, tolerance in _TOLERANCE.items():
+        stored, now = found.summary["test"][key], getattr(scores, key)
+        differs = abs(stored - now) > tolerance
+        same &= not differs
+        print(f"{key:10}{stored:14.6f}{now:14.6f}{'  differs' if differs else ''}")
+    _print_classes(scores)
+    if same:
+        print("equal to summary.json")
+        return OK
+    print(
+        f"not equal to summary.json; computed on {prepared.runtime.device} in {prepared.runtime.precision} "
+        f"(see {path / 'environment.json'} for the run's)"
+    )
+    return SOME_RUNS_BAD
+
+
+def _print_classes(scores: SplitScores) -> None:
+    """A line for each class; of many classes those with the lowest F1."""
+    classes = scores.per_class
+    if len(classes) > _MOST_CLASSES_SHOWN:
+        classes = sorted(classes, key=lambda item: item.f1)[:_MOST_CLASSES_SHOWN]
+        print(f"\nthe {len(classes)} of {len(scores.per_class)} classes with the lowest F1")
+    names = [printable(item.label) for item in classes]
+    width = max(len("class"), *map(len, names))
+    print(f"\n{'class':{width}}  precision   recall       F1  images")
+    for name, item in zip(names, classes, strict=True):
+        figures = f"{item.precision:9.2%}  {item.recall:7.2%}  {item.f1:7.2%}  {item.support:6,}"
+        print(f"{name:{width}}  {figures}")
+    print()
+
+
+def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
+    """Puts this machine's places in; a run from elsewhere names folders that are not here."""
+    data, trainer, model = (values.get(name) for name in ("data", "trainer", "model"))
+    if isinstance(data, dict):
+        recorded = str(data.get("root"))
+        here = os.environ.get("BAKEOFF_DATA", "data")
+        data["root"] = options.data_root or (recorded if Path(recorded).is_dir() else here)
+    if isinstance(trainer, dict) and options.device:
+        trainer["device"] = options.device
+    if isinstance(model, dict) and "weights" in model:
+        model["weights"] = NONE  # the run's own weights take the place of those it began with
+
+
+def _load_weights(model: "Classifier", run: Run) -> None:
+    path = run.path / WEIGHTS
+    try:
+        model.load_state_dict(read_weights(run.path))
+    except UnreadableFileError as error:
+        raise RunsDifferError(f"{path}: cannot be read ({error})") from error
+    except RuntimeError as error:
+        hint = "" if _print(run, "code") == code_hash() else "; another version of bakeoff trained it"
+        reason = " ".join(str(error).split())[:200]
+        raise RunsDifferError(f"{path}: these weights do not fit the run's model ({reason}){hint}") from error
+
+
+def _print(run: Run, name: str) -> Any:
+    """A stored hash; None where somebody else's summary has none."""
+    prints = run.summary.get("fingerprint")
+    return prints.get(name) if isinstance(prints, dict) else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        "bakeoff evaluate",
+        description="Computes a run's test scores again from its saved weights: are they the same?",
+        epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",
+    )
+    parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")
+    parser.add_argument("--data-root", metavar="DIR", help="where the data lie here")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; without it, as the run")
+    return parser

@@ -1,0 +1,100 @@
+"""`bakeoff preview`: a picture of what a model will be taught from, before any training.
+
+Takes the overrides of `train`. Each row holds one training image as it is, then as the first epochs
+show it, drawn by the same code and the same random numbers as in training.
+"""
+
+import argparse
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakeoff import data
+from bakeoff.arguments import Parser
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.schema import Config, check
+from bakeoff.errors import OK, ConfigError
+from bakeoff.plots.figures import figure_of_images
+from bakeoff.runs.storage import storage_errors, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bakeoff.data.splits import DataSet
+
+_NUM_IMAGES = 8
+_NUM_EPOCHS = 7
+
+
+def preview(words: list[str]) -> int:
+    """Runs the command.
+
+    Raises:
+        ConfigError: a key that is not allowed, or a sweep.
+        DataError: data missing or damaged.
+        ResourceError: the picture cannot be written.
+    """
+    options, overrides = _parser().parse_known_args(words)
+    line = parse_arguments(overrides)
+    jobs, is_sweep = expand(line)
+    if is_sweep or line.shows:
+        raise ConfigError("preview shows one config; give one value for each key")
+    config = check(jobs[0].values)
+    dataset = data.load(config.data)
+    for note in dataset.notes:
+        print(f"note: {note}")
+    content = io.BytesIO()
+    batch_picture(dataset, config).savefig(content, format="png", dpi=110)
+    output = options.output or Path(f"preview-{config.data.name}.png")
+    with storage_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(output, lambda file: file.write(content.getvalue()))
+    print(output)
+    return OK
+
+
+def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
+    """Rows of images: as stored, then as the epochs 1, 2, ... show them."""
+    import torch
+
+    from bakeoff.data import augment
+    from bakeoff.data.batches import plan_epoch
+
+    cpu = torch.device("cpu")
+    order = plan_epoch(dataset.train, config.data.augment, config.seed, 1, cpu).order
+    indices = order[:_NUM_IMAGES]
+    originals = dataset.train.images(indices)
+    columns = [originals]
+    for epoch in range(1, _NUM_EPOCHS + 1):
+        drawn = plan_epoch(dataset.train, config.data.augment, config.seed, epoch, cpu).drawn
+        shown = (
+            originals if drawn is None else augment.augment(originals, drawn[indices], config.data.augment)
+        )
+        columns.append(shown)
+    pixels = torch.stack(columns, dim=1).flatten(0, 1).numpy()
+    names = [dataset.class_names[label] for label in dataset.train.labels[indices].tolist()]
+    active = [
+        f"{key} {value:g}" if not isinstance(value, bool | str) else key
+        for key, value in vars(config.data.augment).items()
+        if value
+    ]
+    title = f"{dataset.name}: training images as stored, then as epochs 1 to {_NUM_EPOCHS} show them"
+    return figure_of_images(
+        pixels,
+        columns=1 + _NUM_EPOCHS,
+        row_names=names,
+        column_names=["stored", *(f"epoch {epoch}" for epoch in range(1, _NUM_EPOCHS + 1))],
+        title=f"{title}\n{', '.join(active) or 'no augmentation'}; seed {config.seed}",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        "bakeoff preview",
+        usage="bakeoff preview [KEY=VALUE ...] [-o FILE]",
+        description="Writes a picture of training images with their augmentation, before any training.",
+        epilog="example: bakeoff preview data=mnist data.augment.rotate_degrees=10",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: preview-DATA.png")
+    return parser

@@ -1,1 +1,0 @@
-"""`bakeoff compare`: reading, grouping and showing run directories. No torch here."""

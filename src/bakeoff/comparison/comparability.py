@@ -1,0 +1,110 @@
+"""What else than their settings tells two groups of runs apart, and whether their times may be ranked.
+
+No torch here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from bakeoff.comparison.read import UNKNOWN, Run
+from bakeoff.config.canonical import canonical_json
+
+# A job starts while the one before it still writes its log; less is no overlap.
+_SECONDS_BETWEEN_JOBS = 3.0
+
+
+def _config(*names: str) -> Callable[[Run], str]:
+    def value(run: Run) -> str:
+        found: Any = run.config
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found if isinstance(found, str) else canonical_json(found)
+
+    return value
+
+
+def _environment(name: str) -> Callable[[Run], str]:
+    def value(run: Run) -> str:
+        found = run.environment.get(name)
+        return UNKNOWN if found is None else str(found)
+
+    return value
+
+
+# What should be alike where architectures are compared: its name and where it stands.
+_FACTS: dict[str, Callable[[Run], str]] = {
+    "test images": lambda run: run.text("fingerprint", "test_split"),
+    "training images": lambda run: run.text("fingerprint", "train_split"),
+    "validation images": lambda run: run.text("fingerprint", "val_split"),
+    "classes": _config("data", "classes"),
+    "data limit": _config("data", "train_limit"),
+    "first weights": lambda run: run.text("weights"),
+    "epochs": _config("trainer", "epochs"),
+    "device": lambda run: f"{_environment('device')(run)} {_environment('device_name')(run)}",
+    "precision": _environment("precision"),
+    "threads": _environment("threads"),
+    "torch": _environment("torch"),
+    "torchvision": _environment("torchvision"),
+}
+HASHES = ("test images", "training images", "validation images")
+_LONGEST_VALUE = 40  # characters
+Facts = Mapping[str, tuple[str, ...]]
+
+
+def facts(runs: Sequence[Run]) -> Facts:
+    """Name of a fact -> its values among some runs, sorted."""
+    return {
+        name: tuple(sorted({value(run)[:_LONGEST_VALUE] for run in runs})) for name, value in _FACTS.items()
+    }
+
+
+def confounders(ours: Facts, theirs: Facts) -> tuple[str, ...]:
+    """What should be alike and is not, such as "epochs: 3 against 10"; empty if the two may be compared."""
+    found = [
+        name if name in HASHES else f"{name}: {', '.join(ours[name])} against {', '.join(theirs[name])}"
+        for name in _FACTS
+        if ours[name] != theirs[name] or len(ours[name]) > 1
+    ]
+    if ours["test images"] == theirs["test images"] == (UNKNOWN,):
+        found.append("test images: not recorded")
+    return tuple(found)
+
+
+def all_alike(groups: Sequence[Sequence[Run]]) -> bool:
+    """Whether nothing but their settings tells some groups of runs apart."""
+    found = [facts(group) for group in groups]
+    return not any(confounders(found[0], other) for other in found)
+
+
+def mixed_facts(runs: Sequence[Run]) -> list[str]:
+    """What differs within the runs of one setting, which should differ in their seeds alone."""
+    return [f"{name} ({', '.join(found)})" for name, found in facts(runs).items() if len(found) > 1]
+
+
+def why_times_differ(runs: Sequence[Run]) -> str | None:
+    """Why the times of some runs must not be ranked together; None if they may be."""
+    machines = {(_environment("host")(run), _environment("device_name")(run)) for run in runs}
+    if any(UNKNOWN in machine for machine in machines):
+        return "the machine of some runs is not recorded"
+    if len(machines) > 1:
+        return f"the runs come from {len(machines)} machines"
+    spans = [_span(run) for run in runs]
+    known = sorted(span for span in spans if span is not None)
+    if len(known) < len(spans):
+        return "when some runs ran is not recorded"
+    if any(later[0] < earlier[1] - _SECONDS_BETWEEN_JOBS for earlier, later in pairwise(known)):
+        return "some runs ran side by side"
+    return None
+
+
+def _span(run: Run) -> tuple[float, float] | None:
+    """Seconds since 1970 at which a run began and ended."""
+    times = run.summary.get("time")
+    seconds = times.get("total_seconds") if isinstance(times, dict) else None
+    try:
+        began = datetime.fromisoformat(str(run.environment.get("started"))).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+    return (began, began + seconds) if isinstance(seconds, int | float) else None

@@ -1,0 +1,102 @@
+"""What a run's history says: the best, last, least or most of a figure, and when a goal was reached.
+
+No torch here.
+"""
+
+import json
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bakeoff.comparison.read import Run
+from bakeoff.comparison.tables import Estimate, SecondsTo
+from bakeoff.comparison.validity import is_number
+from bakeoff.config.strict import dotted_keys
+from bakeoff.errors import ConfigError, nearest
+from bakeoff.runs.rundir import EPOCHS
+from bakeoff.runs.storage import UnreadableFileError, read_bytes
+
+FIGURES = (
+    "val.accuracy", "val.macro_f1", "val.nll", "train_loss", "lr", "epoch", "step",
+    "train_seconds", "eval_seconds", "train_images_per_second",
+)  # fmt: skip
+_SMALLER_IS_BETTER = ("val.nll", "train_loss", "train_seconds", "eval_seconds")
+_MAX_HISTORY_BYTES = 64 * 2**20
+History = list[dict[str, Any]]  # epochs by dotted names
+_FORM = re.compile(r"(best|last|min|max)\(([\w.]+)\)")
+
+
+@dataclass(frozen=True)
+class HistoryMetric:
+    """Such as `best(val.accuracy)`."""
+
+    reduction: str
+    figure: str
+
+    @property
+    def name(self) -> str:
+        """As the user wrote it."""
+        return f"{self.reduction}({self.figure})"
+
+    def of(self, epochs: Sequence[Mapping[str, Any]]) -> float | None:
+        """The value of one run; None if its history has no such figure."""
+        values = [float(epoch[self.figure]) for epoch in epochs if is_number(epoch.get(self.figure), -1e300)]
+        if not values:
+            return None
+        if self.reduction == "last":
+            return values[-1]
+        smallest = self.reduction == "min" or (self.reduction == "best" and self.figure in _SMALLER_IS_BETTER)
+        return min(values) if smallest else max(values)
+
+
+def parse_metric(text: str) -> HistoryMetric:
+    """Reads `best|last|min|max(figure)`.
+
+    Raises:
+        ConfigError: another form, or a figure that no history has.
+    """
+    match = _FORM.fullmatch(text.replace(" ", ""))
+    if match is None:
+        raise ConfigError(f"--metric {text}: write best, last, min or max of a figure: best(val.accuracy)")
+    if match[2] not in FIGURES:
+        hint = nearest(match[2], FIGURES) or f"; there are {', '.join(FIGURES)}"
+        raise ConfigError(f"--metric {text}: {match[2]}: no such figure{hint}")
+    return HistoryMetric(match[1], match[2])
+
+
+def read_history(run: Run) -> History:
+    """The epochs of a run by dotted names; an incomplete last line is dropped, a damaged file is empty."""
+    try:
+        lines = read_bytes(run.path / EPOCHS, _MAX_HISTORY_BYTES).splitlines()
+        # An incomplete last line is still being written.
+        whole = [line for place, line in enumerate(lines) if place < len(lines) - 1 or line.endswith(b"}")]
+        records = [json.loads(line) for line in whole]
+        return [dotted_keys(record) for record in records if isinstance(record, dict)]
+    except (UnreadableFileError, ValueError, RecursionError):
+        return []
+
+
+def estimate(histories: Sequence[History], metric: HistoryMetric) -> Estimate | None:
+    """Mean and spread over the runs of a setting."""
+    known = [value for epochs in histories if (value := metric.of(epochs)) is not None]
+    if not known:
+        return None
+    return Estimate(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
+
+
+def seconds_to(histories: Sequence[History], accuracy: float) -> SecondsTo | None:
+    """When the runs of a setting reached a validation accuracy; None without any history."""
+    reached: list[float] = []
+    missed: list[float] = []
+    for epochs in histories:
+        total, found = 0.0, False
+        for epoch in epochs:
+            total += epoch["train_seconds"] if is_number(epoch.get("train_seconds")) else 0.0
+            if is_number(epoch.get("val.accuracy"), accuracy, 1.0):
+                found = True
+                break
+        if epochs:
+            (reached if found else missed).append(total)
+    return SecondsTo(accuracy, tuple(reached), tuple(missed)) if reached or missed else None

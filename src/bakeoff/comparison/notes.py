@@ -1,0 +1,96 @@
+"""What a reader must know before believing a table. No torch here."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, why_times_differ
+from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
+from bakeoff.comparison.tables import SettingRow, Table
+
+_FEW_IMAGES = 50
+_GUESSING = 1.5  # times the accuracy of guessing: a broken run
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Classes by their names."""
+    return f"{'class' if len(names) == 1 else 'classes'} {shortened(names, most)}"
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """Names in a sentence, not all of very many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def notes(table: Table) -> list[str]:
+    """Lines for below a table."""
+    rows = table.settings
+    found = [
+        f"{row.name}: its runs differ in {', '.join(mixed)}"
+        for row in rows
+        if (mixed := mixed_facts(row.members))
+    ]
+    found += _not_alike(rows)
+    if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
+        found.append(f"times are not to be ranked: {reason}")
+    single = [row.name for row in rows if row.num_runs == 1]
+    if single and len(rows) > 1:
+        found.append(f"one run speaks of one trained network, not of an architecture: {shortened(single)}")
+    if table.num_images < _FEW_IMAGES:
+        found.append(f"few test images: {table.num_images}")
+    return found + _of_outcomes(table)
+
+
+def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
+    """What tells the settings apart besides their config's own keys, with who has what."""
+    by_row = {row.name: facts(row.members) for row in rows}
+    found = []
+    for fact in next(iter(by_row.values()), {}):
+        groups: dict[str, list[str]] = {}
+        for name, own in by_row.items():
+            groups.setdefault(", ".join(own[fact]), []).append(name)
+        if len(groups) > 1:
+            hidden = fact in HASHES  # a hash says nothing to a person
+            told = [
+                f"{shortened(names, 3)}" + ("" if hidden else f" {value}") for value, names in groups.items()
+            ]
+            found.append(f"not alike in {fact}: {'; '.join(told)}")
+    return found
+
+
+def _of_outcomes(table: Table) -> list[str]:
+    found = [note for row in table.settings for note in _of_row(row, len(table.class_names))]
+    labels = next(
+        (run.outcomes.labels for row in table.settings for run in row.members if run.outcomes), None
+    )
+    if labels is None or not table.class_names:
+        return found
+    counts = np.bincount(labels, minlength=len(table.class_names)).tolist()
+    by_class = list(zip(table.class_names, counts, strict=False))
+    if absent := [name for name, count in by_class if count == 0]:
+        found.append(f"no test image of {listed(absent)}")
+    if few := [name for name, count in by_class if 0 < count < MIN_CLASS_IMAGES]:
+        found.append(f"under {MIN_CLASS_IMAGES} test images, so recall is not tested: {listed(few)}")
+    return found
+
+
+def _of_row(row: SettingRow, num_classes: int) -> list[str]:
+    found = []
+    known = [run.outcomes for run in row.members if run.outcomes]
+    if len(known) < row.num_runs:
+        missing = row.num_runs - len(known)
+        found.append(f"{row.name}: not tested, {missing} of its {row.num_runs} runs have no predictions")
+    distinct = Counter(one.guesses.tobytes() + one.nll.tobytes() for one in known)
+    if len(known) > 1 and len(distinct) == 1:
+        found.append(f"{row.name}: the seed changes nothing, all runs gave the same predictions")
+    elif len(distinct) < len(known):
+        found.append(f"{row.name}: some runs of different seeds gave the same predictions")
+    unanswered = float(np.mean([(one.guesses < 0).mean() for one in known])) if known else 0.0
+    if unanswered:
+        found.append(f"{row.name}: no answer for {unanswered * 100:.2f} % of the images, counted wrong")
+    guessing = _GUESSING / num_classes if num_classes > 2 else 0.0
+    broken = [run.summary["seed"] for run in row.members if run.summary["test"]["accuracy"] < guessing]
+    if broken:
+        found.append(f"{row.name}: no better than guessing with seed {', '.join(map(str, broken))}")
+    return found

@@ -1,0 +1,189 @@
+"""The cells of a table as people read it. No torch here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bakeoff.comparison.estimates import COSTS, METRICS
+from bakeoff.comparison.group import shown
+from bakeoff.comparison.read import UNKNOWN
+from bakeoff.comparison.recipes import is_told
+from bakeoff.comparison.tables import Estimate, SecondsTo, SettingRow, Table
+from bakeoff.comparison.view import View, run_values
+from bakeoff.errors import ConfigError, nearest
+from bakeoff.text import printable
+
+_MOST_KEY_COLUMNS = 4
+# Column title, factor, decimals.
+_FORMS = {
+    "accuracy": ("accuracy %", 100, 2),
+    "macro_f1": ("macro-F1 %", 100, 2),
+    "nll": ("NLL", 1, 4),
+    "ece": ("ECE %", 100, 2),
+    "train_seconds": ("train s", 1, 1),
+    "train_images_per_second": ("train images/s", 1, 0),
+    "latency_ms_batch1": ("latency ms", 1, 2),
+    "parameters": ("parameters", 1, 0),
+    "forward_flops_per_image": ("MFLOPs", 1e-6, 1),
+    "peak_memory_bytes": ("memory MB", 1e-6, 0),
+}
+_DEFAULT = ("weights", "n", "tie", "accuracy", "macro_f1", "nll", "train_seconds", "parameters")
+_OTHERS = ("weights", "n", "tie", "seeds", "front")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Titles and cells, safe to print; `blocks` are the rows at which a new group begins."""
+
+    titles: list[str]
+    rows: list[list[str]]
+    blocks: frozenset[int] = frozenset()
+
+
+def make_grid(table: Table, view: View) -> Grid:
+    """The cells of one table.
+
+    Raises:
+        ConfigError: `--columns` names what there is not.
+    """
+    columns = _columns(table, view)
+    rows = [[cell(row) for cell in columns.values()] for row in table.settings]
+    titles = list(columns)
+    if view.only_changed and len(rows) > 1:
+        kept = [i for i in range(len(titles)) if i == 0 or len({row[i] for row in rows}) > 1]
+        titles, rows = [titles[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    blocks = {
+        place
+        for place in range(1, len(rows))
+        if _group(table.settings[place], view) != _group(table.settings[place - 1], view)
+    }
+    return Grid(
+        [printable(title) for title in titles],
+        [[printable(cell) for cell in row] for row in rows],
+        frozenset(blocks),
+    )
+
+
+Cell = Callable[[SettingRow], str]
+
+
+def _columns(table: Table, view: View) -> dict[str, Cell]:
+    """Title -> what makes its cells."""
+    columns: dict[str, Cell] = {"setting": lambda row: row.model if not view.columns else row.name}
+    for key in view.group_by:
+        columns[key] = _key_cell(key)
+    names = list(view.columns or _DEFAULT)
+    if view.cost and not view.columns and view.cost not in names:
+        names.append(view.cost)
+    for name in names:
+        if name == "tie" and not view.columns and not any(row.tie_group for row in table.settings):
+            continue
+        title, cell = _column(name, table)
+        columns[title] = cell
+    for metric in view.history:
+        columns[metric.name] = _history_cell(metric.name)
+    if view.seconds_to is not None:
+        columns[f"s to val {view.seconds_to:g}"] = lambda row: _seconds_cell(row.seconds_to)
+    if any(row.on_front is not None for row in table.settings):
+        columns["front"] = _column("front", table)[1]
+    return columns if view.columns else columns | _key_columns(table, view)
+
+
+def _column(name: str, table: Table) -> tuple[str, Cell]:
+    if name in METRICS:
+        title, factor, decimals = _FORMS[name]
+        return title, lambda row: _cell(row.metrics[name], factor, decimals, scatters=name in COSTS)
+    if name in _OTHERS:
+        cells: dict[str, Cell] = {
+            "weights": lambda row: row.weights,
+            "n": lambda row: str(row.num_runs),
+            "tie": lambda row: row.tie_group or "",
+            "seeds": lambda row: " ".join(map(str, row.seeds)),
+            "front": lambda row: "*" if row.on_front else "",
+        }
+        return name, cells[name]
+    known = {key for row in table.settings for key in run_values(row.members[0])}
+    if name not in known:
+        hint = nearest(name, [*METRICS, *_OTHERS, *known])
+        raise ConfigError(f"--columns {name}: no such column{hint or '; there are ' + ', '.join(METRICS)}")
+    return name, _key_cell(name)
+
+
+def _key_cell(key: str) -> Cell:
+    def cell(row: SettingRow) -> str:
+        value = run_values(row.members[0]).get(key)
+        return "" if value is None else shown(value)
+
+    return cell
+
+
+def _group(row: SettingRow, view: View) -> tuple[str, ...]:
+    return tuple(_key_cell(key)(row) for key in view.group_by)
+
+
+def _key_columns(table: Table, view: View) -> dict[str, Cell]:
+    """The keys that tell settings apart: a few get columns of their own, many share one."""
+    keys = sorted({key for row in table.settings for key in row.changed if is_told(key, table)})
+    keys = [key for key in keys if key not in view.group_by]
+    if len(keys) <= _MOST_KEY_COLUMNS:
+        return {key: _changed_cell(key) for key in keys}
+
+    def together(row: SettingRow) -> str:
+        values = ((key, _changed_cell(key)(row)) for key in keys)
+        return " ".join(f"{key}={value}" for key, value in values if value)
+
+    return {"differs in": together}
+
+
+def _changed_cell(key: str) -> Cell:
+    return lambda row: shown(row.changed[key]) if key in row.changed else ""
+
+
+def _cell(estimate: Estimate | None, factor: float, decimals: int, *, scatters: bool) -> str:
+    """Mean with its interval; what an interval does not suit has its deviation."""
+    if estimate is None:
+        return UNKNOWN
+    text = f"{estimate.mean * factor:,.{decimals}f}"
+    if estimate.low is not None and estimate.high is not None and not scatters:
+        return f"{text} [{estimate.low * factor:,.{decimals}f}, {estimate.high * factor:,.{decimals}f}]"
+    # Parameters do not scatter; a deviation of 0 would only be noise in the table.
+    return text if not estimate.std else f"{text} ± {estimate.std * factor:,.{decimals}f}"
+
+
+def _history_cell(name: str) -> Cell:
+    percent = "accuracy" in name or "macro_f1" in name
+
+    def cell(row: SettingRow) -> str:
+        estimate = row.metrics[name]
+        if percent:
+            return _cell(estimate, 100, 2, scatters=True) + (" %" if estimate else "")
+        return _cell(estimate, 1, 4, scatters=True)
+
+    return cell
+
+
+def _seconds_cell(found: SecondsTo | None) -> str:
+    """The median; where not every run reached the goal, how many did and for how long the others tried."""
+    if found is None:
+        return UNKNOWN
+    total = len(found.reached) + len(found.missed)
+    if not found.missed:
+        return f"{found.median:,.1f}"
+    tried = f"> {min(found.missed):,.1f}" if found.median is None else f"{found.median:,.1f}"
+    return f"{tried} ({len(found.reached)} of {total})"
+
+
+def caption(table: Table) -> str:
+    """What the numbers of a table are."""
+    classes = f", {len(table.class_names)} classes" if table.class_names else ""
+    spread = (
+        "mean over n seeds [95 % interval: other seeds, other test images]"
+        if table.is_tested
+        else "mean ± standard deviation over n seeds"
+    )
+    tie = "; settings that share a letter are tied" if any(row.tie_group for row in table.settings) else ""
+    return printable(f"{table.data}: {table.num_images:,} test images{classes}; test scores, {spread}{tie}")
+
+
+def remarks(table: Table) -> tuple[Sequence[str], Sequence[str]]:
+    """Verdict and notes, safe to print."""
+    return [printable(text) for text in table.verdict], [printable(text) for text in table.notes]

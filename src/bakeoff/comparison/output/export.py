@@ -1,0 +1,135 @@
+"""Tables -> CSV or JSON, for programs. Numbers are unrounded. No torch here."""
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bakeoff.comparison.group import shown
+from bakeoff.comparison.output.render import problem_lines, relative
+from bakeoff.comparison.read import Problem
+from bakeoff.comparison.tables import Estimate, Pair, SettingRow, Table
+from bakeoff.runs.records import SCHEMA
+from bakeoff.runs.storage import without_nan
+from bakeoff.text import printable
+
+# A spreadsheet would run a cell that begins like a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_PARTS = ("mean", "std", "low", "high")
+
+
+def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> str:
+    """One line for each setting; what is in no table goes to standard error."""
+    rows = [row for table in tables for row in table.settings]
+    keys = sorted({key for row in rows for key in row.changed})
+    metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    titles = ["data", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights"]
+    titles += ["num_runs", "seeds", "tie_group"]
+    titles += [f"{metric}_{part}" for metric in metrics for part in _PARTS]
+    writer.writerow(_safe(title) for title in titles + keys)
+    for table in tables:
+        for row in table.settings:
+            values = [table.data, table.test_fingerprint, table.num_images, row.setting, row.name, row.model]
+            values += [row.weights, row.num_runs, " ".join(map(str, row.seeds)), row.tie_group or ""]
+            values += [figure for metric in metrics for figure in _figures(row.metrics.get(metric))]
+            values += [_csv_value(row.changed.get(key, "")) for key in keys]
+            writer.writerow(_safe(value) if isinstance(value, str) else value for value in values)
+    for line in problem_lines(problems, root):
+        print(f"not in the table: {line}", file=sys.stderr)
+    return text.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    is_plain_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_plain_number else shown(value)
+
+
+def _figures(estimate: Estimate | None) -> list[float | str]:
+    if estimate is None:
+        return [""] * len(_PARTS)
+    values = [getattr(estimate, part) for part in _PARTS]
+    return ["" if value is None else value for value in values]
+
+
+def _safe(text: str) -> str:
+    """Text that no spreadsheet runs; numbers are left as they are."""
+    return f"'{printable(text)}" if text.startswith(_FORMULA_STARTS) else printable(text)
+
+
+def as_json(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> str:
+    """The interface for scripts, schema 1. Fields are added freely and never renamed."""
+    content = {
+        "schema": SCHEMA,
+        "problems": [{"path": relative(item.path, root), "reason": item.reason} for item in problems],
+        "tables": [_table(table) for table in tables],
+    }
+    # ASCII, so that nothing in a name can act on a terminal.
+    return json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
+
+
+def _table(table: Table) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "data": table.data,
+        "test_fingerprint": table.test_fingerprint,
+        "num_images": table.num_images,
+        "num_classes": len(table.class_names) or None,
+        "settings": [_setting(row, is_tested=table.is_tested) for row in table.settings],
+    }
+    if table.is_tested:
+        content |= {"verdict": table.verdict, "pairs": [_pair(pair) for pair in table.pairs]}
+    return content | {"notes": table.notes}
+
+
+def _setting(row: SettingRow, *, is_tested: bool) -> dict[str, Any]:
+    parts = _PARTS if is_tested else _PARTS[:2]
+    metrics = {
+        name: estimate and {part: getattr(estimate, part) for part in parts}
+        for name, estimate in row.metrics.items()
+    }
+    content: dict[str, Any] = {
+        "setting": row.setting,
+        "name": row.name,
+        "model": row.model,
+        "weights": row.weights,
+        "changed": row.changed,
+        "runs": row.runs,
+        "seeds": row.seeds,
+        "num_runs": row.num_runs,
+        "metrics": metrics,
+    }
+    if is_tested:
+        content["tie_group"] = row.tie_group
+    if row.seconds_to is not None:
+        content["seconds_to"] = dataclasses.asdict(row.seconds_to) | {"median": row.seconds_to.median}
+    if row.on_front is not None:
+        content["on_front"] = row.on_front
+    return content
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    result = pair.result
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "metric": pair.metric,
+        "difference": result.difference,
+        "low": result.low,
+        "high": result.high,
+        "p": result.p,
+        "p_adjusted": pair.p_adjusted,
+        "df": result.df,
+        "variance_images": result.variance_images,
+        "variance_seeds": result.variance_seeds,
+        "smallest_detectable_difference": pair.smallest_detectable_difference,
+        "num_images": pair.num_images,
+        "comparable": not pair.confounders,
+        "confounders": list(pair.confounders),
+        "mcnemar_mid_p": pair.mcnemar_mid_p,
+        "classes": [dataclasses.asdict(item) for item in pair.classes],
+    }

@@ -1,0 +1,30 @@
+"""Which of the keys that differ follow from the models' own recipes, and so need no column. No torch here."""
+
+from bakeoff.comparison.group import shown
+from bakeoff.comparison.tables import SettingRow, Table
+
+
+def is_told(key: str, table: Table) -> bool:
+    """Whether a changed key says more than the model's name: a model's recipe follows from it."""
+    if key == "model.weights":  # has a column of its own
+        return False
+    values: dict[str, set[str]] = {}
+    for row in table.settings:
+        values.setdefault(row.model, set()).add(shown(row.changed.get(key)))
+    if key == "model.arch" and any(_hides_arch(row) for row in table.settings):
+        return True
+    return any(len(found) > 1 for found in values.values())
+
+
+def _hides_arch(row: SettingRow) -> bool:
+    """Whether a name such as `finetune` does not say what network it stands for."""
+    arch = shown(row.changed.get("model.arch", ""))
+    return not row.model.startswith(arch.partition("_")[0])
+
+
+def recipe_note(table: Table) -> list[str]:
+    """What the models' own recipes differ in, which no column shows."""
+    keys = sorted({key for row in table.settings for key in row.changed if not key.startswith("model.")})
+    varying = [key for key in keys if len({shown(row.changed.get(key)) for row in table.settings}) > 1]
+    hidden = [key for key in varying if not is_told(key, table)]
+    return [f"the models' recipes differ in {', '.join(hidden)} (--columns shows them)"] if hidden else []

@@ -1,0 +1,63 @@
+"""What one run says of each image, as a value whose mean over the images is the run's score."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from bakeoff.evaluation.metrics import PROBABILITY_FLOOR, answers
+
+Metric = Literal["accuracy", "macro_f1", "nll"]
+METRICS: tuple[Metric, ...] = ("accuracy", "macro_f1", "nll")
+WORST_NLL = -float(np.log(PROBABILITY_FLOOR))  # of an image without an answer
+
+
+class Outcomes(NamedTuple):
+    """One run on n test images, in the order of the stored index."""
+
+    labels: np.ndarray  # int16 [n]
+    guesses: np.ndarray  # int16 [n], -1 for no answer
+    nll: np.ndarray  # float64 [n], of the true class, in nats
+    num_classes: int
+
+
+def outcomes(index: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Outcomes:
+    """Stored predictions to what is kept of them.
+
+    Args:
+        index: int64 [n], a permutation of 0..n-1.
+        labels: int64 [n], 0..C-1.
+        probabilities: float [n, C].
+    """
+    order = np.argsort(index, kind="stable")
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return Outcomes(
+        labels[order].astype(np.int16),
+        answers(probabilities)[order].astype(np.int16),
+        -np.log(np.maximum(true, PROBABILITY_FLOOR))[order],
+        probabilities.shape[1],
+    )
+
+
+def values_of(metric: Metric, run: Outcomes) -> np.ndarray:
+    """Float64 [n]; the mean is the score of the run."""
+    if metric == "accuracy":
+        return np.asarray(run.guesses == run.labels, dtype=np.float64)
+    if metric == "nll":
+        return run.nll
+    return _macro_f1_values(run.labels, run.guesses, run.num_classes)
+
+
+def _macro_f1_values(labels: np.ndarray, guesses: np.ndarray, num_classes: int) -> np.ndarray:
+    """The score plus each image's influence on it (Hampel 1974): its mean is the macro-F1."""
+    size = len(labels)
+    answered = guesses >= 0
+    label_share = np.bincount(labels, minlength=num_classes) / size
+    guess_share = np.bincount(guesses[answered], minlength=num_classes) / size
+    both_share = np.bincount(labels[guesses == labels], minlength=num_classes) / size
+    total = label_share + guess_share
+    # A class that is neither a label nor a guess has F1 0 and no image to influence it.
+    inverse = np.divide(1.0, total, out=np.zeros(num_classes), where=total > 0)
+    f1 = 2 * both_share * inverse
+    influence = 2 * (guesses == labels) * inverse[labels] - (f1 * inverse)[labels]
+    influence[answered] -= (f1 * inverse)[guesses[answered]]
+    return np.asarray(f1.mean() + influence / num_classes, dtype=np.float64)

@@ -1,0 +1,134 @@
+"""The plain records of a comparison: a table, its rows, and its tested pairs. No torch here."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.comparison.read import Run
+from bakeoff.comparison.statistics import ALPHA
+
+if TYPE_CHECKING:
+    from bakeoff.comparison.statistics.pairs import Difference
+    from bakeoff.comparison.statistics.values import Metric
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Mean over the runs of a setting, its sample standard deviation and 95 % interval."""
+
+    mean: float
+    std: float | None  # None for one run
+    low: float | None = None  # None where no interval can be given
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """A class's recall, A minus B."""
+
+    label: str
+    difference: float
+    p: float
+    p_adjusted: float  # Benjamini and Hochberg over the classes of the pair
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two settings under one metric, A minus B."""
+
+    a: str
+    b: str
+    metric: "Metric"
+    result: "Difference"
+    p_adjusted: float  # Holm over the pairs of the metric
+    smallest_detectable_difference: float | None
+    num_images: int
+    confounders: tuple[str, ...]  # what else tells the two apart
+    mcnemar_mid_p: float | None  # of two single networks' accuracies
+    noisy_side: bool  # few runs on the noisier side: a p near 0.05 is optimistic
+    classes: tuple[ClassDifference, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether the difference is real, as far as 95 of 100 such tables are right."""
+        return self.p_adjusted < ALPHA
+
+
+@dataclass(frozen=True)
+class SecondsTo:
+    """Seconds of training until a validation accuracy was reached, over the runs of a setting.
+
+    Runs that never reached it are censored: they would have taken longer than they were trained.
+    """
+
+    accuracy: float
+    reached: tuple[float, ...]  # seconds of the runs that reached it
+    missed: tuple[float, ...]  # of those that did not: all they were trained
+
+    @property
+    def median(self) -> float | None:
+        """Over all runs; None where the middle one did not reach it."""
+        place = (len(self.reached) + len(self.missed)) // 2
+        return sorted(self.reached)[place] if place < len(self.reached) else None
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """The runs that differ in the seed alone."""
+
+    setting: str
+    name: str  # unique in its table
+    changed: dict[str, Any]
+    members: tuple[Run, ...]
+    metrics: dict[str, Estimate | None]  # None: not measured
+    tie_group: str | None = None
+    seconds_to: SecondsTo | None = None
+    on_front: bool | None = None  # None: not asked for, or it cannot be told
+
+    @property
+    def model(self) -> str:
+        """The model as the user calls it."""
+        return str(self.members[0].summary["model"])
+
+    @property
+    def weights(self) -> str:
+        """Where the first weights came from."""
+        return self.members[0].text("weights")
+
+    @property
+    def runs(self) -> list[str]:
+        """Run ids."""
+        return [run.path.name for run in self.members]
+
+    @property
+    def seeds(self) -> list[int]:
+        """One for each run."""
+        return [run.summary["seed"] for run in self.members]
+
+    @property
+    def num_runs(self) -> int:
+        """How many seeds were trained."""
+        return len(self.members)
+
+    def mean(self, metric: str) -> float | None:
+        """Of a metric, if it was measured."""
+        estimate = self.metrics.get(metric)
+        return estimate.mean if estimate else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """All settings that were tested on the same images, best mean accuracy first."""
+
+    data: str
+    test_fingerprint: str
+    num_images: int
+    class_names: tuple[str, ...]  # empty if unknown
+    settings: list[SettingRow]
+    is_tested: bool = False  # whether statistics were asked for
+    pairs: list[Pair] = field(default_factory=list)
+    verdict: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def row(self, setting: str) -> SettingRow:
+        """A setting that is shown."""
+        return next(row for row in self.settings if row.setting == setting)

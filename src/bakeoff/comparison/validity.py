@@ -1,0 +1,129 @@
+"""What a stored run must say to be believed: values in their range, scores that its predictions bear out.
+
+No torch here.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.evaluation import metrics
+from bakeoff.runs import rundir
+from bakeoff.runs.records import SCHEMA
+from bakeoff.runs.storage import UnreadableFileError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bakeoff.comparison.statistics.values import Outcomes
+
+# Largest difference between summary.json and what its predictions.npz gives.
+_TOLERANCE = {"accuracy": 1e-6, "macro_f1": 1e-6, "nll": 1e-4}
+_ROW_SUM_TOLERANCE = 1e-5
+_MOST_CLASSES = 2**15 - 1  # as int16 holds them
+# What a summary may leave out, or have as null where it was not measured.
+_OPTIONAL = (
+    ("time", "train_seconds"),
+    ("time", "total_seconds"),
+    ("speed", "train_images_per_second"),
+    ("speed", "latency_ms_batch1"),
+    ("cost", "parameters"),
+    ("cost", "forward_flops_per_image"),
+    ("cost", "peak_memory_bytes"),
+)
+
+
+def is_number(value: Any, low: float = 0.0, high: float = sys.float_info.max) -> bool:
+    """Whether a value is a plain, finite number within bounds; `True` and "0.99" are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def invalid_summary(summary: dict[str, Any]) -> str | None:
+    """Why a summary cannot be a run's result; None if it can."""
+    schema = summary.get("schema")
+    if type(schema) is not int or schema < 1:  # True is an int as well
+        return f"summary.json: schema={schema!r} is no version number"
+    if schema > SCHEMA:
+        return f"summary.json: written by a newer bakeoff (schema {schema}, known is {SCHEMA})"
+    test = summary.get("test")
+    if not isinstance(test, dict):
+        return "summary.json: no test scores"
+    for name in ("setting", "model", "data"):
+        if not isinstance(summary.get(name), str):
+            return f"summary.json: {name}={summary.get(name)!r} is no text"
+    if not isinstance(summary.get("seed"), int) or isinstance(summary["seed"], bool):
+        return f"summary.json: seed={summary.get('seed')!r} is no whole number"
+    for name, high in (("accuracy", 1.0), ("macro_f1", 1.0), ("nll", sys.float_info.max)):
+        if not is_number(test.get(name), 0.0, high):
+            allowed = "a number in 0..1" if high == 1.0 else "a number of at least 0"
+            return f"summary.json: test.{name}={test.get(name)!r} is not {allowed}"
+    if not isinstance(test.get("num_images"), int) or not is_number(test["num_images"], 1):
+        return f"summary.json: test.num_images={test.get('num_images')!r} is no positive whole number"
+    if not is_number(test.get("num_no_answer", 0)):
+        return f"summary.json: test.num_no_answer={test['num_no_answer']!r} is no whole number"
+    for section, name in _OPTIONAL:
+        values = summary.get(section)
+        if isinstance(values, dict) and values.get(name) is not None and not is_number(values[name]):
+            return f"summary.json: {section}.{name}={values[name]!r} is not a number of at least 0"
+    return None
+
+
+def checked_outcomes(path: Path, summary: dict[str, Any]) -> "Outcomes | None":
+    """The stored predictions of the test images, held against the scores of the summary.
+
+    Returns:
+        What is kept of them; None where the run has none.
+
+    Raises:
+        UnreadableFileError: predictions that are damaged, impossible, or give other scores.
+    """
+    from bakeoff.comparison.statistics.values import outcomes
+
+    if not os.path.lexists(path / rundir.PREDICTIONS["test"]):
+        return None
+    arrays = rundir.read_predictions(path, "test")
+    index, labels, rows = arrays["index"], arrays["label"], arrays["probabilities"]
+    reason = _impossible(index, labels, rows, summary["test"]["num_images"])
+    if reason:
+        raise UnreadableFileError(f"{rundir.PREDICTIONS['test']}: {reason}")
+    kept = outcomes(index, labels, rows)
+    reason = _disagreement(kept, summary["test"])
+    if reason:
+        raise UnreadableFileError(f"summary.json: {reason}")
+    return kept
+
+
+def _impossible(index: "np.ndarray", labels: "np.ndarray", rows: "np.ndarray", count: int) -> str | None:
+    import numpy as np
+
+    if index.shape != (count,) or labels.shape != (count,) or rows.ndim != 2 or len(rows) != count:
+        return f"not {count} rows, as summary.json says"
+    if index.dtype.kind != "i" or labels.dtype.kind != "i" or rows.dtype.kind != "f":
+        return "arrays of the wrong kind"
+    if not 1 <= rows.shape[1] <= _MOST_CLASSES:
+        return f"{rows.shape[1]} classes"
+    if not np.array_equal(np.sort(index), np.arange(count)):
+        return f"index is no permutation of 0..{count - 1}"
+    if labels.min() < 0 or labels.max() >= rows.shape[1]:
+        return f"a label outside 0..{rows.shape[1] - 1}"
+    if not np.isfinite(rows).all() or rows.min() < 0 or rows.sum(axis=1).max() > 1 + _ROW_SUM_TOLERANCE:
+        return "rows that are no probabilities"
+    return None
+
+
+def _disagreement(kept: "Outcomes", test: dict[str, Any]) -> str | None:
+    name = rundir.PREDICTIONS["test"]
+    counts = metrics.confusion(kept.labels, kept.guesses, kept.num_classes)
+    scores = {
+        "accuracy": float((kept.guesses == kept.labels).mean()),
+        "macro_f1": float(metrics.precision_recall_f1(counts)[2].mean()),
+        "nll": float(kept.nll.mean()),
+    }
+    for key, tolerance in _TOLERANCE.items():
+        if abs(scores[key] - test[key]) > tolerance:
+            return f"test.{key}={test[key]}, but {name} gives {scores[key]:.6f}"
+    unanswered = int((kept.guesses == metrics.NO_ANSWER).sum())
+    if test.get("num_no_answer", unanswered) != unanswered:
+        return f"test.num_no_answer={test['num_no_answer']}, but {name} gives {unanswered}"
+    return None

@@ -1,0 +1,212 @@
+"""The shared sections of a config: dataclasses with their types and ranges, and gate 1.
+
+These dataclasses are the one source of the shared keys: `defaults()` is what Hydra composes on, and
+`check()` is gate 1, which needs neither torch nor data. The section `model` belongs to its family
+(gate 2, `models/base.py`), so it is a plain mapping here.
+"""
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from bakeoff.config.strict import STRICT, parse_section
+from bakeoff.config.traits import EMNIST_SPLITS, HAS_TEXT
+from bakeoff.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ValueError("auto, cpu, cuda or cuda:N")
+    return name
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError("at most 100 letters, digits, '.', '_' or '-', the first a letter or a digit")
+    return name
+
+
+@dataclass
+class AugmentConfig:
+    """Random changes of the training images, drawn anew for each image and epoch."""
+
+    __pydantic_config__ = STRICT
+
+    # Largest shift along each axis; what moves in is black.
+    shift_pixels: Annotated[int, Field(ge=0, le=64)] = 0
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0  # largest, either way, about the centre
+    scale: Annotated[float, Field(ge=0, le=0.9)] = 0.0  # 0.1: between 0.9 and 1.1 times the size
+    erase: Fraction = 0.0  # probability that a random rectangle of the image becomes black
+    # Left and right swapped for half of the images. Letters and digits change their meaning by it.
+    flip: bool | Literal["force"] = False
+
+
+@dataclass
+class DataConfig:
+    """Which images, and where they lie."""
+
+    __pydantic_config__ = STRICT
+
+    name: Literal[
+        "mnist",
+        "digits",
+        "fashion_mnist",
+        "kmnist",
+        "emnist",
+        "qmnist",
+        "cifar10",
+        "cifar100",
+        "svhn",
+        "image_folder",
+    ] = "mnist"
+    root: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_DATA,data}"
+    # Share of the training images that is held back for validation, by a split that all runs share.
+    val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    train_limit: Count | None = None  # images to train with, of each class its share
+    classes: Annotated[list[int | str], Field(min_length=2)] | None = None  # by number or by name
+    emnist_split: Literal[EMNIST_SPLITS] = "balanced"  # type: ignore[valid-type]
+    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None  # pixels a side, of image_folder
+    skip_broken: bool = False  # pictures of image_folder
+    residency: Literal["auto", "device", "host"] = "auto"
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass
+class OptimConfig:
+    """Optimizer and learning-rate schedule."""
+
+    __pydantic_config__ = STRICT
+
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"
+    lr: Positive = 1e-3  # the highest of the schedule
+    weight_decay: NotNegative = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # Adam's and AdamW's beta1
+    schedule: Literal["constant", "cosine", "one_cycle", "step"] = "one_cycle"
+    warmup_epochs: NotNegative = 1.0
+    step_epochs: Positive | None = None  # of schedule=step; null: a third of the epochs
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1  # of schedule=step
+    clip_norm: Positive | None = 1.0  # largest norm of the whole gradient
+
+
+@dataclass
+class TrainerConfig:
+    """The loop: how long, on what, and which weights are kept."""
+
+    __pydantic_config__ = STRICT
+
+    epochs: Count = 6
+    batch_size: Count = 128  # images per optimizer step
+    accumulate: Count = 1  # parts that a batch is split into, to save memory
+    device: Annotated[str, AfterValidator(_device)] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    threads: Count | None = None  # null: what torch chooses, one a core
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    early_stopping_patience_epochs: Count | None = None
+    select: Literal["best", "last"] = "best"
+    deterministic: bool = False
+    # A dry run: train and validate on the images of so many batches, test on as many.
+    overfit_batches: Count | None = None
+
+
+@dataclass
+class SweepConfig:
+    """Names the folder that holds the runs of a sweep."""
+
+    __pydantic_config__ = STRICT
+
+    name: Annotated[str, AfterValidator(_folder_name)] | None = None
+
+
+@dataclass
+class Config:
+    """A whole experiment. `model` is checked by its family."""
+
+    __pydantic_config__ = STRICT
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    output_dir: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_OUTPUTS,outputs}"
+    model: dict[str, Any] = field(default_factory=dict)
+    data: DataConfig = field(default_factory=DataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+
+
+def defaults() -> dict[str, Any]:
+    """The shared keys with their defaults, as Hydra's lowest layer. `model` is left to its group."""
+    values = dataclasses.asdict(Config())
+    del values["model"]
+    return values
+
+
+def check(values: dict[str, Any]) -> Config:
+    """Gate 1: the shared sections, each alone and against each other.
+
+    Raises:
+        ConfigError: for the first thing that is not allowed.
+    """
+    config = parse_section(Config, values, "")
+    for key in ("name", "family"):
+        if not isinstance(config.model.get(key), str):
+            raise ConfigError(f"model.{key}: missing; choose a model, as in model=cnn")
+    _check_data(config.data)
+    _check_training(config)
+    return config
+
+
+def _check_data(data: DataConfig) -> None:
+    standard = DataConfig()
+    own = {"emnist_split": "emnist", "image_size": "image_folder", "skip_broken": "image_folder"}
+    for key, name in own.items():
+        value = getattr(data, key)
+        if data.name != name and value != getattr(standard, key):
+            raise ConfigError(f"data.{key}={value}: only data={name} has it; leave the key alone")
+    if data.name == "digits" and data.val_fraction != standard.val_fraction:
+        raise ConfigError(
+            f"data.val_fraction={data.val_fraction}: digits has a stored split of its own; "
+            "leave the key alone"
+        )
+    if data.augment.flip is True and data.name in HAS_TEXT:
+        raise ConfigError(
+            f"data.augment.flip=true: {data.name} shows digits or letters, and a mirrored one is "
+            "another or none; leave it at false, or set data.augment.flip=force"
+        )
+    if data.classes is not None and len(set(map(str, data.classes))) < len(data.classes):
+        raise ConfigError(f"data.classes={data.classes}: a class stands twice")
+
+
+def _check_training(config: Config) -> None:
+    optim, trainer = config.optim, config.trainer
+    if config.data.val_fraction == 0 and trainer.overfit_batches is None:
+        if trainer.select == "best":
+            raise ConfigError("data.val_fraction=0: there is nothing to choose by; add trainer.select=last")
+        if trainer.early_stopping_patience_epochs is not None:
+            raise ConfigError(
+                "trainer.early_stopping_patience_epochs: needs validation images; "
+                "set it to null or data.val_fraction above 0"
+            )
+    if trainer.accumulate > trainer.batch_size:
+        raise ConfigError(
+            f"trainer.accumulate={trainer.accumulate}: more parts than trainer.batch_size="
+            f"{trainer.batch_size} has images; lower it"
+        )
+    if optim.warmup_epochs > trainer.epochs:
+        raise ConfigError(
+            f"optim.warmup_epochs={optim.warmup_epochs:g}: longer than trainer.epochs={trainer.epochs}; "
+            "shorten it"
+        )
+    if optim.schedule != "step" and optim.step_epochs is not None:
+        raise ConfigError(
+            f"optim.step_epochs={optim.step_epochs:g}: only optim.schedule=step uses it; set it to null"
+        )

@@ -1,0 +1,74 @@
+"""What a trained model takes: parameters, FLOPs, latency, throughput, memory."""
+
+import statistics
+import time
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bakeoff.data.splits import Split
+from bakeoff.machine.runtime import Runtime, peak_memory_bytes
+from bakeoff.models.base import Classifier
+from bakeoff.runs.records import Cost, Speed
+
+_LATENCY_REPEATS = 30
+_THROUGHPUT_REPEATS = 5
+_THROUGHPUT_BATCH = 256
+
+
+def measure_cost(model: Classifier, images: Split, runtime: Runtime) -> Cost:
+    """Counts parameters and forward FLOPs (a multiplication and an addition are two)."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        _rate(model, _some_images(images, 1, runtime), runtime)
+    parameters = list(model.parameters())
+    return Cost(
+        parameters=sum(p.numel() for p in parameters),
+        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        forward_flops_per_image=counter.get_total_flops() or None,
+        peak_memory_bytes=peak_memory_bytes(runtime.device),
+    )
+
+
+def measure_speed(
+    model: Classifier, images: Split, runtime: Runtime, train_images_per_second: float
+) -> Speed:
+    """Times `probabilities`, from bytes on the device to probabilities on the device.
+
+    Medians after a warm-up: latency of one image, rate of batches of 256 (a split with fewer images
+    repeats them).
+    """
+    one = _some_images(images, 1, runtime)
+    many = _some_images(images, _THROUGHPUT_BATCH, runtime)
+    return Speed(
+        train_images_per_second=train_images_per_second,
+        latency_ms_batch1=1000 * _median_seconds(model, one, runtime, _LATENCY_REPEATS),
+        images_per_second_batch256=_THROUGHPUT_BATCH
+        / _median_seconds(model, many, runtime, _THROUGHPUT_REPEATS),
+    )
+
+
+def _some_images(images: Split, count: int, runtime: Runtime) -> torch.Tensor:
+    return images.images(torch.arange(count, device=images.device) % len(images)).to(runtime.device)
+
+
+def _median_seconds(model: Classifier, images: torch.Tensor, runtime: Runtime, repeats: int) -> float:
+    seconds = []
+    for _ in range(2 + repeats):
+        runtime.synchronize()
+        start = time.perf_counter()
+        _rate(model, images, runtime)
+        runtime.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[2:])  # the first two warm up
+
+
+@torch.no_grad()
+def _rate(model: Classifier, images: torch.Tensor, runtime: Runtime) -> None:
+    was_training = model.training
+    model.eval()
+    try:
+        with runtime.autocast():
+            model.probabilities(images)
+    finally:
+        model.train(was_training)

@@ -1,0 +1,70 @@
+"""What a model says of the images of a split: stored predictions, and scores for choosing weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bakeoff.data.batches import evaluation_batches
+from bakeoff.data.splits import Split
+from bakeoff.errors import DivergedError
+from bakeoff.evaluation import metrics
+from bakeoff.machine.runtime import Runtime
+from bakeoff.models.base import Classifier
+from bakeoff.runs.records import ValidationScores
+
+EVALUATION_BATCH_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of a split, in the split's order."""
+
+    index: np.ndarray  # int64 [n]
+    label: np.ndarray  # int64 [n]
+    probabilities: np.ndarray  # float32 [n, classes]
+    extra: dict[str, float]  # the model's own scores, means over all images
+
+
+@torch.no_grad()
+def predict(
+    model: Classifier, split: Split, runtime: Runtime, batch_size: int = EVALUATION_BATCH_SIZE
+) -> Predictions:
+    """Rates every image of a split. Leaves weights, buffers, mode and generators as they were.
+
+    Raises:
+        DivergedError: a probability is not finite.
+    """
+    was_training = model.training
+    model.eval()
+    rows: list[Tensor] = []
+    sums: dict[str, Tensor] = {}
+    try:
+        for batch in evaluation_batches(split, batch_size, runtime.device):
+            with runtime.autocast():
+                rows.append(model.probabilities(batch.images))
+                for name, value in model.extra_scores(batch.images, batch.labels).items():
+                    sums[name] = sums.get(name, torch.zeros_like(value)) + value
+    finally:
+        model.train(was_training)
+    # The results come to the host in one piece, at the end.
+    probabilities = torch.cat(rows).float().cpu().numpy()
+    if not np.isfinite(probabilities).all():
+        raise DivergedError(
+            "the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32"
+        )
+    return Predictions(
+        index=np.arange(len(split), dtype=np.int64),
+        label=split.labels.cpu().numpy(),
+        probabilities=probabilities,
+        extra={name: float(value) / len(split) for name, value in sums.items()},
+    )
+
+
+def validate(model: Classifier, val: Split, runtime: Runtime) -> ValidationScores:
+    """Accuracy, macro-F1 and NLL of a split."""
+    predictions = predict(model, val, runtime)
+    num_classes = predictions.probabilities.shape[1]
+    scores = metrics.score(predictions.label, predictions.probabilities, [""] * num_classes)
+    return ValidationScores(scores.accuracy, scores.macro_f1, scores.nll)

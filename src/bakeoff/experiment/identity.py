@@ -1,0 +1,63 @@
+"""What makes two runs the same run, and two runs the same setting. No torch here.
+
+The identity is a hash of the config as composed (`auto` and null kept), of the data's source files
+and of the code that trains. A setting is the identity without seed and code: a row of the table.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bakeoff.config.canonical import canonical_json, identifying_config
+from bakeoff.models.weights.origin import exact_origin, weights_origin
+
+# Parts of the package that training does not execute.
+_NOT_TRAINING = ("cli.py", "commands/", "comparison/", "sweeps/")
+
+
+def identity(values: dict[str, Any], data_fingerprint: str) -> str:
+    """SHA-256 (hex) of config, data and code: equal for runs that must give the same result.
+
+    Raises:
+        ConfigError, DataError: weights to begin with that are not there.
+    """
+    config = _with_origin(identifying_config(values), exact_origin)
+    return _digest([config, data_fingerprint, code_hash()])
+
+
+def setting(values: dict[str, Any], data_fingerprint: str) -> str:
+    """SHA-256 (hex) of config without seed, and data: equal for runs that differ in luck alone.
+
+    Raises:
+        ConfigError, DataError: weights to begin with that are not there.
+    """
+    config = _with_origin(identifying_config(values), weights_origin)
+    config.pop("seed", None)
+    return _digest([config, data_fingerprint])
+
+
+@cache
+def code_hash() -> str:
+    """SHA-256 (hex) of the sources that training executes."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if not name.startswith(_NOT_TRAINING):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _with_origin(config: dict[str, Any], origin: Callable[[str], str]) -> dict[str, Any]:
+    """Weights from elsewhere count by what they are, not by their path; without the key nothing changes."""
+    weights = config["model"].get("weights")
+    if isinstance(weights, str):
+        config["model"]["weights"] = origin(weights)
+    return config
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""How a run ends when it does not finish: its status, its last good weights, its exit code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import torch
+
+from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError, ResourceError
+from bakeoff.runs.rundir import RunDir
+from bakeoff.training.state import TrainState, copy_of_weights
+
+
+@contextmanager
+def outcome_recorded(run: RunDir, state: TrainState, batch_size: int) -> Iterator[None]:
+    """Writes into the run directory why the block ended early, then lets the error go on.
+
+    Raises:
+        ResourceError: in place of what the allocators of host and device raise.
+        BakeoffError: as it came.
+    """
+    try:
+        with torch_errors_explained(batch_size):
+            yield
+    except BaseException as error:
+        status = _status_of(error)
+        # A full disk may be the very reason; the first error is the one to show.
+        with suppress(ResourceError):
+            run.write_status(status, state.step, _one_line(error))
+            run.log(f"{status}: {_one_line(error)}")
+            if status != "failed":
+                run.write_weights(copy_of_weights(state.model), finished=False)
+        if isinstance(error, BakeoffError):
+            error.args = (f"{error}; see {run.path}",)
+        raise
+
+
+@contextmanager
+def torch_errors_explained(batch_size: int) -> Iterator[None]:
+    """Turns running out of memory, on the host or on the device, into exit code 4.
+
+    And what torch cannot compile, or normalise, into exit code 2.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "Expected more than 1 value per channel" not in str(error):
+            raise
+        raise ConfigError(
+            f"trainer.batch_size={batch_size}: this model's batch norm cannot train on a single image; raise "
+            "trainer.batch_size, or change the number of images by one"
+        ) from error
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise ConfigError(
+                f"trainer.compile=true: torch could not compile this model ({_one_line(error)[:160]}); "
+                "set trainer.compile=false"
+            ) from error
+        # The CPU's allocator raises a plain RuntimeError.
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+            raise
+        raise ResourceError(
+            f"trainer.batch_size={batch_size}: out of memory ({_one_line(error)[:160]}); "
+            "halve it or set data.residency=host"
+        ) from error
+
+
+def _status_of(error: BaseException) -> str:
+    if isinstance(error, DivergedError):
+        return "diverged"
+    return "interrupted" if isinstance(error, InterruptedRunError | KeyboardInterrupt) else "failed"
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, BakeoffError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,101 @@
+"""What a finished run leaves: predictions, weights, pictures, and the summary last."""
+
+import time
+from pathlib import Path
+
+from bakeoff.data.splits import DataSet, fingerprint
+from bakeoff.evaluation import cost, metrics
+from bakeoff.evaluation.prediction import Predictions
+from bakeoff.experiment.gates import Prepared
+from bakeoff.experiment.identity import code_hash
+from bakeoff.plots import figures, overlays
+from bakeoff.runs.records import SCHEMA, EpochRecord, Fingerprints, SplitScores, Summary, Times
+from bakeoff.runs.rundir import RunDir, write_test_images
+from bakeoff.training.state import TrainState, copy_of_weights
+
+_LARGEST_STORED_SIDE = 32  # pixels; larger test images are not kept for reports
+
+
+def write_results(
+    run: RunDir,
+    prepared: Prepared,
+    state: TrainState,
+    epochs: list[EpochRecord],
+    test: Predictions,
+    val: Predictions | None,
+    prints: Fingerprints,
+    began: float,
+) -> Summary:
+    """Writes everything that a finished run has, the summary last."""
+    config, names, where = prepared.config, prepared.data.class_names, prepared.runtime
+    images = sum(record.train_images_per_second * record.train_seconds for record in epochs)
+    speed = cost.measure_speed(state.model, prepared.data.test, where, images / state.times["train"])
+    spent = cost.measure_cost(state.model, prepared.data.test, where)
+    with state.times.phase("save", where.synchronize):
+        run.write_predictions("test", test.index, test.label, test.probabilities)
+        if val:
+            run.write_predictions("val", val.index, val.label, val.probabilities)
+        counts = metrics.confusion(test.label, metrics.answers(test.probabilities), len(names))
+        run.write_confusion(names, counts)
+        run.write_weights(copy_of_weights(state.model), finished=True)
+        _store_test_images(prepared, prints.test_split)
+        title = f"{prepared.name} on {prepared.data.name}, seed {config.seed}"
+        files = (prepared.data.files or {}).get("test")
+        figures.draw_all(run, title, epochs, counts, names, prepared.data.test, test, files)
+        overlays.draw_explanations(run, title, state.model, prepared.data.test, test, names, where)
+    times = state.times
+    chosen = state.best.epoch if config.trainer.select == "best" and state.best else epochs[-1].epoch
+    summary = Summary(
+        schema=SCHEMA,
+        run_id=run.run_id,
+        identity=prepared.identity,
+        setting=prepared.setting,
+        status="finished",
+        model=prepared.name,
+        family=config.model["family"],
+        weights=prepared.weights,
+        data=prepared.data.name,
+        seed=config.seed,
+        epochs_run=len(epochs),
+        best_epoch=chosen,
+        test=_scores(test, names),
+        val=_scores(val, names) if val else None,
+        train_loss_final=epochs[-1].train_loss,
+        time=Times(
+            setup_seconds=times["setup"],
+            train_seconds=times["train"],
+            first_epoch_seconds=state.first_epoch_seconds,
+            eval_seconds=times["eval"],
+            save_seconds=times["save"],
+            total_seconds=time.perf_counter() - began,
+        ),
+        speed=speed,
+        cost=spent,
+        fingerprint=prints,
+        num_skipped_pictures=len(prepared.data.skipped),
+    )
+    run.write_status("finished", state.step)
+    run.write_summary(summary)
+    return summary
+
+
+def _store_test_images(prepared: Prepared, test_hash: str) -> None:
+    split = prepared.data.test
+    if max(prepared.data.image_shape[1:]) <= _LARGEST_STORED_SIDE:
+        images, labels = split.as_arrays()
+        write_test_images(Path(prepared.config.output_dir), test_hash, images, labels)
+
+
+def _scores(predictions: Predictions, names: tuple[str, ...]) -> SplitScores:
+    return metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
+
+
+def split_fingerprints(dataset: DataSet) -> Fingerprints:
+    """Hashes of what goes into a run, taken before training."""
+    names = dataset.class_names
+    return Fingerprints(
+        train_split=fingerprint(dataset.train, names),
+        val_split=fingerprint(dataset.val, names) if dataset.val else None,
+        test_split=fingerprint(dataset.test, names),
+        code=code_hash(),
+    )

@@ -1,0 +1,150 @@
+"""One experiment, from a config to a run directory. Read this file first.
+
+`gates.prepare` passes the three gates and leaves nothing on disk. `train` makes the run directory, runs
+the loop, and evaluates the test split exactly once: after training, with the chosen weights.
+"""
+
+import time
+from pathlib import Path
+
+from bakeoff.config.compose import Job
+from bakeoff.config.schema import Config
+from bakeoff.data.splits import Split
+from bakeoff.errors import InterruptedRunError
+from bakeoff.evaluation.prediction import predict
+from bakeoff.experiment.gates import Prepared, description, prepare
+from bakeoff.experiment.outcome import outcome_recorded
+from bakeoff.experiment.progress import ProgressReport
+from bakeoff.experiment.results import split_fingerprints, write_results
+from bakeoff.machine import runtime
+from bakeoff.machine.runtime import Runtime
+from bakeoff.machine.signals import StopSignal
+from bakeoff.runs.records import EpochRecord, Summary
+from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
+from bakeoff.training.loop import fit
+from bakeoff.training.optim import make_optimizer
+from bakeoff.training.state import TrainState, start
+
+_HEARTBEAT_SECONDS = 15.0
+
+
+def train(job: Job, stop: StopSignal) -> Path:
+    """Trains one model and writes its run directory.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        BakeoffError: with the exit code of what went wrong; the run's status says so too.
+    """
+    began = time.perf_counter()
+    prepared = prepare(job.values)
+    config, where = prepared.config, prepared.runtime
+    prints = split_fingerprints(prepared.data)
+    optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
+    state = start(prepared.model, optimizer, config.trainer, where)
+    run = RunDir.create(_folder(prepared))
+    with outcome_recorded(run, state, config.trainer.batch_size):
+        run.write_status("running", 0)
+        run.write_config(job.values, job.overrides)
+        run.write_environment(runtime.describe(where))
+        if prepared.data.files is not None:
+            run.write_files(prepared.data.files, prepared.data.skipped)
+        _announce(run, prepared)
+        train_split = _resident(prepared.data.train, config, where)
+        val_split = _resident(prepared.data.val, config, where) if prepared.data.val else None
+        state.times.seconds["setup"] = time.perf_counter() - began
+        epochs = _run_loop(run, prepared, state, train_split, val_split, stop)
+        chosen = state.best.weights if config.trainer.select == "best" and state.best else None
+        state.model.load_state_dict(chosen or state.judged.state_dict())
+        with state.times.phase("eval", where.synchronize):
+            # The one time in a run that test images go through the model.
+            test = predict(state.model, prepared.data.test, where)
+            val = predict(state.model, val_split, where) if val_split else None
+        summary = write_results(run, prepared, state, epochs, test, val, prints, began)
+    _conclude(run, summary, in_sweep=config.sweep.name is not None)
+    return run.path
+
+
+def _run_loop(
+    run: RunDir,
+    prepared: Prepared,
+    state: TrainState,
+    train_split: Split,
+    val_split: Split | None,
+    stop: StopSignal,
+) -> list[EpochRecord]:
+    """Consumes the loop: history, heartbeat, early stopping, interruption."""
+    config, epochs = prepared.config, []
+    report = ProgressReport(len(train_split), config.trainer.epochs)
+    patience = config.trainer.early_stopping_patience_epochs
+    beat = time.monotonic()
+    events = fit(
+        state,
+        train_split,
+        val_split,
+        config,
+        prepared.runtime,
+        pause=lambda: stop.name is not None or time.monotonic() - beat > _HEARTBEAT_SECONDS,
+        progress=report,
+    )
+    with stop.deferred():
+        for event in events:
+            with state.times.phase("save", prepared.runtime.synchronize):
+                if isinstance(event, EpochRecord):
+                    epochs.append(event)
+                    run.append_epoch(event)
+                    _say(run, report.end_epoch(event))
+                run.write_status("running", state.step)
+                beat = time.monotonic()
+            if stop.name is not None:
+                report.close()
+                raise InterruptedRunError(
+                    f"{stop.name}: interrupted in step {state.step}, epoch {state.epoch}"
+                )
+            if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
+                _say(run, f"no better validation accuracy for {patience} epochs: stopped early")
+                break
+    return epochs
+
+
+def _folder(prepared: Prepared) -> Path:
+    config = prepared.config
+    if config.sweep.name is None:
+        return single_run_folder(config.output_dir, prepared.name, config.data.name, config.seed)
+    return sweep_run_folder(
+        config.output_dir, config.sweep.name, prepared.name, config.data.name, config.seed, prepared.identity
+    )
+
+
+def _resident(split: Split, config: Config, where: Runtime) -> Split:
+    """Moves a split to the device if asked to, or if it takes less than half of the free memory."""
+    free = runtime.free_memory_bytes(where.device)
+    fits = free is None or split.num_bytes < free / 2
+    wanted = config.data.residency
+    return split.to(where.device) if wanted == "device" or (wanted == "auto" and fits) else split
+
+
+def _say(run: RunDir, text: str) -> None:
+    print(text, flush=True)
+    run.log(text)
+
+
+def _announce(run: RunDir, prepared: Prepared) -> None:
+    _say(run, description(prepared))
+    for note in (*prepared.data.notes, *prepared.model.notes):
+        _say(run, f"note: {note}")
+
+
+def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
+    test = summary.test
+    no_answer = f", {test.num_no_answer} without an answer" if test.num_no_answer else ""
+    _say(
+        run,
+        f"test accuracy {test.accuracy:.2%}  macro-F1 {test.macro_f1:.2%}  NLL {test.nll:.4f}  "
+        f"({test.num_images:,} images{no_answer}; weights of epoch {summary.best_epoch}; "
+        f"{summary.time.train_seconds:.1f} s of training)",
+    )
+    print(f"run directory  {run.path}")
+    if not in_sweep:  # a sweep ends with the comparison itself
+        print(f"next           bakeoff compare {run.path.parent}")

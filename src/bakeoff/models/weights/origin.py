@@ -1,0 +1,93 @@
+"""Where a network's first weights come from: what `model.weights` names. No torch here.
+
+`none`, a set of weights that torchvision knows by name, a file of tensors, or a run directory. Files
+and runs are known by what they hold, not by where they lie: a file by its hash; a run by its setting and,
+where two runs must be told apart, by the hash of its weights as well.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from bakeoff.data.fingerprint import file_hash
+from bakeoff.errors import ConfigError, DataError, nearest
+from bakeoff.runs.locate import is_run_dir
+from bakeoff.runs.rundir import SUMMARY, WEIGHTS
+from bakeoff.runs.storage import UnreadableFileError, read_json
+
+NONE = "none"
+IMAGENET = "imagenet"
+COCO = "coco"
+NAMES = (NONE, IMAGENET, COCO)
+FILE_SUFFIXES = (".safetensors", ".pth", ".pt")
+_SHOWN_DIGITS = 8
+
+
+def weights_origin(weights: str) -> str:
+    """`none`, `imagenet`, `coco`, `file:<SHA-256>` or `run:<setting>`.
+
+    Raises:
+        ConfigError: neither a name nor a path.
+        DataError: no such file, or a run directory without a finished run.
+    """
+    if weights in NAMES:
+        return weights
+    if not weights:
+        raise ConfigError(f"model.weights: empty; there are {', '.join(NAMES)}, a file or a run directory")
+    path = Path(weights)
+    if path.is_dir():
+        return f"run:{_setting(path)}"
+    if path.suffix in FILE_SUFFIXES:
+        if not path.is_file():
+            raise DataError(f"model.weights={weights}: no such file")
+        return f"file:{file_hash(path)}"
+    if path.exists():
+        raise ConfigError(f"model.weights={weights}: not a file of weights ({', '.join(FILE_SUFFIXES)})")
+    if "/" in weights:
+        raise DataError(f"model.weights={weights}: no such run directory or file")
+    raise ConfigError(
+        f"model.weights={weights}: no such weights; there are {', '.join(NAMES)}, or the path of a "
+        f"{' or '.join(FILE_SUFFIXES[:2])} file or of a run directory{nearest(weights, NAMES)}"
+    )
+
+
+def exact_origin(weights: str) -> str:
+    """The origin and, of a run, the hash of its weights: runs of one setting differ by their seeds.
+
+    Raises:
+        ConfigError, DataError: as `weights_origin`; a run without its weights.
+    """
+    origin = weights_origin(weights)
+    if not origin.startswith("run:"):
+        return origin
+    path = Path(weights) / WEIGHTS
+    if not path.is_file():
+        raise DataError(f"model.weights={weights}: it has no {WEIGHTS} (bakeoff prune removes them)")
+    return f"{origin}:{file_hash(path)}"
+
+
+def origin_of(model: Any) -> str:
+    """The origin of the weights in a config's section `model`; a family without the key has `none`.
+
+    Raises:
+        ConfigError, DataError: as `weights_origin`.
+    """
+    weights = model.get("weights") if isinstance(model, dict) else None
+    return weights_origin(weights) if isinstance(weights, str) else NONE
+
+
+def shown_origin(origin: str) -> str:
+    """An origin with its hash cut to 8 digits, as a summary and a table show it."""
+    kind, _, digest = origin.partition(":")
+    return f"{kind}:{digest[:_SHOWN_DIGITS]}" if digest else kind
+
+
+def _setting(run: Path) -> str:
+    if not is_run_dir(run):
+        raise DataError(f"model.weights={run}: no run directory (it has no {SUMMARY})")
+    try:
+        setting = read_json(run / SUMMARY).get("setting")
+    except UnreadableFileError as error:
+        raise DataError(f"model.weights={run}: not a finished run ({error})") from error
+    if not isinstance(setting, str):
+        raise DataError(f"model.weights={run}: {SUMMARY} names no setting")
+    return setting

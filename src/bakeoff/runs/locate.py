@@ -1,0 +1,93 @@
+"""Finds run directories: below a folder, or by the name that a command line gives. No torch here."""
+
+import os
+from pathlib import Path
+
+from bakeoff.errors import ConfigError, nearest
+from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, STATUS, SUMMARY
+
+SEARCH_DEPTH = 6
+
+
+def is_run_dir(path: Path) -> bool:
+    """Whether a folder is, or was meant to be, a run directory."""
+    marks = [path / name for name in MARKS]
+    return any(os.path.lexists(mark) and (mark.is_symlink() or not mark.is_dir()) for mark in marks)
+
+
+def find_run_dirs(root: Path) -> list[Path]:
+    """All run directories at or below a root, sorted by path.
+
+    Searched to depth 6; `datasets/`, hidden folders, links, and what lies below a run directory are
+    passed over.
+    """
+    found: list[Path] = []
+    level = [root]
+    for _ in range(SEARCH_DEPTH + 1):
+        below: list[Path] = []
+        for folder in level:
+            try:
+                entries = list(os.scandir(folder))
+            except FileNotFoundError:
+                continue  # removed meanwhile, or the root is not there
+            except OSError:
+                found.append(folder)  # its reader says why it cannot be read
+                continue
+            if any(entry.name in MARKS and not entry.is_dir(follow_symlinks=False) for entry in entries):
+                found.append(folder)
+                continue
+            below += [
+                folder / entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False)
+                and not entry.name.startswith(".")
+                and entry.name != DATASETS
+            ]
+        level = below
+    return sorted(found)
+
+
+def find_run(name: str, root: Path) -> Path:
+    """Finds the run that a command line names: a path, `latest`, or a unique prefix of a run id.
+
+    Raises:
+        ConfigError: no such run, or several.
+    """
+    path = Path(name)
+    if path.is_dir() and is_run_dir(path):
+        return path
+    runs = find_run_dirs(root)
+    if not runs:
+        raise ConfigError(f"RUN={name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
+    if name == "latest":
+        return max(runs, key=_started)
+    matches = [run for run in runs if run.name.startswith(name)]
+    exact = [run for run in matches if run.name == name]
+    if len(exact or matches) == 1:
+        return (exact or matches)[0]
+    if matches:
+        shown = ", ".join(str(run) for run in matches[:3])
+        raise ConfigError(f"RUN={name}: {len(matches)} runs begin so ({shown}, ...); give a path")
+    hint = nearest(name, [run.name for run in runs])
+    raise ConfigError(f"RUN={name}: no run of this name below {root}; see bakeoff compare{hint}")
+
+
+def resolve(word: str, root: Path) -> Path:
+    """A PATH of the command line: a folder, or a run by its name."""
+    path = Path(word)
+    return path if path.is_dir() else find_run(word, root)
+
+
+def _started(run: Path) -> float:
+    """When a run began: its config is written once, before anything else."""
+    for name in (CONFIG, STATUS, SUMMARY):
+        try:
+            return (run / name).stat(follow_symlinks=False).st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def outputs_root() -> Path:
+    """Where runs are looked for when no path is given."""
+    return Path(os.environ.get("BAKEOFF_OUTPUTS") or "outputs")

@@ -1,0 +1,231 @@
+"""A run directory: the only place that knows the file names inside one. No torch at import.
+
+Plain data only: nothing pickled, nothing that runs.
+"""
+
+import dataclasses
+import io
+import json
+import os
+import secrets
+import socket
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.errors import ConfigError
+from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
+from bakeoff.runs.storage import (
+    UnreadableFileError,
+    append_line,
+    read_bytes,
+    storage_errors,
+    sync_folder,
+    without_nan,
+    write_atomically,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+CONFIG = "config.json"
+SUMMARY = "summary.json"
+STATUS = "status.json"
+ENVIRONMENT = "environment.json"
+EPOCHS = "epochs.jsonl"
+PREDICTIONS = {"test": "predictions.npz", "val": "predictions_val.npz"}
+CONFUSION = "confusion.json"
+FILES = "files.json"
+SKIPPED_FILES = "skipped_files.json"
+WEIGHTS = "weights.safetensors"
+LAST_WEIGHTS = "weights_last.safetensors"
+PLOTS = "plots"
+LOG = "run.log"
+DATASETS = "datasets"
+_MAX_WEIGHT_BYTES = 2**36
+MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
+
+
+def single_run_folder(output_dir: str, model: str, data: str, seed: int) -> Path:
+    """A new folder's name; four random letters keep runs of the same second apart."""
+    letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(4))
+    name = f"{time.strftime('%H%M%S')}-{model}-{data}-s{seed}-{letters}"
+    return Path(output_dir) / time.strftime("%Y-%m-%d") / name
+
+
+def sweep_folder(output_dir: str, sweep: str) -> Path:
+    """The folder that holds a sweep's runs."""
+    return Path(output_dir) / "sweeps" / sweep
+
+
+def sweep_run_folder(output_dir: str, sweep: str, model: str, data: str, seed: int, identity: str) -> Path:
+    """The one folder of this identity in a sweep, so that making it is claiming the run."""
+    return sweep_folder(output_dir, sweep) / f"{model}-{data}-s{seed}-{identity[:8]}"
+
+
+class RunDir:
+    """Writes one run. Every file appears whole; `summary.json` is written last."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> "RunDir":
+        """Claims a new folder: of two processes that want the same, one gets it.
+
+        Raises:
+            ConfigError: the folder is there already.
+            ResourceError: the folder cannot be made.
+        """
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                raise ConfigError(f"{path}: there already; choose another sweep.name or remove it") from None
+            sync_folder(path.parent)
+        return cls(path)
+
+    @property
+    def run_id(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def weights_file(self) -> Path:
+        """The chosen weights of a finished run."""
+        return self.path / WEIGHTS
+
+    def plot_file(self, name: str) -> Path:
+        """Where a picture belongs; makes the folder."""
+        folder = self.path / PLOTS
+        with storage_errors(folder):
+            folder.mkdir(exist_ok=True)
+        return folder / name
+
+    def write_config(self, values: Mapping[str, Any], overrides: Sequence[str]) -> None:
+        """Writes the resolved config for programs and for people, and what was overridden."""
+        from omegaconf import OmegaConf
+
+        write_json(self.path / CONFIG, {"schema": SCHEMA, **values})
+        for name, content in (("config.yaml", dict(values)), ("overrides.yaml", list(overrides))):
+            text = OmegaConf.to_yaml(OmegaConf.create(content))
+            write_atomically(self.path / name, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
+
+    def write_environment(self, environment: Environment) -> None:
+        """Writes on what the run is made."""
+        write_json(self.path / ENVIRONMENT, dataclasses.asdict(environment))
+
+    def write_status(self, status: str, step: int, error: str | None = None) -> None:
+        """Writes how far the run is, with the time as its heartbeat."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record = Status(status, step, error, socket.gethostname(), os.getpid(), now)
+        write_json(self.path / STATUS, dataclasses.asdict(record))
+
+    def append_epoch(self, record: EpochRecord) -> None:
+        """Adds a line to the history."""
+        append_line(self.path / EPOCHS, json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False))
+
+    def log(self, text: str) -> None:
+        """Adds a line with the time to the log."""
+        append_line(self.path / LOG, f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}")
+
+    def write_predictions(
+        self, split: str, index: "np.ndarray", label: "np.ndarray", probabilities: "np.ndarray"
+    ) -> None:
+        """Writes index int64 [n], label int64 [n], probabilities float32 [n, classes]."""
+        import numpy as np
+
+        def write(file: Any) -> None:
+            np.savez(file, index=index, label=label, probabilities=probabilities)
+
+        write_atomically(self.path / PREDICTIONS[split], write)
+
+    def write_confusion(self, class_names: Sequence[str], counts: "np.ndarray") -> None:
+        """Writes counts int64 [classes, classes + 1]; the last column is "no answer"."""
+        write_json(
+            self.path / CONFUSION,
+            {
+                "class_names": list(class_names),
+                "columns": [*class_names, "no answer"],
+                "counts": counts.tolist(),
+            },
+        )
+
+    def write_weights(self, tensors: Mapping[str, "Tensor"], *, finished: bool) -> None:
+        """Writes weights: the chosen ones of a finished run, else the last good ones."""
+        from safetensors.torch import save
+
+        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+        write_atomically(
+            self.path / (WEIGHTS if finished else LAST_WEIGHTS), lambda file: file.write(content)
+        )
+
+    def write_files(self, files: Mapping[str, Sequence[str]], skipped: Sequence[tuple[str, str]]) -> None:
+        """Writes which pictures the splits hold, in their order, and which could not be read and why."""
+        write_json(self.path / FILES, dict(files))
+        if skipped:
+            write_json(self.path / SKIPPED_FILES, dict(skipped))
+
+    def write_summary(self, summary: Summary) -> None:
+        """Writes the result. From here on the run counts as finished."""
+        write_json(self.path / SUMMARY, dataclasses.asdict(summary))
+
+
+def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", labels: "np.ndarray") -> None:
+    """Keeps the test images once per test set: uint8 [n, c, h, w], at most 32 pixels a side."""
+    import numpy as np
+
+    path = output_dir / DATASETS / f"{test_hash}.npz"
+    if path.exists():
+        return
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    np.savez_compressed(content, images=images, labels=labels)
+    write_atomically(path, lambda file: file.write(content.getvalue()))
+
+
+def read_weights(run: Path) -> "dict[str, Tensor]":
+    """Reads the chosen weights of a finished run, on the CPU.
+
+    Raises:
+        UnreadableFileError: missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(read_bytes(run / WEIGHTS, _MAX_WEIGHT_BYTES))
+    except SafetensorError as error:
+        raise UnreadableFileError(f"{WEIGHTS}: damaged: {str(error)[:200]}") from error
+
+
+def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str, np.ndarray]":
+    """Reads stored predictions; object arrays are refused, so nothing is ever unpickled.
+
+    Raises:
+        UnreadableFileError: missing, damaged (each array has a CRC), or without one of its arrays.
+    """
+    import numpy as np
+
+    name = PREDICTIONS[split]
+    content = read_bytes(run / name, max_bytes)
+    try:
+        _refuse_compression(content)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in ("index", "label", "probabilities")}
+    except Exception as error:  # zipfile and NumPy raise a dozen kinds for a damaged archive
+        raise UnreadableFileError(f"{name}: damaged: {str(error)[:200]}") from error
+
+
+def _refuse_compression(content: bytes) -> None:
+    """We store arrays as they are; somebody else's small file must not grow to gigabytes."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("compressed")

@@ -1,0 +1,1 @@
+"""The loop that trains any model, and all that it needs to go on."""

@@ -1,0 +1,216 @@
+"""The one loop: `fit` trains any `Classifier`.
+
+It is a generator. It yields an `EpochRecord` after each epoch and a `SavePoint` at a step border
+when `pause()` asks for one, with the clock stopped; whoever consumes it logs, saves and stops. In a
+step the host reads nothing from the device.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from bakeoff.config.schema import Config
+from bakeoff.data.batches import Batch, num_batches, plan_epoch, training_batches
+from bakeoff.data.splits import Split
+from bakeoff.errors import DivergedError
+from bakeoff.evaluation.prediction import validate
+from bakeoff.machine.runtime import Runtime, restore_rng_states, rng_states
+from bakeoff.runs.records import EpochRecord, ValidationScores
+from bakeoff.training import optim
+from bakeoff.training.state import Best, TrainState, copy_of_weights
+
+Losses = Callable[[Batch], dict[str, Tensor]]
+
+# The host looks at the guard this often; the steps after a bad one are lost time, not lost weights.
+_STEPS_BETWEEN_CHECKS = 50
+
+
+@dataclass(frozen=True)
+class SavePoint:
+    """A step border: the state is whole and nothing runs."""
+
+    state: TrainState
+
+
+class Progress(Protocol):
+    """Told of every step; must not read the loss more than now and then."""
+
+    def __call__(self, state: TrainState, num_images: int, loss: Tensor) -> None:
+        """`loss` is a scalar on the device: reading it makes the host wait."""
+
+
+def fit(
+    state: TrainState,
+    train: Split,
+    val: Split | None,
+    config: Config,
+    runtime: Runtime,
+    pause: Callable[[], bool] = lambda: False,
+    progress: Progress | None = None,
+) -> Iterator[EpochRecord | SavePoint]:
+    """Trains from where `state` stands to the last epoch.
+
+    Args:
+        state: changed in place.
+        train: the training images.
+        val: judged after each epoch; None to train without. Training does not depend on it.
+        config: `seed`, `data.augment`, `optim` and `trainer` are read.
+        runtime: device and precision.
+        pause: asked after each step whether a `SavePoint` is due.
+        progress: told of each step.
+
+    Raises:
+        DivergedError: a loss or gradient was not finite; the model holds its last good weights.
+    """
+    trainer = config.trainer
+    steps_per_epoch = num_batches(len(train), trainer.batch_size)
+    losses = torch.compile(state.model.losses) if trainer.compile else state.model.losses
+    restore_rng_states(state.rng, runtime.device)
+    while state.epoch <= trainer.epochs:
+        state.model.set_epoch(state.epoch)
+        state.model.train()
+        with state.times.phase("train", runtime.synchronize):
+            plan = plan_epoch(train, config.data.augment, config.seed, state.epoch, runtime.device)
+            batches = training_batches(
+                train,
+                plan,
+                trainer.batch_size,
+                config.data.augment,
+                runtime.device,
+                state.step_in_epoch,
+            )
+        while state.step_in_epoch < steps_per_epoch:
+            with state.times.phase("train", runtime.synchronize):
+                paused = _train_until_pause(
+                    state, losses, batches, config, runtime, steps_per_epoch, pause, progress
+                )
+            if paused:
+                state.rng = rng_states(runtime.device)
+                yield SavePoint(state)
+        yield _end_epoch(state, len(train), val, config, runtime, steps_per_epoch)
+
+
+def _train_until_pause(
+    state: TrainState,
+    losses: Losses,
+    batches: Iterator[Batch],
+    config: Config,
+    runtime: Runtime,
+    steps_per_epoch: int,
+    pause: Callable[[], bool],
+    progress: Progress | None,
+) -> bool:
+    """Steps until a pause is wanted (True) or the epoch is over (False)."""
+    for batch in batches:
+        lr = optim.learning_rate(state.step, config.optim, steps_per_epoch, config.trainer.epochs)
+        optim.set_learning_rate(state.optimizer, lr)
+        loss = train_step(state, batch, config, runtime, losses)
+        state.step += 1
+        state.step_in_epoch += 1
+        if progress:
+            progress(state, len(batch.labels), loss)
+        last = state.step_in_epoch == steps_per_epoch
+        # The host waits for the device here, and only here.
+        if (last or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
+            _diverged(state, lr)
+        if pause():
+            return True
+    return False
+
+
+def train_step(
+    state: TrainState, batch: Batch, config: Config, runtime: Runtime, losses: Losses | None = None
+) -> Tensor:
+    """Losses, sum, backward, clip, step, average. Returns the loss, a scalar on the device.
+
+    With `trainer.accumulate` the batch goes through in parts, each weighted by its share of the
+    images, so that the gradient is the whole batch's but for rounding (batch norm sees the parts).
+    `losses` stands in for the model's own method where that has been compiled.
+    """
+    losses = losses or state.model.losses
+    loss = torch.zeros((), device=runtime.device)
+    for part in batch.parts(config.trainer.accumulate):
+        with runtime.autocast():
+            terms = losses(part)
+            share = torch.stack(list(terms.values())).sum() * (len(part.labels) / len(batch.labels))
+        (share * state.loss_scale.scale if state.loss_scale else share).backward()
+        loss += share.detach()
+        for name, term in terms.items():
+            weighted = term.detach() * len(part.labels)
+            state.loss_sums[name] = state.loss_sums[name] + weighted if name in state.loss_sums else weighted
+    parameters = [p for p in state.model.parameters() if p.grad is not None]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if state.loss_scale:
+        state.loss_scale.unscale(gradients)
+    norm = get_total_norm(gradients)
+    if config.optim.clip_norm is not None:
+        clip_grads_with_norm_(parameters, config.optim.clip_norm, norm)
+    state.guard.step(state.optimizer, loss, norm, state.loss_scale)
+    if state.ema:
+        state.ema.update(state.model, state.step + 1, state.guard.skipped)
+    state.optimizer.zero_grad(set_to_none=True)
+    return loss
+
+
+def _diverged(state: TrainState, lr: float) -> None:
+    state.guard.restore_buffers()
+    state.optimizer.zero_grad(set_to_none=True)
+    good = int(state.guard.good_steps.item())
+    state.step = good
+    raise DivergedError(
+        f"optim.lr={lr:.3g}: the loss, a gradient or a running statistic is not finite in step {good + 1}, "
+        f"epoch {state.epoch}; lower optim.lr, set optim.clip_norm or trainer.precision=fp32"
+    )
+
+
+def _end_epoch(
+    state: TrainState,
+    num_images: int,
+    val: Split | None,
+    config: Config,
+    runtime: Runtime,
+    steps_per_epoch: int,
+) -> EpochRecord:
+    """Judges the weights, keeps the best, and moves the counters to the next epoch."""
+    seconds = state.times["train"] - state.train_seconds_before_epoch
+    evaluated_before = state.times["eval"]
+    scores = None
+    if val is not None:
+        with state.times.phase("eval", runtime.synchronize):
+            scores = validate(state.judged, val, runtime)
+            _keep_best(state, scores, config.trainer.select == "best")
+    # Read once an epoch: the device is idle already.
+    parts = {name: float(sums) / num_images for name, sums in state.loss_sums.items()}
+    record = EpochRecord(
+        epoch=state.epoch,
+        step=state.step,
+        lr=optim.learning_rate(state.step - 1, config.optim, steps_per_epoch, config.trainer.epochs),
+        train_loss=sum(parts.values()),
+        train_loss_parts=parts,
+        val=scores,
+        train_seconds=seconds,
+        eval_seconds=state.times["eval"] - evaluated_before,
+        train_images_per_second=num_images / seconds,
+    )
+    if state.epoch == 1:
+        state.first_epoch_seconds = seconds
+    state.epoch += 1
+    state.step_in_epoch = 0
+    state.loss_sums = {}
+    state.train_seconds_before_epoch = state.times["train"]
+    state.rng = rng_states(runtime.device)
+    return record
+
+
+def _keep_best(state: TrainState, scores: ValidationScores, keep_weights: bool) -> None:
+    """Best by accuracy, ties to the lower NLL."""
+    best = state.best
+    if best and (scores.accuracy, -scores.nll) <= (best.scores.accuracy, -best.scores.nll):
+        state.epochs_without_gain += 1
+        return
+    state.epochs_without_gain = 0
+    state.best = Best(state.epoch, scores, copy_of_weights(state.judged) if keep_weights else {})

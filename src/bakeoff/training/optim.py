@@ -1,0 +1,82 @@
+"""Optimizers and learning-rate schedules.
+
+A schedule is a pure function of the step, so there is no scheduler state to save or to lose.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+
+from bakeoff.config.schema import OptimConfig
+
+# torch.optim.lr_scheduler.OneCycleLR's defaults: start at lr/25, end at lr/25/1e4 (Smith and Topin
+# 2017). Deviation from the paper: the momentum is held, so that `optim.momentum` means what it says.
+_ONE_CYCLE_START = 1 / 25
+_ONE_CYCLE_END = 1 / 25 / 1e4
+# A linear warm-up begins at a hundredth of its target, not at 0, so that the first step counts.
+_WARMUP_START = 0.01
+_ADAM_BETA2 = 0.999
+_RMSPROP_ALPHA = 0.99  # torch's; Hinton's lecture 6e has 0.9
+
+
+def make_optimizer(groups: Sequence[dict[str, Any]], config: OptimConfig) -> Optimizer:
+    """Makes an optimizer, a fused one where torch has it: that skips a step by itself (see `guard.py`).
+
+    Args:
+        groups: parameter groups with `params`, `decays` (whether weight decay applies) and
+            `lr_scale` (relative to the schedule).
+        config: `momentum` is Adam's and AdamW's beta1.
+    """
+    prepared = [
+        {
+            "params": group["params"],
+            "lr_scale": group["lr_scale"],
+            "weight_decay": config.weight_decay if group["decays"] else 0.0,
+        }
+        for group in groups
+        if group["params"]
+    ]
+    if config.name == "sgd":
+        return SGD(prepared, lr=config.lr, momentum=config.momentum, fused=True)
+    if config.name == "rmsprop":
+        return RMSprop(prepared, lr=config.lr, alpha=_RMSPROP_ALPHA, momentum=config.momentum)
+    kind = AdamW if config.name == "adamw" else Adam
+    return kind(prepared, lr=config.lr, betas=(config.momentum, _ADAM_BETA2), fused=True)
+
+
+def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+    """Sets the rate of the schedule, times each group's own scale."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]
+
+
+def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: int) -> float:
+    """The learning rate of an optimizer step, counted from 0.
+
+    Warm-up is a straight line from lr/100 (one_cycle: a cosine from lr/25) to lr over
+    `warmup_epochs`. After it: constant; cosine to 0 at the last step (Loshchilov and Hutter 2017,
+    without restarts); one_cycle, a cosine to lr/250,000; step, times `step_factor` every
+    `step_epochs` (counted from the first step, warm-up included).
+    """
+    total = steps_per_epoch * epochs
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        if config.schedule == "one_cycle":
+            return config.lr * _cosine(_ONE_CYCLE_START, 1.0, step / (warmup - 1) if warmup > 1 else 1.0)
+        return config.lr * (_WARMUP_START + (1 - _WARMUP_START) * step / warmup)
+    if config.schedule == "step":
+        every = max(1, round((config.step_epochs or epochs / 3) * steps_per_epoch))
+        return config.lr * config.step_factor ** (step // every)
+    if config.schedule == "constant":
+        return config.lr
+    # The peak is the last step of a one_cycle's warm-up, and the first step after a linear one.
+    peak = warmup - 1 if config.schedule == "one_cycle" and warmup else warmup
+    lowest = _ONE_CYCLE_END if config.schedule == "one_cycle" else 0.0
+    return config.lr * _cosine(1.0, lowest, (step - peak) / max(1, total - 1 - peak))
+
+
+def _cosine(start: float, end: float, done: float) -> float:
+    """From start to end on half a cosine, `done` in 0..1."""
+    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
