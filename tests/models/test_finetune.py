@@ -87,7 +87,7 @@ def test_networks_with_other_outputs_are_not_offered() -> None:
 
 
 def test_the_docs_list_what_is_tested() -> None:
-    text = (Path(__file__).parents[1] / "docs" / "fine-tuning.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "fine-tuning.md").read_text()
     listed = text.partition("layer for layer:")[2].partition("An image size")[0]
     assert re.findall(r"`(\w+)`", listed) == [name for name, _ in TESTED]
 

@@ -199,7 +199,7 @@ def forget(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
 
 
 def test_the_packages_are_those_of_the_project() -> None:
-    project = Path(__file__).parents[1] / "pyproject.toml"
+    project = Path(__file__).parents[2] / "pyproject.toml"
     needed = tomllib.loads(project.read_text())["project"]["dependencies"]
     own_checks = {line for line in needed if re.match(r"torch(vision)?\b", line)}
     assert len(own_checks) == 2

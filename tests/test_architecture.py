@@ -1,0 +1,95 @@
+"""The rooms: who may import whom, which need no torch, and how many files lie outside of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bakeoff
+
+PACKAGE = Path(bakeoff.__file__).parent
+PROJECT = Path(__file__).parents[1]
+LIGHT_ROOMS = ("runs", "config", "comparison", "plots", "sweeps", "commands")
+LIGHT_FILES = (
+    "__init__.py", "arguments.py", "cli.py", "errors.py", "exits.py", "text.py",
+    "data/__init__.py", "data/fingerprint.py", "data/folders.py", "data/sources.py",
+    "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/signals.py",
+    "models/weights/origin.py", "experiment/__init__.py", "experiment/identity.py",
+)  # fmt: skip
+# Each module is imported in a process of its own; what many of them need is loaded once, before the fork.
+IMPORT_EACH = """
+import hydra, numpy, omegaconf, os, pydantic, scipy.special, sys
+assert "torch" not in sys.modules
+for name in sys.argv[1:]:
+    pid = os.fork()
+    if pid == 0:
+        __import__(name)
+        os._exit(any(library in sys.modules for library in ("torch", "torchvision", "pandas", "matplotlib", "sklearn")))
+    if os.waitpid(pid, 0)[1] != 0:
+        print(name)
+"""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(("bakeoff", *parts)).removesuffix(".__init__")
+
+
+def test_light_modules_import_no_torch() -> None:
+    files = [path for room in LIGHT_ROOMS for path in sorted((PACKAGE / room).rglob("*.py"))]
+    files += [PACKAGE / name for name in LIGHT_FILES]
+    assert len(files) > 50
+    names = [module_name(path) for path in files]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_EACH, *names], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+
+
+def lint_imports(source: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "import importlinter.cli; importlinter.cli.lint_imports_command()"]
+    options = ["--config", str(PROJECT / "pyproject.toml"), "--no-cache"]
+    environment = os.environ | {"PYTHONPATH": str(source)}
+    return subprocess.run(
+        [*command, *options], env=environment, cwd=source, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_room_imports_only_from_those_below_it() -> None:
+    done = lint_imports(PACKAGE.parent)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("training/loop.py", "from bakeoff.experiment.gates import prepare"),
+        ("runs/locate.py", "def late() -> None:\n    from bakeoff.config import schema"),
+        ("models/cnn.py", "from bakeoff.models import vit"),
+        ("comparison/read.py", "from bakeoff.comparison.group import shown"),
+        ("stray.py", "STRAY = 1"),
+    ],
+)
+def test_a_wrong_import_or_a_stray_file_is_found(tmp_path: Path, file: str, line: str) -> None:
+    package = shutil.copytree(PACKAGE, tmp_path / "bakeoff", ignore=shutil.ignore_patterns("__pycache__"))
+    with open(package / file, "a") as source:
+        source.write(f"\n{line}\n")
+    done = lint_imports(tmp_path)
+    assert done.returncode != 0
+    assert file.removesuffix(".py").replace("/", ".") in done.stdout
+
+
+def test_few_files_lie_outside_of_the_rooms() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
+
+
+def test_no_file_is_long_and_none_has_an_empty_name() -> None:
+    lengths = {
+        str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > 262} == {}
+    vague = {"utils", "helpers", "common", "manager", "misc"}
+    assert not [name for name in lengths if set(Path(name).with_suffix("").parts) & vague]
