@@ -1,16 +1,10 @@
 """What makes two runs the same run, and the same setting."""
 
 import copy
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import bakeoff
 from bakeoff.config.canonical import canonical_json
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.experiment.identity import identity, setting
@@ -60,32 +54,3 @@ def test_nothing_is_changed_by_asking() -> None:
     identity(after, "d")
     setting(after, "d")
     assert after == before
-
-
-def hash_of(package: Path, **environment: str) -> str:
-    script = "from bakeoff.experiment.identity import code_hash; print(code_hash())"
-    options = os.environ | {"PYTHONPATH": str(package.parent)} | environment
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=options,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=package.parent,
-    )
-    return done.stdout.strip()
-
-
-def test_the_code_hash_covers_what_trains_and_only_that(tmp_path: Path) -> None:
-    source = Path(bakeoff.__file__).parent
-    package = shutil.copytree(source, tmp_path / "bakeoff", ignore=shutil.ignore_patterns("__pycache__"))
-    first = hash_of(package)
-    assert first == hash_of(package, PYTHONHASHSEED="7")
-    for name in ("cli.py", "comparison/read.py", "sweeps/serial.py"):
-        (package / name).write_text((package / name).read_text() + "\n# changed\n")
-    assert hash_of(package) == first
-    seen = {first}
-    for name in ("training/loop.py", "models/cnn.py", "data/augment.py"):
-        (package / name).write_text((package / name).read_text() + "\n# changed\n")
-        seen.add(hash_of(package))
-    assert len(seen) == 4

@@ -18,7 +18,7 @@ from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import UnreadableFileError, without_nan
 from bakeoff.text import printable
 
-_NOT_ENVIRONMENT = ("argv", "started")  # which differ between any two runs
+_NOT_ENVIRONMENT = ("argv", "started", "code")  # what differs between any two runs; what is told apart
 _MISSING = "-"
 
 
@@ -78,7 +78,7 @@ def changed_config(a: Run, b: Run) -> dict[str, tuple[Any, Any]]:
 def changed_environment(a: Run, b: Run) -> dict[str, tuple[Any, Any]]:
     """What of the machine and the libraries differs; only facts that both runs recorded."""
     own = [
-        {key: value for key, value in dotted_keys(run.environment).items() if key not in _NOT_ENVIRONMENT}
+        dotted_keys({key: value for key, value in run.environment.items() if key not in _NOT_ENVIRONMENT})
         for run in (a, b)
     ]
     return {key: pair for key, pair in differing(*own).items() if all(key in facts for facts in own)}

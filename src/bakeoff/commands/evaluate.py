@@ -13,7 +13,7 @@ from bakeoff.arguments import Parser
 from bakeoff.comparison.read import Problem, Run, read_run
 from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.evaluation import metrics
-from bakeoff.experiment.identity import code_hash
+from bakeoff.experiment.code import code_hash
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.records import SplitScores
@@ -115,7 +115,8 @@ def _load_weights(model: "Classifier", run: Run) -> None:
     except UnreadableFileError as error:
         raise RunsDifferError(f"{path}: cannot be read ({error})") from error
     except RuntimeError as error:
-        hint = "" if _print(run, "code") == code_hash() else "; another version of bakeoff trained it"
+        same_code = _print(run, "code") == code_hash(run.config)
+        hint = "" if same_code else "; another version of bakeoff trained it"
         reason = " ".join(str(error).split())[:200]
         raise RunsDifferError(f"{path}: these weights do not fit the run's model ({reason}){hint}") from error
 

@@ -6,15 +6,11 @@ and of the code that trains. A setting is the identity without seed and code: a 
 
 import hashlib
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from bakeoff.config.canonical import canonical_json, identifying_config
+from bakeoff.experiment.code import code_hash
 from bakeoff.models.weights.origin import exact_origin, weights_origin
-
-# Parts of the package that training does not execute.
-_NOT_TRAINING = ("cli.py", "commands/", "comparison/", "sweeps/")
 
 
 def identity(values: dict[str, Any], data_fingerprint: str) -> str:
@@ -24,7 +20,7 @@ def identity(values: dict[str, Any], data_fingerprint: str) -> str:
         ConfigError, DataError: weights to begin with that are not there.
     """
     config = _with_origin(identifying_config(values), exact_origin)
-    return _digest([config, data_fingerprint, code_hash()])
+    return _digest([config, data_fingerprint, code_hash(values)])
 
 
 def setting(values: dict[str, Any], data_fingerprint: str) -> str:
@@ -36,19 +32,6 @@ def setting(values: dict[str, Any], data_fingerprint: str) -> str:
     config = _with_origin(identifying_config(values), weights_origin)
     config.pop("seed", None)
     return _digest([config, data_fingerprint])
-
-
-@cache
-def code_hash() -> str:
-    """SHA-256 (hex) of the sources that training executes."""
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package).as_posix()
-        if not name.startswith(_NOT_TRAINING):
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{name} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def _with_origin(config: dict[str, Any], origin: Callable[[str], str]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from bakeoff.data.splits import DataSet, fingerprint
 from bakeoff.evaluation import cost, metrics
 from bakeoff.evaluation.prediction import Predictions
+from bakeoff.experiment.code import code_hash
 from bakeoff.experiment.gates import Prepared
-from bakeoff.experiment.identity import code_hash
 from bakeoff.plots import figures, overlays
 from bakeoff.runs.records import SCHEMA, EpochRecord, Fingerprints, SplitScores, Summary, Times
 from bakeoff.runs.rundir import RunDir, write_test_images
@@ -90,12 +91,12 @@ def _scores(predictions: Predictions, names: tuple[str, ...]) -> SplitScores:
     return metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
 
 
-def split_fingerprints(dataset: DataSet) -> Fingerprints:
+def input_fingerprints(values: dict[str, Any], dataset: DataSet) -> Fingerprints:
     """Hashes of what goes into a run, taken before training."""
     names = dataset.class_names
     return Fingerprints(
         train_split=fingerprint(dataset.train, names),
         val_split=fingerprint(dataset.val, names) if dataset.val else None,
         test_split=fingerprint(dataset.test, names),
-        code=code_hash(),
+        code=code_hash(values),
     )

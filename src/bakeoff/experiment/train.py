@@ -4,6 +4,7 @@
 the loop, and evaluates the test split exactly once: after training, with the chosen weights.
 """
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from bakeoff.config.schema import Config
 from bakeoff.data.splits import Split
 from bakeoff.errors import InterruptedRunError
 from bakeoff.evaluation.prediction import predict
+from bakeoff.experiment.code import code_files
 from bakeoff.experiment.gates import Prepared, description, prepare
 from bakeoff.experiment.outcome import outcome_recorded
 from bakeoff.experiment.progress import ProgressReport
-from bakeoff.experiment.results import split_fingerprints, write_results
+from bakeoff.experiment.results import input_fingerprints, write_results
 from bakeoff.machine import runtime
 from bakeoff.machine.runtime import Runtime
 from bakeoff.machine.signals import StopSignal
@@ -40,14 +42,15 @@ def train(job: Job, stop: StopSignal) -> Path:
     began = time.perf_counter()
     prepared = prepare(job.values)
     config, where = prepared.config, prepared.runtime
-    prints = split_fingerprints(prepared.data)
+    fingerprints = input_fingerprints(job.values, prepared.data)
     optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
     state = start(prepared.model, optimizer, config.trainer, where)
     run = RunDir.create(_folder(prepared))
     with outcome_recorded(run, state, config.trainer.batch_size):
         run.write_status("running", 0)
         run.write_config(job.values, job.overrides)
-        run.write_environment(runtime.describe(where))
+        environment = runtime.describe(where)
+        run.write_environment(dataclasses.replace(environment, code=code_files(job.values)))
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
         _announce(run, prepared)
@@ -61,7 +64,7 @@ def train(job: Job, stop: StopSignal) -> Path:
             # The one time in a run that test images go through the model.
             test = predict(state.model, prepared.data.test, where)
             val = predict(state.model, val_split, where) if val_split else None
-        summary = write_results(run, prepared, state, epochs, test, val, prints, began)
+        summary = write_results(run, prepared, state, epochs, test, val, fingerprints, began)
     _conclude(run, summary, in_sweep=config.sweep.name is not None)
     return run.path
 

@@ -144,6 +144,7 @@ class Environment:
     argv: list[str]
     packages: dict[str, str]
     started: str  # ISO 8601, UTC
+    code: dict[str, str] = field(default_factory=dict)  # each source that training executes -> its SHA-256
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,140 @@
+"""The sources that training executes, by name: a change in them makes another run. No torch here.
+
+Of the families and of the readers of data sets only the run's own count: a file and what it imports from
+its own room. A change in a command, a picture, a comparison or another family changes no identity.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# What every run executes and what may change its result.
+EVERY_RUN = (
+    "config/schema.py",
+    "config/traits.py",
+    "data/__init__.py",
+    "data/augment.py",
+    "data/batches.py",
+    "data/few.py",
+    "data/selection.py",
+    "data/sources.py",
+    "data/splits.py",
+    "evaluation/metrics.py",
+    "evaluation/prediction.py",
+    "experiment/gates.py",
+    "experiment/train.py",
+    "machine/environment.py",
+    "machine/runtime.py",
+    "models/__init__.py",
+    "models/base.py",
+    "training/ema.py",
+    "training/guard.py",
+    "training/loop.py",
+    "training/optim.py",
+    "training/scaling.py",
+    "training/state.py",
+)
+# What a run executes as well, and what cannot change its result: what is said, shown, stored and checked.
+# A test holds both lists against what trainings import, so that a new file is in one of them.
+LEFT_OUT = (
+    "__init__.py",
+    "__main__.py",
+    "arguments.py",
+    "cli.py",
+    "errors.py",
+    "exits.py",
+    "text.py",
+    "commands/",
+    "comparison/",
+    "config/__init__.py",
+    "config/canonical.py",
+    "config/compose.py",
+    "config/strict.py",
+    "data/download.py",
+    "data/fingerprint.py",
+    "evaluation/__init__.py",
+    "evaluation/cost.py",
+    "experiment/__init__.py",
+    "experiment/code.py",
+    "experiment/identity.py",
+    "experiment/outcome.py",
+    "experiment/progress.py",
+    "experiment/results.py",
+    "machine/__init__.py",
+    "machine/signals.py",
+    "machine/timing.py",
+    "plots/",
+    "runs/",
+    "sweeps/",
+    "training/__init__.py",
+)
+_READERS = {
+    "digits": "digits",
+    "image_folder": "image_folder",
+    "cifar10": "colour_sets",
+    "cifar100": "colour_sets",
+    "svhn": "colour_sets",
+}
+
+
+def code_files(values: dict[str, Any]) -> dict[str, str]:
+    """Name, relative to the package -> SHA-256 (hex) of each source that training with a config executes.
+
+    A family or a data set that there is not adds nothing: the gates refuse it.
+    """
+    model, data = values.get("model"), values.get("data")
+    family = model.get("family") if isinstance(model, dict) else None
+    data_set = data.get("name") if isinstance(data, dict) else None
+    reader = _READERS.get(str(data_set), "idx_sets")
+    names = {*EVERY_RUN, *_closure("models", str(family)), *_closure("data", reader)}
+    return {name: _hash(name) for name in sorted(names)}
+
+
+def code_hash(values: dict[str, Any]) -> str:
+    """SHA-256 (hex) over names and contents of `code_files`."""
+    digest = hashlib.sha256()
+    for name, content in code_files(values).items():
+        digest.update(f"{name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _hash(name: str) -> str:
+    return hashlib.sha256((PACKAGE / name).read_bytes()).hexdigest()
+
+
+@cache
+def _closure(room: str, module: str) -> frozenset[str]:
+    """A file of a room and all that it imports from there, directly or not."""
+    found: set[str] = set()
+    # The name comes from a config that may be somebody else's: no path, so nothing outside is read.
+    todo = [f"{room}/{module}.py"] if module.isidentifier() else []
+    while todo:
+        current = todo.pop()
+        # What every run executes chooses among families and readers: it is not followed to all of them.
+        if current in found or current in (*EVERY_RUN, *LEFT_OUT) or not (PACKAGE / current).is_file():
+            continue
+        found.add(current)
+        # A package runs before its modules do.
+        todo += [f"{parent}/__init__.py" for parent in Path(current).parents if parent != Path()]
+        todo += [file for file in _imported(current) if file.startswith(f"{room}/")]
+    return frozenset(found)
+
+
+def _imported(name: str) -> Iterator[str]:
+    """The files of bakeoff that a file imports, in functions too; what is for types alone is not run."""
+    todo: list[ast.AST] = [ast.parse((PACKAGE / name).read_bytes())]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "bakeoff":
+            base = "/".join((node.module or "").split(".")[1:])
+            modules = [base, *(f"{base}/{alias.name}".lstrip("/") for alias in node.names)]
+            files = (f"{module}{end}" for module in modules for end in (".py", "/__init__.py"))
+            yield from (file for file in files if (PACKAGE / file).is_file())
