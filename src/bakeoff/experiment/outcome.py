@@ -7,7 +7,7 @@ import torch
 
 from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError, ResourceError
 from bakeoff.runs.rundir import RunDir
-from bakeoff.training.state import TrainState, copy_of_weights
+from bakeoff.training.state import TrainState
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int) -> Iterato
             run.write_status(status, state.step, _one_line(error))
             run.log(f"{status}: {_one_line(error)}")
             if status != "failed":
-                run.write_weights(copy_of_weights(state.model), finished=False)
+                run.write_weights(state.model.state_dict(), finished=False)
         if isinstance(error, BakeoffError):
             error.args = (f"{error}; see {run.path}",)
         raise

@@ -12,7 +12,7 @@ from bakeoff.experiment.gates import Prepared
 from bakeoff.plots import figures, overlays
 from bakeoff.runs.records import SCHEMA, EpochRecord, Fingerprints, SplitScores, Summary, Times
 from bakeoff.runs.rundir import RunDir, write_test_images
-from bakeoff.training.state import TrainState, copy_of_weights
+from bakeoff.training.state import TrainState
 
 _LARGEST_STORED_SIDE = 32  # pixels; larger test images are not kept for reports
 
@@ -38,7 +38,7 @@ def write_results(
             run.write_predictions("val", val.index, val.label, val.probabilities)
         counts = metrics.confusion(test.label, metrics.answers(test.probabilities), len(names))
         run.write_confusion(names, counts)
-        run.write_weights(copy_of_weights(state.model), finished=True)
+        run.write_weights(state.model.state_dict(), finished=True)
         _store_test_images(prepared, prints.test_split)
         title = f"{prepared.name} on {prepared.data.name}, seed {config.seed}"
         files = (prepared.data.files or {}).get("test")

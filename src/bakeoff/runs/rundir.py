@@ -21,6 +21,7 @@ from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summa
 from bakeoff.runs.storage import (
     UnreadableFileError,
     append_line,
+    check_regular,
     read_bytes,
     storage_errors,
     sync_folder,
@@ -159,11 +160,12 @@ class RunDir:
 
     def write_weights(self, tensors: Mapping[str, "Tensor"], *, finished: bool) -> None:
         """Writes weights: the chosen ones of a finished run, else the last good ones."""
-        from safetensors.torch import save
+        from safetensors.torch import save_file
 
-        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        # By the temporary file's name, so that no second copy of all weights stands in memory.
         write_atomically(
-            self.path / (WEIGHTS if finished else LAST_WEIGHTS), lambda file: file.write(content)
+            self.path / (WEIGHTS if finished else LAST_WEIGHTS), lambda file: save_file(plain, file.name)
         )
 
     def write_files(self, files: Mapping[str, Sequence[str]], skipped: Sequence[tuple[str, str]]) -> None:
@@ -198,11 +200,12 @@ def read_weights(run: Path) -> "dict[str, Tensor]":
         UnreadableFileError: missing or damaged.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.torch import load_file
 
+    check_regular(run / WEIGHTS, _MAX_WEIGHT_BYTES)
     try:
-        return load(read_bytes(run / WEIGHTS, _MAX_WEIGHT_BYTES))
-    except SafetensorError as error:
+        return load_file(run / WEIGHTS)
+    except (SafetensorError, OSError) as error:
         raise UnreadableFileError(f"{WEIGHTS}: damaged: {str(error)[:200]}") from error
 
 

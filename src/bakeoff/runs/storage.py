@@ -112,6 +112,23 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     Raises:
         UnreadableFileError: with the reason.
     """
+    with _opened(path, max_bytes) as (descriptor, size), open(descriptor, "rb", closefd=False) as file:
+        return file.read(size)
+
+
+def check_regular(path: Path, max_bytes: int) -> None:
+    """Refuses what `read_bytes` refuses, for a library that opens the file by its name.
+
+    Raises:
+        UnreadableFileError: with the reason.
+    """
+    with _opened(path, max_bytes):
+        pass
+
+
+@contextmanager
+def _opened(path: Path, max_bytes: int) -> Iterator[tuple[int, int]]:
+    """Descriptor and size of a regular file of at most `max_bytes`; follows no link, waits on no pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -123,8 +140,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
             raise UnreadableFileError(f"{path.name}: not a regular file")
         if status.st_size > max_bytes:
             raise UnreadableFileError(f"{path.name}: {status.st_size} bytes, more than {max_bytes}")
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(status.st_size)
+        yield descriptor, status.st_size
     except OSError as error:
         raise UnreadableFileError(f"{path.name}: {error.strerror or error}") from error
     finally:
