@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bakeoff.data.batches import Batch
 from bakeoff.errors import ConfigError
-from bakeoff.models.base import TaskSpec
+from bakeoff.models.base import TaskSpec, TrainingSpec
 from bakeoff.models.cnn import Cnn, Config, build
 
 NAMES = tuple("0123456789")
@@ -114,7 +114,8 @@ def test_bytes_are_normalised_by_the_tasks_statistics() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_loss_is_torchs_cross_entropy_of_logits(smoothing: float) -> None:
-    model = build(Config(), dataclasses.replace(GREY, label_smoothing=smoothing)).eval()
+    model = build(Config(), GREY).eval()
+    model.begin_training(TrainingSpec(6, images_change=False, label_smoothing=smoothing))
     images = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8)
     labels = torch.arange(6)
     (loss,) = model.losses(Batch(images, labels, labels)).values()
@@ -278,7 +279,8 @@ def test_probabilities_and_loss_are_float32_also_under_autocast() -> None:
 
 def test_smoothing_by_hand() -> None:
     smoothing = 0.3
-    model = build(Config([4]), dataclasses.replace(GREY, label_smoothing=smoothing)).eval()
+    model = build(Config([4]), GREY).eval()
+    model.begin_training(TrainingSpec(4, images_change=False, label_smoothing=smoothing))
     images, labels = pixels_of(GREY), torch.tensor([3, 0, 9, 3])
     logs = model.probabilities(images).log()
     target = torch.full((4, 10), smoothing / 10)

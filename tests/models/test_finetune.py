@@ -19,7 +19,7 @@ from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
 from bakeoff.errors import ConfigError
 from bakeoff.experiment.gates import prepare
-from bakeoff.models.base import TaskSpec, auto_precision, find_family
+from bakeoff.models.base import TaskSpec, TrainingSpec, auto_precision, find_family
 from bakeoff.models.finetune import Config, FineTuned, build
 from bakeoff.models.parts.torchvision_networks import architectures
 from bakeoff.training import optim
@@ -46,9 +46,12 @@ ARCHITECTURES = [
 ]
 
 
-def make(task: TaskSpec = TASK, seed: int = 0, **keys: Any) -> FineTuned:
+def make(task: TaskSpec = TASK, seed: int = 0, *, num_still: int = 0, **keys: Any) -> FineTuned:
+    """A network that is about to be taught from augmented images, or from `num_still` unchanging ones."""
     torch.manual_seed(seed)
-    return build(Config(**(SMALL | keys)), task)
+    model = build(Config(**(SMALL | keys)), task)
+    model.begin_training(TrainingSpec(num_still or 40, images_change=num_still == 0))
+    return model
 
 
 def batch_of(count: int, seed: int = 0) -> Batch:
@@ -221,13 +224,9 @@ def test_the_backbone_learns_at_its_own_rate() -> None:
         assert rates[id(parameter)] == pytest.approx(0.5 if name.startswith("head.") else 0.05), name
 
 
-def unchanging(count: int) -> TaskSpec:
-    return dataclasses.replace(TASK, num_unchanging_images=count)
-
-
 @pytest.mark.parametrize("freeze", ["features", "all_but_head"])
 def test_kept_features_train_the_same_network_and_are_computed_once(freeze: str) -> None:
-    cached, plain = (make(unchanging(40), freeze=freeze, cache_bytes=size) for size in (2**31, 0))
+    cached, plain = (make(num_still=40, freeze=freeze, cache_bytes=size) for size in (2**31, 0))
     assert cached.cache is not None
     assert plain.cache is None
     for model in (cached, plain):
@@ -238,21 +237,21 @@ def test_kept_features_train_the_same_network_and_are_computed_once(freeze: str)
 
 
 def test_features_are_not_kept_where_they_would_change_or_not_fit() -> None:
-    assert make(unchanging(40)).cache is None  # nothing is frozen
+    assert make(num_still=40).cache is None  # nothing is frozen
     augmented = make(freeze="all_but_head")
     assert augmented.cache is None
     assert "images are augmented" in augmented.notes[0]
     # resnet18 ends in 512 values.
-    fits = make(unchanging(40), freeze="features", cache_bytes=40 * 512 * 4)
+    fits = make(num_still=40, freeze="features", cache_bytes=40 * 512 * 4)
     assert fits.cache is not None
     assert "81,920 bytes: computed in the first epoch and kept" in fits.notes[0]
-    too_small = make(unchanging(40), freeze="features", cache_bytes=40 * 512 * 4 - 1)
+    too_small = make(num_still=40, freeze="features", cache_bytes=40 * 512 * 4 - 1)
     assert too_small.cache is None
     assert "more than model.cache_bytes=81,919" in too_small.notes[0]
 
 
 def test_evaluation_does_not_use_kept_features() -> None:
-    model = make(unchanging(40), freeze="all_but_head")
+    model = make(num_still=40, freeze="all_but_head")
     train(model)
     other = batch_of(40, seed=1)
     model.eval()
@@ -269,7 +268,7 @@ def test_a_copy_at_any_step_border_goes_on_with_the_same_bits(ema: float | None)
     split = TensorSplit(batch.images, batch.labels)
 
     def fresh() -> TrainState:
-        model = make(unchanging(40), arch="shufflenet_v2_x0_5", freeze="all_but_head")
+        model = make(num_still=40, arch="shufflenet_v2_x0_5", freeze="all_but_head")
         torch.manual_seed(1)
         groups = model.parameter_groups()
         return start(model, optim.make_optimizer(groups, config.optim), config.trainer, CPU)

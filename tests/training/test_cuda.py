@@ -3,8 +3,6 @@
 The same test runs on a real GPU where there is one, with synchronisation made an error.
 """
 
-import dataclasses
-
 import pytest
 import torch
 from fake_cuda import fake_cuda
@@ -15,7 +13,7 @@ from bakeoff.data.batches import evaluation_batches, plan_epoch, training_batche
 from bakeoff.data.splits import TensorSplit
 from bakeoff.machine import runtime
 from bakeoff.machine.runtime import Runtime
-from bakeoff.models.base import TaskSpec
+from bakeoff.models.base import TaskSpec, TrainingSpec
 from bakeoff.models.finetune import FineTuned
 from bakeoff.training import loop, optim
 from bakeoff.training.state import TrainState, start
@@ -149,8 +147,9 @@ def test_kept_features_stay_on_the_device(precision: str) -> None:
     """Computed, kept and looked up; the one host read stands at the border of an epoch."""
     with fake_cuda():
         where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
-        task = dataclasses.replace(TASKS[0], num_unchanging_images=20)
-        model = build_model("finetune", task, overrides=("model.freeze=all_but_head",)).to(where.device)
+        model = build_model("finetune", TASKS[0], overrides=("model.freeze=all_but_head",))
+        model.begin_training(TrainingSpec(20, images_change=False))
+        model = model.to(where.device)
         split = TensorSplit(
             torch.zeros((20, 1, 28, 28), dtype=torch.uint8), torch.zeros(20, dtype=torch.int64)
         )

@@ -17,7 +17,7 @@ from bakeoff.data.splits import DataSet, channel_statistics
 from bakeoff.experiment.identity import identity, setting
 from bakeoff.machine import runtime
 from bakeoff.machine.runtime import Runtime
-from bakeoff.models.base import Classifier, TaskSpec, auto_precision, check_model
+from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
 
 
@@ -25,7 +25,6 @@ from bakeoff.models.weights.origin import origin_of, shown_origin
 class Prepared:
     """An experiment that passed all gates and has not touched the disk."""
 
-    values: dict[str, Any]
     config: Config
     runtime: Runtime
     data: DataSet
@@ -56,13 +55,16 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
         config.data.augment = AugmentConfig()
     task = _task(dataset, config)
     runtime.seed_everything(config.seed)
-    model = family.build(model_config, task).to(where.device)
+    model = family.build(model_config, task)
+    model.begin_training(
+        TrainingSpec(len(dataset.train), is_active(config.data.augment), config.trainer.label_smoothing)
+    )
+    model = model.to(where.device)
     if where.channels_last:
         # Weights alone: convolutions follow the layout of their weights.
         model = model.to(memory_format=runtime.CHANNELS_LAST)
     source = data_fingerprint(config.data.name, config.data.root)
     return Prepared(
-        values,
         config,
         where,
         dataset,
@@ -92,7 +94,5 @@ def _task(dataset: DataSet, config: Config) -> TaskSpec:
         class_names=dataset.class_names,
         mean=tuple(mean),
         std=tuple(std),
-        label_smoothing=config.trainer.label_smoothing,
-        num_unchanging_images=0 if is_active(config.data.augment) else len(dataset.train),
         has_ink=config.data.name in HAS_INK,
     )

@@ -40,14 +40,21 @@ class TaskSpec:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]  # by channel, of values in 0..1, over the training images
     std: tuple[float, ...]
-    label_smoothing: float = 0.0
-    num_unchanging_images: int = 0  # training images, if they are the same in every epoch; else 0
     has_ink: bool = False  # bright writing or drawing on black, as MNIST; not photographs
 
     @property
     def num_classes(self) -> int:
         """How many classes are told apart."""
         return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """What a model must know of how it will be taught."""
+
+    num_images: int
+    images_change: bool  # augmentation shows each image otherwise in every epoch
+    label_smoothing: float = 0.0
 
 
 class Overlay(NamedTuple):
@@ -84,6 +91,9 @@ class Classifier(nn.Module, ABC):
             {"params": [p for p in parameters if p.ndim <= 1], "decays": False, "lr_scale": 1.0},
         ]
 
+    def begin_training(self, training: TrainingSpec) -> None:
+        """Called once, before the first step; for models that the trainer's choices concern."""
+
     def set_epoch(self, epoch: int) -> None:
         """Called before each epoch, counted from 1; for models that unfreeze."""
 
@@ -109,7 +119,7 @@ class LogitsClassifier(Classifier):
         shape = (1, task.channels, 1, 1)
         self.register_buffer("mean", torch.tensor(task.mean).reshape(shape) * 255)
         self.register_buffer("std", torch.tensor(task.std).reshape(shape) * 255)
-        self.label_smoothing = task.label_smoothing
+        self.label_smoothing = 0.0
 
     @abstractmethod
     def forward(self, images: Float32[Tensor, "b c h w"]) -> Float[Tensor, "b classes"]:
@@ -118,6 +128,10 @@ class LogitsClassifier(Classifier):
     def normalise(self, images: UInt8[Tensor, "b c h w"]) -> Float32[Tensor, "b c h w"]:
         """Bytes to values of mean 0 and standard deviation 1 over the training images."""
         return (images - self.mean) / self.std
+
+    def begin_training(self, training: TrainingSpec) -> None:
+        """Takes over the trainer's label smoothing."""
+        self.label_smoothing = training.label_smoothing
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Cross-entropy of the logits, in float32 whatever the precision of the forward pass."""

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from bakeoff.config.strict import STRICT
 from bakeoff.data.batches import Batch
 from bakeoff.errors import ConfigError, DataError
-from bakeoff.models.base import LogitsClassifier, TaskSpec
+from bakeoff.models.base import LogitsClassifier, TaskSpec, TrainingSpec
 from bakeoff.models.parts.feature_cache import FeatureCache
 from bakeoff.models.parts.torchvision_networks import cut, make_network, output_shape
 from bakeoff.models.weights import pretrained
@@ -72,8 +72,6 @@ class FineTuned(LogitsClassifier):
         if self.frozen:
             for module in self.frozen:
                 module.requires_grad_(requires_grad=False)
-            self.cache, note = self._make_cache(task.num_unchanging_images)
-            self.notes += (note,)
             self.train()
         backbone = (*self.body.parameters(), *self.hidden.parameters())
         if config.backbone_lr_scale != 1 and not any(p.requires_grad for p in backbone):
@@ -100,6 +98,13 @@ class FineTuned(LogitsClassifier):
             return super().losses(batch)
         features = self.cache.features(batch, lambda images: self._through_frozen(self.normalise(images)))
         return self.loss_of_logits(self._after_frozen(features), batch.labels)
+
+    def begin_training(self, training: TrainingSpec) -> None:
+        """Keeps the features of frozen layers, if the images stay as they are and the features fit."""
+        super().begin_training(training)
+        if self.frozen:
+            self.cache, note = self._make_cache(training)
+            self.notes += (note,)
 
     def set_epoch(self, epoch: int) -> None:  # noqa: ARG002 - every epoch is alike
         """Lets the cache find out whether it is complete."""
@@ -133,14 +138,15 @@ class FineTuned(LogitsClassifier):
             features = module(features)
         return features
 
-    def _make_cache(self, num_images: int) -> tuple[FeatureCache | None, str]:
+    def _make_cache(self, training: TrainingSpec) -> tuple[FeatureCache | None, str]:
         """A cache for the features of frozen layers if it can be and fits, and what to say of it."""
-        if not num_images:
+        if training.images_change:
             return None, (
                 "features of the frozen layers are computed anew in every epoch, because images are "
                 "augmented; without augmentation (as in data=mnist_plain) they are kept"
             )
         values = output_shape(nn.Sequential(*self.frozen), self.config.image_size).numel()
+        num_images = training.num_images
         needed, limit = num_images * values * _LARGEST_VALUE_BYTES, self.config.cache_bytes
         what = f"features of {num_images:,} images take up to {needed:,} bytes"
         if needed > limit:

@@ -66,58 +66,69 @@ def fit(
     Raises:
         DivergedError: a loss or gradient was not finite; the model holds its last good weights.
     """
-    trainer = config.trainer
-    steps_per_epoch = num_batches(len(train), trainer.batch_size)
-    losses = torch.compile(state.model.losses) if trainer.compile else state.model.losses
+    training = _Training(train, val, config, runtime, pause, progress)
+    losses = torch.compile(state.model.losses) if config.trainer.compile else state.model.losses
     restore_rng_states(state.rng, runtime.device)
-    while state.epoch <= trainer.epochs:
+    while state.epoch <= config.trainer.epochs:
         state.model.set_epoch(state.epoch)
         state.model.train()
         with state.times.phase("train", runtime.synchronize):
-            plan = plan_epoch(train, config.data.augment, config.seed, state.epoch, runtime.device)
-            batches = training_batches(
-                train,
-                plan,
-                trainer.batch_size,
-                config.data.augment,
-                runtime.device,
-                state.step_in_epoch,
-            )
-        while state.step_in_epoch < steps_per_epoch:
+            batches = training.batches(state)
+        while state.step_in_epoch < training.steps_per_epoch:
             with state.times.phase("train", runtime.synchronize):
-                paused = _train_until_pause(
-                    state, losses, batches, config, runtime, steps_per_epoch, pause, progress
-                )
+                paused = _train_until_pause(state, training, losses, batches)
             if paused:
                 state.rng = rng_states(runtime.device)
                 yield SavePoint(state)
-        yield _end_epoch(state, len(train), val, config, runtime, steps_per_epoch)
+        yield _end_epoch(state, training)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What `fit` was given; it does not change while it trains."""
+
+    train: Split
+    val: Split | None
+    config: Config
+    runtime: Runtime
+    pause: Callable[[], bool]
+    progress: Progress | None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return num_batches(len(self.train), self.config.trainer.batch_size)
+
+    def batches(self, state: TrainState) -> Iterator[Batch]:
+        """What is left of the epoch in progress."""
+        augment, device = self.config.data.augment, self.runtime.device
+        plan = plan_epoch(self.train, augment, self.config.seed, state.epoch, device)
+        size = self.config.trainer.batch_size
+        return training_batches(self.train, plan, size, augment, device, state.step_in_epoch)
+
+    def learning_rate(self, step: int) -> float:
+        """Of a step, counted from 0."""
+        epochs = self.config.trainer.epochs
+        return optim.learning_rate(step, self.config.optim, self.steps_per_epoch, epochs)
 
 
 def _train_until_pause(
-    state: TrainState,
-    losses: Losses,
-    batches: Iterator[Batch],
-    config: Config,
-    runtime: Runtime,
-    steps_per_epoch: int,
-    pause: Callable[[], bool],
-    progress: Progress | None,
+    state: TrainState, training: _Training, losses: Losses, batches: Iterator[Batch]
 ) -> bool:
     """Steps until a pause is wanted (True) or the epoch is over (False)."""
+    steps_per_epoch = training.steps_per_epoch
     for batch in batches:
-        lr = optim.learning_rate(state.step, config.optim, steps_per_epoch, config.trainer.epochs)
+        lr = training.learning_rate(state.step)
         optim.set_learning_rate(state.optimizer, lr)
-        loss = train_step(state, batch, config, runtime, losses)
+        loss = train_step(state, batch, training.config, training.runtime, losses)
         state.step += 1
         state.step_in_epoch += 1
-        if progress:
-            progress(state, len(batch.labels), loss)
+        if training.progress:
+            training.progress(state, len(batch.labels), loss)
         last = state.step_in_epoch == steps_per_epoch
         # The host waits for the device here, and only here.
         if (last or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
             _diverged(state, lr)
-        if pause():
+        if training.pause():
             return True
     return False
 
@@ -167,28 +178,22 @@ def _diverged(state: TrainState, lr: float) -> None:
     )
 
 
-def _end_epoch(
-    state: TrainState,
-    num_images: int,
-    val: Split | None,
-    config: Config,
-    runtime: Runtime,
-    steps_per_epoch: int,
-) -> EpochRecord:
+def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
     """Judges the weights, keeps the best, and moves the counters to the next epoch."""
+    runtime, num_images = training.runtime, len(training.train)
     seconds = state.times["train"] - state.train_seconds_before_epoch
     evaluated_before = state.times["eval"]
     scores = None
-    if val is not None:
+    if training.val is not None:
         with state.times.phase("eval", runtime.synchronize):
-            scores = validate(state.judged, val, runtime)
-            _keep_best(state, scores, config.trainer.select == "best")
+            scores = validate(state.judged, training.val, runtime)
+            _keep_best(state, scores, training.config.trainer.select == "best")
     # Read once an epoch: the device is idle already.
     parts = {name: float(sums) / num_images for name, sums in state.loss_sums.items()}
     record = EpochRecord(
         epoch=state.epoch,
         step=state.step,
-        lr=optim.learning_rate(state.step - 1, config.optim, steps_per_epoch, config.trainer.epochs),
+        lr=training.learning_rate(state.step - 1),
         train_loss=sum(parts.values()),
         train_loss_parts=parts,
         val=scores,
