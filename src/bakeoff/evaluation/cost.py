@@ -4,6 +4,8 @@ import statistics
 import time
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bakeoff.data.splits import Split
@@ -48,11 +50,13 @@ def measure_speed(
     )
 
 
-def _some_images(images: Split, count: int, runtime: Runtime) -> torch.Tensor:
+def _some_images(images: Split, count: int, runtime: Runtime) -> UInt8[Tensor, "count c h w"]:
     return images.images(torch.arange(count, device=images.device) % len(images)).to(runtime.device)
 
 
-def _median_seconds(model: Classifier, images: torch.Tensor, runtime: Runtime, repeats: int) -> float:
+def _median_seconds(
+    model: Classifier, images: UInt8[Tensor, "b c h w"], runtime: Runtime, repeats: int
+) -> float:
     seconds = []
     for _ in range(2 + repeats):
         runtime.synchronize()
@@ -64,7 +68,7 @@ def _median_seconds(model: Classifier, images: torch.Tensor, runtime: Runtime, r
 
 
 @torch.no_grad()
-def _rate(model: Classifier, images: torch.Tensor, runtime: Runtime) -> None:
+def _rate(model: Classifier, images: UInt8[Tensor, "b c h w"], runtime: Runtime) -> None:
     was_training = model.training
     model.eval()
     try:

@@ -6,38 +6,36 @@ counted as wrong, with confidence 0.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64, Int, Int64
 
 from bakeoff.runs.records import ClassScores, SplitScores
-
-if TYPE_CHECKING:
-    import numpy as np
 
 NO_ANSWER = -1
 PROBABILITY_FLOOR = 1e-6  # of the true class in the NLL, so that one image costs at most 13.8
 ECE_BINS = 15
 
 
-def answers(probabilities: "np.ndarray") -> "np.ndarray":
+def answers(probabilities: Float[np.ndarray, "n classes"]) -> Int64[np.ndarray, "n"]:
     """The most probable class of each row, -1 for a row of zeros; int64 [n]. Ties: the first."""
-    import numpy as np
-
     return np.where(probabilities.max(axis=1) > 0, probabilities.argmax(axis=1), NO_ANSWER)
 
 
-def confusion(labels: "np.ndarray", guesses: "np.ndarray", num_classes: int) -> "np.ndarray":
+def confusion(
+    labels: Int[np.ndarray, "n"], guesses: Int[np.ndarray, "n"], num_classes: int
+) -> Int64[np.ndarray, "classes columns"]:
     """Counts int64 [classes, classes + 1] by true class and guess; the last column is "no answer"."""
-    import numpy as np
-
     columns = np.where(guesses == NO_ANSWER, num_classes, guesses)
     flat = np.bincount(labels * (num_classes + 1) + columns, minlength=num_classes * (num_classes + 1))
     return flat.reshape(num_classes, num_classes + 1)
 
 
-def precision_recall_f1(counts: "np.ndarray") -> tuple["np.ndarray", "np.ndarray", "np.ndarray"]:
+def precision_recall_f1(
+    counts: Int64[np.ndarray, "classes columns"],
+) -> tuple[Float64[np.ndarray, "classes"], Float64[np.ndarray, "classes"], Float64[np.ndarray, "classes"]]:
     """Per class, float64 [classes], from confusion counts; 0 where undefined."""
-    import numpy as np
-
     right = np.diagonal(counts).astype(np.float64)
     guessed = counts[:, :-1].sum(axis=0)
     labelled = counts.sum(axis=1)
@@ -47,10 +45,8 @@ def precision_recall_f1(counts: "np.ndarray") -> tuple["np.ndarray", "np.ndarray
     return precision, recall, f1
 
 
-def nll(labels: "np.ndarray", probabilities: "np.ndarray") -> float:
+def nll(labels: Int[np.ndarray, "n"], probabilities: Float[np.ndarray, "n classes"]) -> float:
     """Mean of -log p(true class), p floored at 1e-6, in nats."""
-    import numpy as np
-
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(true, PROBABILITY_FLOOR)).mean())
 
@@ -58,15 +54,15 @@ def nll(labels: "np.ndarray", probabilities: "np.ndarray") -> float:
 class CalibrationBins(NamedTuple):
     """Images by top probability, in 15 bins (k/15, (k+1)/15]; float64 [15] each, sums over images."""
 
-    num_images: "np.ndarray"
-    confidence: "np.ndarray"
-    num_right: "np.ndarray"
+    num_images: np.ndarray
+    confidence: np.ndarray
+    num_right: np.ndarray
 
 
-def calibration_bins(labels: "np.ndarray", probabilities: "np.ndarray") -> CalibrationBins:
+def calibration_bins(
+    labels: Int[np.ndarray, "n"], probabilities: Float[np.ndarray, "n classes"]
+) -> CalibrationBins:
     """Sorts images into bins. A row without an answer counts with confidence 0, as wrong."""
-    import numpy as np
-
     confidence = probabilities.max(axis=1).astype(np.float64)
     edges = np.arange(1, ECE_BINS) / ECE_BINS
     bins = np.searchsorted(edges, confidence, side="left")
@@ -76,17 +72,17 @@ def calibration_bins(labels: "np.ndarray", probabilities: "np.ndarray") -> Calib
     )
 
 
-def expected_calibration_error(labels: "np.ndarray", probabilities: "np.ndarray") -> float:
+def expected_calibration_error(
+    labels: Int[np.ndarray, "n"], probabilities: Float[np.ndarray, "n classes"]
+) -> float:
     """ECE of the top probability (Guo et al. 2017, eq. 3); all images divide."""
-    import numpy as np
-
     bins = calibration_bins(labels, probabilities)
     return float(np.abs(bins.num_right - bins.confidence).sum() / len(labels))
 
 
 def score(
-    labels: "np.ndarray",
-    probabilities: "np.ndarray",
+    labels: Int[np.ndarray, "n"],
+    probabilities: Float[np.ndarray, "n classes"],
     class_names: Sequence[str],
     extra: dict[str, float] | None = None,
 ) -> SplitScores:

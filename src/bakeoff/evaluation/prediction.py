@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from bakeoff.data.batches import evaluation_batches
@@ -21,9 +22,9 @@ EVALUATION_BATCH_SIZE = 512
 class Predictions:
     """What a model says of a split, in the split's order."""
 
-    index: np.ndarray  # int64 [n]
-    label: np.ndarray  # int64 [n]
-    probabilities: np.ndarray  # float32 [n, classes]
+    index: Int64[np.ndarray, "n"]
+    label: Int64[np.ndarray, "n"]
+    probabilities: Float32[np.ndarray, "n classes"]
     extra: dict[str, float]  # the model's own scores, means over all images
 
 

@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 
 from bakeoff.models.base import Classifier
@@ -21,7 +22,7 @@ class WeightAverage:
         self.model = copy.deepcopy(model).requires_grad_(requires_grad=False)
 
     @torch.no_grad()
-    def update(self, model: Classifier, step: int, skipped: Tensor) -> None:
+    def update(self, model: Classifier, step: int, skipped: Float32[Tensor, ""]) -> None:
         """Moves the average towards the weights after step `step` (counted from 1).
 
         Args:

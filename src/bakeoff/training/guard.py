@@ -9,6 +9,7 @@ its own step alone.
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Bool, Float32, Shaped
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -32,7 +33,11 @@ class StepGuard:
 
     @torch.no_grad()
     def step(
-        self, optimizer: Optimizer, loss: Tensor, gradient_norm: Tensor, loss_scale: LossScale | None = None
+        self,
+        optimizer: Optimizer,
+        loss: Float32[Tensor, ""],
+        gradient_norm: Float32[Tensor, ""],
+        loss_scale: LossScale | None = None,
     ) -> None:
         """Steps if loss, gradient and buffers, of this step and of all before it, are finite."""
         after_forward = {dtype: _flat(buffers) for dtype, buffers in self._buffers.items()}
@@ -71,11 +76,11 @@ class StepGuard:
                 buffer.copy_(saved.view_as(buffer))
 
 
-def _flat(buffers: list[Tensor]) -> Tensor:
+def _flat(buffers: list[Tensor]) -> Shaped[Tensor, "n"]:
     return torch.cat([buffer.reshape(-1) for buffer in buffers])
 
 
-def _step_unless(skip: Tensor, optimizer: Optimizer) -> None:
+def _step_unless(skip: Bool[Tensor, ""], optimizer: Optimizer) -> None:
     """Steps an optimizer that cannot skip by itself (RMSprop), and takes the step back on the device."""
     parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     before = [

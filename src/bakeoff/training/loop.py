@@ -7,9 +7,10 @@ step the host reads nothing from the device.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -36,10 +37,11 @@ class SavePoint:
     state: TrainState
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Told of every step; must not read the loss more than now and then."""
 
-    def __call__(self, state: TrainState, num_images: int, loss: Tensor) -> None:
+    def __call__(self, state: TrainState, num_images: int, loss: Float32[Tensor, ""]) -> None:
         """`loss` is a scalar on the device: reading it makes the host wait."""
 
 
@@ -135,7 +137,7 @@ def _train_until_pause(
 
 def train_step(
     state: TrainState, batch: Batch, config: Config, runtime: Runtime, losses: Losses | None = None
-) -> Tensor:
+) -> Float32[Tensor, ""]:
     """Losses, sum, backward, clip, step, average. Returns the loss, a scalar on the device.
 
     With `trainer.accumulate` the batch goes through in parts, each weighted by its share of the

@@ -9,6 +9,7 @@ but reads the host in each step of an optimizer that is not fused, and cannot be
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 _FIRST_SCALE = 2.0**16
@@ -22,8 +23,8 @@ LOWEST_SCALE = 2.0**-10
 class LossScale:
     """The scale and the number of good steps since it last changed, both on the device."""
 
-    scale: Tensor  # float32 scalar
-    good_steps: Tensor  # int64 scalar
+    scale: Float32[Tensor, ""]
+    good_steps: Int64[Tensor, ""]
 
     @classmethod
     def start(cls, device: torch.device) -> "LossScale":
@@ -38,7 +39,7 @@ class LossScale:
         torch._foreach_mul_(gradients, 1.0 / self.scale)
 
     @torch.no_grad()
-    def update(self, overflowed: Tensor) -> None:
+    def update(self, overflowed: Bool[Tensor, ""]) -> None:
         """Halves the scale after an overflow (a bool on the device), doubles it after many good steps."""
         good = torch.where(overflowed, 0, self.good_steps + 1)
         grows = good == _STEPS_BEFORE_GROWTH

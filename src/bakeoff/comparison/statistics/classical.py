@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
 Z_975 = float(ndtri(0.975))
@@ -59,7 +60,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return _in_order(np.minimum.accumulate(np.minimum(steps, 1.0)[::-1])[::-1], order)
 
 
-def _in_order(adjusted: np.ndarray, order: np.ndarray) -> list[float]:
+def _in_order(adjusted: Float64[np.ndarray, "n"], order: Int64[np.ndarray, "n"]) -> list[float]:
     found = np.empty(len(order))
     found[order] = adjusted
     return [float(value) for value in found]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from bakeoff.comparison.statistics.classical import student_quantile, wilson
 from bakeoff.comparison.statistics.values import Metric
@@ -25,8 +26,8 @@ class Noise:
     """One setting under one metric. `variance`, `floor` and `df` of a single run are 0 and infinite."""
 
     num_runs: int
-    image_means: np.ndarray  # float64 [n]: the value of each image, averaged over the runs
-    scores: np.ndarray  # float64 [runs]
+    image_means: Float64[np.ndarray, "n"]  # the value of each image, averaged over the runs
+    scores: Float64[np.ndarray, "runs"]
     mean: float
     variance: float  # of the scores over the runs
     floor: float  # what the variance would be on average by luck on single images alone
@@ -49,8 +50,8 @@ class Noise:
         return self.num_runs >= 2 and self.floor > 0
 
 
-def noise_of(values: np.ndarray) -> Noise:
-    """The noise of one setting before the guard, from float64 [runs, n]."""
+def noise_of(values: Float64[np.ndarray, "runs n"]) -> Noise:
+    """The noise of one setting before the guard, from the values of its runs' images."""
     num_runs, num_images = values.shape
     scores, image_means = values.mean(axis=1), values.mean(axis=0)
     mean = float(scores.mean())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from bakeoff.comparison.statistics import ALPHA
 from bakeoff.comparison.statistics.classical import student_quantile, two_sided_p
@@ -131,12 +132,14 @@ def detectable(pair: Difference, num_pairs: int) -> float | None:
     return math.sqrt(pair.variance) * away * (1 + 1 / pair.satterthwaite_df)
 
 
-def recall_noises(labels: np.ndarray, right: np.ndarray, num_classes: int) -> dict[int, Noise]:
+def recall_noises(
+    labels: Int[np.ndarray, "n"], right: Float64[np.ndarray, "runs n"], num_classes: int
+) -> dict[int, Noise]:
     """Class -> noise of one setting's recall, before the guard, for classes of at least 20 images.
 
     Args:
-        labels: [n].
-        right: float64 [runs, n], 1 where a run was right.
+        labels: true classes.
+        right: 1 where a run was right.
         num_classes: classes 0..num_classes-1.
     """
     members = {number: np.flatnonzero(labels == number) for number in range(num_classes)}

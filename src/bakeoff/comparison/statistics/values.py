@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float64, Int, Int16
 
 from bakeoff.evaluation.metrics import PROBABILITY_FLOOR, answers
 
@@ -14,19 +15,21 @@ WORST_NLL = -float(np.log(PROBABILITY_FLOOR))  # of an image without an answer
 class Outcomes(NamedTuple):
     """One run on n test images, in the order of the stored index."""
 
-    labels: np.ndarray  # int16 [n]
-    guesses: np.ndarray  # int16 [n], -1 for no answer
-    nll: np.ndarray  # float64 [n], of the true class, in nats
+    labels: Int16[np.ndarray, "n"]
+    guesses: Int16[np.ndarray, "n"]  # -1 for no answer
+    nll: Float64[np.ndarray, "n"]  # of the true class, in nats
     num_classes: int
 
 
-def outcomes(index: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Outcomes:
+def outcomes(
+    index: Int[np.ndarray, "n"], labels: Int[np.ndarray, "n"], probabilities: Float[np.ndarray, "n classes"]
+) -> Outcomes:
     """Stored predictions to what is kept of them.
 
     Args:
-        index: int64 [n], a permutation of 0..n-1.
-        labels: int64 [n], 0..C-1.
-        probabilities: float [n, C].
+        index: a permutation of 0..n-1.
+        labels: 0..C-1.
+        probabilities: rows that sum to at most 1.
     """
     order = np.argsort(index, kind="stable")
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
@@ -38,8 +41,8 @@ def outcomes(index: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -
     )
 
 
-def values_of(metric: Metric, run: Outcomes) -> np.ndarray:
-    """Float64 [n]; the mean is the score of the run."""
+def values_of(metric: Metric, run: Outcomes) -> Float64[np.ndarray, "n"]:
+    """A value for each image; the mean is the score of the run."""
     if metric == "accuracy":
         return np.asarray(run.guesses == run.labels, dtype=np.float64)
     if metric == "nll":
@@ -47,7 +50,9 @@ def values_of(metric: Metric, run: Outcomes) -> np.ndarray:
     return _macro_f1_values(run.labels, run.guesses, run.num_classes)
 
 
-def _macro_f1_values(labels: np.ndarray, guesses: np.ndarray, num_classes: int) -> np.ndarray:
+def _macro_f1_values(
+    labels: Int16[np.ndarray, "n"], guesses: Int16[np.ndarray, "n"], num_classes: int
+) -> Float64[np.ndarray, "n"]:
     """The score plus each image's influence on it (Hampel 1974): its mean is the macro-F1."""
     size = len(labels)
     answered = guesses >= 0
