@@ -10,6 +10,7 @@ from shipped import NAMES
 from torch import Tensor, nn
 from torchvision.models.detection import _utils as stock_utils
 from torchvision.models.detection.faster_rcnn import FasterRCNN as StockFasterRCNN
+from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 
 from bakeoff.data.batches import Batch
@@ -247,6 +248,16 @@ def random_detector(seed: int) -> FasterRcnn:
     return model
 
 
+def without_kinks(head: TwoMLPHead) -> nn.Module:
+    """The head with smooth activations, for both detectors.
+
+    Their pooled features differ by rounding. Among 16,000 units there is one near 0 now and then, which
+    one ReLU lets pass and the other does not: the losses agree, and the gradients are those of two sides
+    of a kink. Which seed it hits depends on the processor's kernels.
+    """
+    return nn.Sequential(nn.Flatten(), head.fc6, nn.GELU(), head.fc7, nn.GELU())
+
+
 @pytest.fixture(scope="module")
 def _few_threads() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -261,6 +272,7 @@ def test_the_four_losses_and_their_gradients_are_torchvisions(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = random_detector(seed).train()
+    model.head = without_kinks(model.head)  # type: ignore[assignment]
     generator = torch.Generator().manual_seed(1000 + seed)
     images = torch.randint(0, 256, (4, 1, 28, 28), generator=generator, dtype=torch.uint8)
     truth = box_ops.clip(awkward_boxes(generator, 4, 1)[:, 0], 28, 28)
