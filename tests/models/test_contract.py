@@ -2,7 +2,6 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from shipped import BY_TIER, CONFIGS, TASKS, build_model, shipped_config
@@ -77,9 +76,8 @@ def test_all_parameters_are_in_groups_exactly_once_and_only_matrices_decay(model
         assert all(group["decays"] == (p.ndim > 1 and id(p) not in free) for p in group["params"])
 
 
-# Steps that a model needs at a third of its rate: six blocks of width 64 begin slowly. (ResNet-50's take
-# seconds each.)
-STEPS = {"lab_vit": 240, "faster_rcnn_resnet50": 50}
+# Steps that a model may take at a third of its rate: six blocks of width 64 begin slowly.
+MOST_STEPS = {"lab_vit": 240}
 # Many seconds: their families' other models stay in the quick tier.
 SLOW_LEARNERS = ("lab_vit", "finetune")
 
@@ -89,14 +87,21 @@ SLOW_LEARNERS = ("lab_vit", "finetune")
     [pytest.param(name, marks=pytest.mark.slow) if name in SLOW_LEARNERS else name for name in BY_TIER],
 )
 def test_overfits_32_images(model_name: str) -> None:
+    """In some number of steps, not in an exact one: batch norm's averages lag behind and dropout throws
+    back, and where a run stands after 60 steps depends on how the processor's kernels round."""
     task, config = TASKS[0], shipped_config(model_name, [])
     model, batch = build_model(model_name, task), some_batch(TASKS[0], 32)
     state = start(model, optim.make_optimizer(model.parameter_groups(), config.optim), config.trainer, CPU)
     optim.set_learning_rate(state.optimizer, config.optim.lr / 3)
-    for _ in range(STEPS.get(model_name, 60)):
+    num_right = 0
+    for step in range(1, MOST_STEPS.get(model_name, 100) + 1):
         train_step(state, batch, config, CPU)
-    predictions = predict(model, TensorSplit(batch.images, batch.labels), CPU)
-    assert np.array_equal(predictions.probabilities.argmax(axis=1), batch.labels.numpy())
+        if step % 10 == 0:
+            predictions = predict(model, TensorSplit(batch.images, batch.labels), CPU)
+            num_right = int((predictions.probabilities.argmax(axis=1) == predictions.label).sum())
+            if num_right == 32:
+                break
+    assert num_right == 32
 
 
 @each_model
