@@ -255,6 +255,9 @@ def test_a_data_set_is_fetched_whole_or_not_at_all(
 
 
 def _load(name: str, root: str, barrier: "multiprocessing.synchronize.Barrier", results: object) -> None:
+    # A test before this one may have used two threads. The second is not in a forked process, where torch
+    # would wait for it for ever.
+    torch.set_num_threads(1)
     barrier.wait()
     loaded = data.load(DataConfig(name=name, root=root))
     results.put(len(loaded.test))  # type: ignore[attr-defined]
