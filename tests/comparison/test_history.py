@@ -8,6 +8,8 @@ import pytest
 from conftest import Bakeoff
 from run_directories import make_run
 
+from bakeoff.runs.storage import write_json
+
 ACCURACIES = {0: [0.5, 0.92, 0.9], 1: [0.6, 0.7, 0.94], 2: [0.4, 0.5, 0.8]}
 
 
@@ -137,3 +139,72 @@ def test_a_run_without_a_history_leaves_the_others(bakeoff: Bakeoff, root: Path)
     assert row["metrics"]["best(val.accuracy)"]["mean"] == pytest.approx(0.93)
     assert row["seconds_to"]["reached"] == [4.0, 6.0]
     assert row["seconds_to"]["missed"] == []
+
+
+@pytest.fixture
+def good_and_bad(tmp_path: Path) -> Path:
+    """Two settings on one machine, one after another; every figure of `good` is better, but it stands second."""
+    for hour, (name, accuracy, loss, seconds) in enumerate([("bad", 0.2, 2.0, 8.0), ("good", 0.6, 1.0, 2.0)]):
+        run = tmp_path / "r" / name
+        make_run(run, 0, name, model=name, error_rate=0.1 if name == "bad" else 0.5)
+        write_json(
+            run / "environment.json",
+            {"host": "one", "device_name": "chip", "started": f"2026-01-01T0{hour}:00:00+00:00"},
+        )
+        epochs = [
+            {
+                "epoch": epoch, "train_loss": loss / epoch, "train_seconds": seconds + epoch, "eval_seconds": seconds,
+                "train_images_per_second": 100 / seconds, "lr": loss,
+                "val": {"accuracy": accuracy, "macro_f1": accuracy + epoch / 100, "nll": loss - epoch / 100},
+            }
+            for epoch in (1, 2)
+        ]  # fmt: skip
+        (run / "epochs.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
+    return tmp_path / "r"
+
+
+def sorted_by(bakeoff: Bakeoff, root: Path, metric: str, direction: str = "") -> list[str]:
+    options = ["--metric", metric, "--sort", metric + direction, "--format", "json"]
+    code, out, error = bakeoff("compare", str(root), *options)
+    assert code == 0, error
+    return [row["name"] for row in json.loads(out)["tables"][0]["settings"]]
+
+
+@pytest.mark.parametrize("reduction", ["best", "last", "min", "max"])
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "val.accuracy", "val.macro_f1", "val.nll", "train_loss", "train_seconds", "eval_seconds",
+        "train_images_per_second",
+    ],
+)  # fmt: skip
+def test_a_history_is_sorted_by_the_figures_own_direction(
+    bakeoff: Bakeoff, good_and_bad: Path, reduction: str, figure: str
+) -> None:
+    assert sorted_by(bakeoff, good_and_bad, f"{reduction}({figure})") == ["good", "bad"]
+
+
+def test_a_figure_that_is_neither_good_nor_bad_rises_and_a_direction_wins(
+    bakeoff: Bakeoff, good_and_bad: Path
+) -> None:
+    assert sorted_by(bakeoff, good_and_bad, "last(lr)") == ["good", "bad"]
+    assert sorted_by(bakeoff, good_and_bad, "last(lr)", ":desc") == ["bad", "good"]
+    assert sorted_by(bakeoff, good_and_bad, "best(val.macro_f1)", ":asc") == ["bad", "good"]
+    assert sorted_by(bakeoff, good_and_bad, "best(val.nll)", ":desc") == ["bad", "good"]
+
+
+@pytest.mark.parametrize("figure", ["train_seconds", "eval_seconds", "train_images_per_second"])
+@pytest.mark.parametrize("reduction", ["best", "last"])
+def test_times_of_histories_of_different_machines_are_not_ranked(
+    bakeoff: Bakeoff, good_and_bad: Path, reduction: str, figure: str
+) -> None:
+    started = "2026-01-01T09:00:00+00:00"
+    write_json(
+        good_and_bad / "bad" / "environment.json", {"host": "two", "device_name": "chip", "started": started}
+    )
+    metric = f"{reduction}({figure})"
+    code, out, error = bakeoff("compare", str(good_and_bad), "--metric", metric, "--sort", metric)
+    assert (code, out) == (2, "")
+    assert f"--sort {metric}: times are not ranked: the runs come from 2 machines" in error
+    assert metric in bakeoff("compare", str(good_and_bad), "--metric", metric)[1]
+    assert sorted_by(bakeoff, good_and_bad, "last(train_loss)") == ["good", "bad"]

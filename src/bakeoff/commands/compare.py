@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from bakeoff.arguments import Parser
+from bakeoff.comparison.figures import COST_NAMES
 from bakeoff.comparison.history import parse_metric
 from bakeoff.comparison.output.printing import FORMATS, print_comparison
-from bakeoff.comparison.view import COST_NAMES, View
+from bakeoff.comparison.view import View
 from bakeoff.runs.locate import outputs_root, resolve
 
 

@@ -143,13 +143,13 @@ def _option_values(option: str) -> Sequence[str] | None:
 
         return FORMATS
     if option == "--cost":
-        from bakeoff.comparison.view import COST_NAMES
+        from bakeoff.comparison.figures import COST_NAMES
 
         return tuple(COST_NAMES)
     if option == "--sort":
-        from bakeoff.comparison.estimates import METRICS
+        from bakeoff.comparison.figures import RUN_FIGURES
 
-        return tuple(METRICS)
+        return tuple(RUN_FIGURES)
     if option in ("--cfg", "-c", "--info", "-i"):
         from hydra._internal.utils import get_args_parser
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.arguments import Parser
-from bakeoff.comparison.estimates import METRICS, estimates
+from bakeoff.comparison.estimates import estimates
+from bakeoff.comparison.figures import RUN_FIGURES
 from bakeoff.comparison.group import class_names, config_of, shown
 from bakeoff.comparison.read import Problem, Run, read_run
 from bakeoff.config.canonical import canonical_json
@@ -155,10 +156,10 @@ def _table(
 def _metrics(a: Run, b: Run) -> dict[str, tuple[str, ...]]:
     ours, theirs = (estimates([run]) for run in (a, b))
     rows: dict[str, tuple[str, ...]] = {}
-    for metric in METRICS:
-        one, other = ours[metric], theirs[metric]
+    for name in RUN_FIGURES:
+        one, other = ours[name], theirs[name]
         if one and other:
-            rows[metric] = (_number(one.mean), _number(other.mean), _number(one.mean - other.mean, "+"))
+            rows[name] = (_number(one.mean), _number(other.mean), _number(one.mean - other.mean, "+"))
     return rows
 
 
@@ -214,9 +215,9 @@ def _as_json(a: Run, b: Run) -> dict[str, Any]:
         "environment": {key: list(pair) for key, pair in changed_environment(a, b).items()},
         "code": hashes if hashes[0] != hashes[1] else [],
         "metrics": {
-            metric: [one.mean if one else None, other.mean if other else None]
-            for metric in METRICS
-            for one, other in [(ours[metric], theirs[metric])]
+            name: [one.mean if one else None, other.mean if other else None]
+            for name in RUN_FIGURES
+            for one, other in [(ours[name], theirs[name])]
         },
         "images": {"reason": found} if isinstance(found, str) else vars(found),
     }

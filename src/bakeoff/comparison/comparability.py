@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from bakeoff.comparison.figures import TOTAL_SECONDS, value_at
 from bakeoff.comparison.read import UNKNOWN, Run
 from bakeoff.config.canonical import canonical_json
 
@@ -101,8 +102,7 @@ def why_times_differ(runs: Sequence[Run]) -> str | None:
 
 def _span(run: Run) -> tuple[float, float] | None:
     """Seconds since 1970 at which a run began and ended."""
-    times = run.summary.get("time")
-    seconds = times.get("total_seconds") if isinstance(times, dict) else None
+    seconds = value_at(run.summary, TOTAL_SECONDS)
     try:
         began = datetime.fromisoformat(str(run.environment.get("started"))).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -2,31 +2,19 @@
 
 import math
 import statistics
-import sys
 from collections.abc import Sequence
 
+from bakeoff.comparison.figures import RUN_FIGURES, Figure, value_at
 from bakeoff.comparison.read import Run
 from bakeoff.comparison.tables import Estimate
 from bakeoff.comparison.validity import is_number
 
-# Where each figure of a summary stands. The scores are of the test images.
-SCORES = {name: ("test", name) for name in ("accuracy", "macro_f1", "nll", "ece")}
-COSTS = {
-    "train_seconds": ("time", "train_seconds"),
-    "train_images_per_second": ("speed", "train_images_per_second"),
-    "latency_ms_batch1": ("speed", "latency_ms_batch1"),
-    "parameters": ("cost", "parameters"),
-    "forward_flops_per_image": ("cost", "forward_flops_per_image"),
-    "peak_memory_bytes": ("cost", "peak_memory_bytes"),
-}
-METRICS = SCORES | COSTS
-
 
 def estimates(runs: Sequence[Run]) -> dict[str, Estimate | None]:
-    """What the runs of one setting say of each metric."""
+    """What the runs of one setting say of each figure."""
     return {
-        metric: _estimate([_value(run, *at) for run in runs], is_cost=metric in COSTS)
-        for metric, at in METRICS.items()
+        name: _estimate([_value(run, figure) for run in runs], is_cost=figure.is_cost)
+        for name, figure in RUN_FIGURES.items()
     }
 
 
@@ -51,8 +39,6 @@ def _cost_interval(mean: float, std: float, count: int) -> tuple[float, float]:
     return max(0.0, mean - margin), mean + margin
 
 
-def _value(run: Run, section: str, key: str) -> float | None:
-    values = run.summary.get(section)
-    found = values.get(key) if isinstance(values, dict) else None
-    highest = 1.0 if key == "ece" else sys.float_info.max
-    return float(found) if found is not None and is_number(found, 0.0, highest) else None
+def _value(run: Run, figure: Figure) -> float | None:
+    value = value_at(run.summary, figure.in_summary) if figure.in_summary else None
+    return float(value) if is_number(value, 0.0, figure.highest) else None

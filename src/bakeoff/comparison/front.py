@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from bakeoff.comparison.comparability import why_times_differ
+from bakeoff.comparison.figures import RUN_FIGURES
 from bakeoff.comparison.tables import Pair, SettingRow, Table
-from bakeoff.comparison.view import LARGER_IS_BETTER, TIMES
 
 
 def with_front(table: Table, cost: str) -> Table:
@@ -26,7 +26,7 @@ def _why_no_front(rows: Sequence[SettingRow], pairs: Sequence[Pair], cost: str) 
         return "it needs all pairs tested"
     if all(row.mean(cost) is None for row in rows):
         return "it was not measured"
-    if cost in TIMES:
+    if RUN_FIGURES[cost].is_time:
         return why_times_differ([run for row in rows for run in row.members])
     return None
 
@@ -41,7 +41,7 @@ def front(rows: Sequence[SettingRow], pairs: Sequence[Pair], cost: str) -> set[s
         if pair.metric == "accuracy" and pair.differs:
             better, other = (pair.a, pair.b) if pair.result.difference > 0 else (pair.b, pair.a)
             worse.setdefault(other, set()).add(better)
-    sign = -1 if cost in LARGER_IS_BETTER else 1
+    sign = -1 if RUN_FIGURES[cost].better == "larger" else 1
     costs = {row.setting: sign * value for row in rows if (value := row.mean(cost)) is not None}
     return {
         setting

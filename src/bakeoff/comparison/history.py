@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bakeoff.comparison.figures import EPOCH_FIGURES, Figure
 from bakeoff.comparison.read import Run
 from bakeoff.comparison.tables import Estimate, SecondsTo
 from bakeoff.comparison.validity import is_number
@@ -18,11 +19,6 @@ from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.rundir import EPOCHS
 from bakeoff.runs.storage import UnreadableFileError, read_bytes
 
-FIGURES = (
-    "val.accuracy", "val.macro_f1", "val.nll", "train_loss", "lr", "epoch", "step",
-    "train_seconds", "eval_seconds", "train_images_per_second",
-)  # fmt: skip
-_SMALLER_IS_BETTER = ("val.nll", "train_loss", "train_seconds", "eval_seconds")
 _MAX_HISTORY_BYTES = 64 * 2**20
 History = list[dict[str, Any]]  # epochs by dotted names
 _FORM = re.compile(r"(best|last|min|max)\(([\w.]+)\)")
@@ -33,22 +29,24 @@ class HistoryMetric:
     """Such as `best(val.accuracy)`."""
 
     reduction: str
-    figure: str
+    figure: Figure
 
     @property
     def name(self) -> str:
         """As the user wrote it."""
-        return f"{self.reduction}({self.figure})"
+        return f"{self.reduction}({self.figure.in_epoch})"
 
     def of(self, epochs: Sequence[Mapping[str, Any]]) -> float | None:
         """The value of one run; None if its history has no such figure."""
-        values = [float(epoch[self.figure]) for epoch in epochs if is_number(epoch.get(self.figure), -1e300)]
+        of_epochs = [epoch.get(self.figure.in_epoch or "") for epoch in epochs]
+        values = [float(value) for value in of_epochs if is_number(value, -1e300)]
         if not values:
             return None
         if self.reduction == "last":
             return values[-1]
-        smallest = self.reduction == "min" or (self.reduction == "best" and self.figure in _SMALLER_IS_BETTER)
-        return min(values) if smallest else max(values)
+        best_is_smallest = self.figure.better == "smaller"
+        takes_smallest = self.reduction == "min" or (self.reduction == "best" and best_is_smallest)
+        return min(values) if takes_smallest else max(values)
 
 
 def parse_metric(text: str) -> HistoryMetric:
@@ -60,10 +58,11 @@ def parse_metric(text: str) -> HistoryMetric:
     match = _FORM.fullmatch(text.replace(" ", ""))
     if match is None:
         raise ConfigError(f"--metric {text}: write best, last, min or max of a figure: best(val.accuracy)")
-    if match[2] not in FIGURES:
-        hint = nearest(match[2], FIGURES) or f"; there are {', '.join(FIGURES)}"
+    figure = EPOCH_FIGURES.get(match[2])
+    if figure is None:
+        hint = nearest(match[2], EPOCH_FIGURES) or f"; there are {', '.join(EPOCH_FIGURES)}"
         raise ConfigError(f"--metric {text}: {match[2]}: no such figure{hint}")
-    return HistoryMetric(match[1], match[2])
+    return HistoryMetric(match[1], figure)
 
 
 def read_history(run: Run) -> History:

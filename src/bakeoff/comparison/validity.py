@@ -6,8 +6,9 @@ No torch here.
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from bakeoff.comparison.figures import RUN_FIGURES, TOTAL_SECONDS, value_at
 from bakeoff.evaluation import metrics
 from bakeoff.runs import rundir
 from bakeoff.runs.records import SCHEMA
@@ -24,17 +25,12 @@ _ROW_SUM_TOLERANCE = 1e-5
 _MOST_CLASSES = 2**15 - 1  # as int16 holds them
 # What a summary may leave out, or have as null where it was not measured.
 _OPTIONAL = (
-    ("time", "train_seconds"),
-    ("time", "total_seconds"),
-    ("speed", "train_images_per_second"),
-    ("speed", "latency_ms_batch1"),
-    ("cost", "parameters"),
-    ("cost", "forward_flops_per_image"),
-    ("cost", "peak_memory_bytes"),
+    *(figure.in_summary for figure in RUN_FIGURES.values() if figure.in_summary and figure.is_cost),
+    TOTAL_SECONDS,
 )
 
 
-def is_number(value: Any, low: float = 0.0, high: float = sys.float_info.max) -> bool:
+def is_number(value: Any, low: float = 0.0, high: float = sys.float_info.max) -> TypeGuard[float]:
     """Whether a value is a plain, finite number within bounds; `True` and "0.99" are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
@@ -54,18 +50,19 @@ def invalid_summary(summary: dict[str, Any]) -> str | None:
             return f"summary.json: {name}={summary.get(name)!r} is no text"
     if not isinstance(summary.get("seed"), int) or isinstance(summary["seed"], bool):
         return f"summary.json: seed={summary.get('seed')!r} is no whole number"
-    for name, high in (("accuracy", 1.0), ("macro_f1", 1.0), ("nll", sys.float_info.max)):
-        if not is_number(test.get(name), 0.0, high):
-            allowed = "a number in 0..1" if high == 1.0 else "a number of at least 0"
+    for name in _TOLERANCE:
+        figure = RUN_FIGURES[name]
+        if not is_number(test.get(name), 0.0, figure.highest):
+            allowed = "a number in 0..1" if figure.is_share else "a number of at least 0"
             return f"summary.json: test.{name}={test.get(name)!r} is not {allowed}"
     if not isinstance(test.get("num_images"), int) or not is_number(test["num_images"], 1):
         return f"summary.json: test.num_images={test.get('num_images')!r} is no positive whole number"
     if not is_number(test.get("num_no_answer", 0)):
         return f"summary.json: test.num_no_answer={test['num_no_answer']!r} is no whole number"
-    for section, name in _OPTIONAL:
-        values = summary.get(section)
-        if isinstance(values, dict) and values.get(name) is not None and not is_number(values[name]):
-            return f"summary.json: {section}.{name}={values[name]!r} is not a number of at least 0"
+    for path in _OPTIONAL:
+        value = value_at(summary, path)
+        if value is not None and not is_number(value):
+            return f"summary.json: {path}={value!r} is not a number of at least 0"
     return None
 
 

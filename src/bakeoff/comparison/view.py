@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.comparison.comparability import why_times_differ
-from bakeoff.comparison.estimates import METRICS, estimates
+from bakeoff.comparison.estimates import estimates
+from bakeoff.comparison.figures import RUN_FIGURES, Figure
 from bakeoff.comparison.group import config_of, shown
 from bakeoff.comparison.history import HistoryMetric, estimate, read_history, seconds_to
 from bakeoff.comparison.read import Run
@@ -14,17 +15,6 @@ from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.comparison.where import parse_where
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
-
-LARGER_IS_BETTER = ("accuracy", "macro_f1", "train_images_per_second")
-TIMES = ("train_seconds", "train_images_per_second", "latency_ms_batch1")
-# What `--cost` calls them.
-COST_NAMES = {
-    "train_seconds": "train_seconds",
-    "latency": "latency_ms_batch1",
-    "parameters": "parameters",
-    "flops": "forward_flops_per_image",
-    "memory": "peak_memory_bytes",
-}
 
 
 @dataclass(frozen=True)
@@ -39,8 +29,13 @@ class View:
     only_changed: bool = False
     history: tuple[HistoryMetric, ...] = ()
     seconds_to: float | None = None
-    cost: str | None = None  # a metric's name
+    cost: str | None = None  # a figure's name
     baseline: str | None = None
+
+    def figure(self, name: str) -> Figure | None:
+        """The figure of the runs, or of their histories, that a column shows; None of another column."""
+        of_histories = {metric.name: metric.figure for metric in self.history}
+        return RUN_FIGURES.get(name) or of_histories.get(name)
 
 
 def run_values(run: Run) -> dict[str, Any]:
@@ -58,13 +53,13 @@ def filtered(tables: Sequence[Table], where: str) -> list[list[SettingRow]]:
         ConfigError: an expression that cannot be read, or names what no run has.
     """
     values = [[[run_values(run) for run in row.members] for row in table.settings] for table in tables]
-    names = {name for rows in values for runs in rows for run in runs for name in run} | set(METRICS)
+    names = {name for rows in values for runs in rows for run in runs for name in run} | set(RUN_FIGURES)
     condition = parse_where(where, names)
     found = []
     for table, rows in zip(tables, values, strict=True):
         kept = []
         for row, runs in zip(table.settings, rows, strict=True):
-            means = {metric: row.mean(metric) for metric in METRICS}
+            means = {metric: row.mean(metric) for metric in RUN_FIGURES}
             members = tuple(run for run, own in zip(row.members, runs, strict=True) if condition(own | means))
             if len(members) == len(row.members):
                 kept.append(row)
@@ -101,10 +96,12 @@ def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
         is_metric = any(name in row.metrics for row in rows)
         if not is_metric and not any(name in run_values(row.members[0]) for row in rows):
             raise ConfigError(f"--sort {name}: no such column{nearest(name, _names(rows))}")
-        reason = why_times_differ([run for row in rows for run in row.members]) if name in TIMES else None
-        if reason:
+        figure = view.figure(name)
+        is_time = figure is not None and figure.is_time
+        if is_time and (reason := why_times_differ([run for row in rows for run in row.members])):
             raise ConfigError(f"--sort {name}: times are not ranked: {reason}")
-        falling = direction == "desc" if direction else name in LARGER_IS_BETTER or "accuracy" in name
+        larger_is_better = figure is not None and figure.better == "larger"
+        falling = direction == "desc" if direction else larger_is_better
         found.sort(key=lambda row: row.name)
         found.sort(key=lambda row: _rank(row, name, is_metric=is_metric, falling=falling), reverse=falling)
     for key in reversed(view.group_by):
@@ -127,7 +124,7 @@ def _sortable(value: Any) -> tuple[int, float, str]:
 
 
 def _names(rows: Sequence[SettingRow]) -> list[str]:
-    return sorted({*METRICS, *(key for row in rows for key in run_values(row.members[0]))})
+    return sorted({*RUN_FIGURES, *(key for row in rows for key in run_values(row.members[0]))})
 
 
 def find_baseline(rows: Sequence[SettingRow], name: str) -> str | None:

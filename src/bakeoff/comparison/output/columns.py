@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bakeoff.comparison.estimates import COSTS, METRICS
+from bakeoff.comparison.figures import RUN_FIGURES
 from bakeoff.comparison.group import shown
+from bakeoff.comparison.history import HistoryMetric
 from bakeoff.comparison.read import UNKNOWN
 from bakeoff.comparison.recipes import is_told
 from bakeoff.comparison.tables import Estimate, SecondsTo, SettingRow, Table
@@ -12,22 +13,17 @@ from bakeoff.comparison.view import View, run_values
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import printable
 
+Cell = Callable[[SettingRow], str]
 _MOST_KEY_COLUMNS = 4
-# Column title, factor, decimals.
-_FORMS = {
-    "accuracy": ("accuracy %", 100, 2),
-    "macro_f1": ("macro-F1 %", 100, 2),
-    "nll": ("NLL", 1, 4),
-    "ece": ("ECE %", 100, 2),
-    "train_seconds": ("train s", 1, 1),
-    "train_images_per_second": ("train images/s", 1, 0),
-    "latency_ms_batch1": ("latency ms", 1, 2),
-    "parameters": ("parameters", 1, 0),
-    "forward_flops_per_image": ("MFLOPs", 1e-6, 1),
-    "peak_memory_bytes": ("memory MB", 1e-6, 0),
+# Columns that are neither a figure nor a key of the config.
+_OTHERS: dict[str, Cell] = {
+    "weights": lambda row: row.weights,
+    "n": lambda row: str(row.num_runs),
+    "tie": lambda row: row.tie_group or "",
+    "seeds": lambda row: " ".join(map(str, row.seeds)),
+    "front": lambda row: "*" if row.on_front else "",
 }
-_DEFAULT = ("weights", "n", "tie", "accuracy", "macro_f1", "nll", "train_seconds", "parameters")
-_OTHERS = ("weights", "n", "tie", "seeds", "front")
+_DEFAULT = ("weights", "n", "tie", *(figure.name for figure in RUN_FIGURES.values() if figure.by_default))
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,6 @@ def make_grid(table: Table, view: View) -> Grid:
     )
 
 
-Cell = Callable[[SettingRow], str]
-
-
 def _columns(table: Table, view: View) -> dict[str, Cell]:
     """Title -> what makes its cells."""
     columns: dict[str, Cell] = {"setting": lambda row: row.model if not view.columns else row.name}
@@ -80,31 +73,24 @@ def _columns(table: Table, view: View) -> dict[str, Cell]:
         title, cell = _column(name, table)
         columns[title] = cell
     for metric in view.history:
-        columns[metric.name] = _history_cell(metric.name)
+        columns[metric.name] = _history_cell(metric)
     if view.seconds_to is not None:
         columns[f"s to val {view.seconds_to:g}"] = lambda row: _seconds_cell(row.seconds_to)
     if any(row.on_front is not None for row in table.settings):
-        columns["front"] = _column("front", table)[1]
+        columns["front"] = _OTHERS["front"]
     return columns if view.columns else columns | _key_columns(table, view)
 
 
 def _column(name: str, table: Table) -> tuple[str, Cell]:
-    if name in METRICS:
-        title, factor, decimals = _FORMS[name]
-        return title, lambda row: _cell(row.metrics[name], factor, decimals, scatters=name in COSTS)
+    if figure := RUN_FIGURES.get(name):
+        form = figure.factor, figure.decimals
+        return figure.title, lambda row: _cell(row.metrics[name], *form, scatters=figure.is_cost)
     if name in _OTHERS:
-        cells: dict[str, Cell] = {
-            "weights": lambda row: row.weights,
-            "n": lambda row: str(row.num_runs),
-            "tie": lambda row: row.tie_group or "",
-            "seeds": lambda row: " ".join(map(str, row.seeds)),
-            "front": lambda row: "*" if row.on_front else "",
-        }
-        return name, cells[name]
+        return name, _OTHERS[name]
     known = {key for row in table.settings for key in run_values(row.members[0])}
     if name not in known:
-        hint = nearest(name, [*METRICS, *_OTHERS, *known])
-        raise ConfigError(f"--columns {name}: no such column{hint or '; there are ' + ', '.join(METRICS)}")
+        hint = nearest(name, [*RUN_FIGURES, *_OTHERS, *known]) or f"; there are {', '.join(RUN_FIGURES)}"
+        raise ConfigError(f"--columns {name}: no such column{hint}")
     return name, _key_cell(name)
 
 
@@ -149,13 +135,14 @@ def _cell(estimate: Estimate | None, factor: float, decimals: int, *, scatters: 
     return text if not estimate.std else f"{text} ± {estimate.std * factor:,.{decimals}f}"
 
 
-def _history_cell(name: str) -> Cell:
-    percent = "accuracy" in name or "macro_f1" in name
+def _history_cell(metric: HistoryMetric) -> Cell:
+    figure = metric.figure
 
     def cell(row: SettingRow) -> str:
-        estimate = row.metrics[name]
-        if percent:
-            return _cell(estimate, 100, 2, scatters=True) + (" %" if estimate else "")
+        estimate = row.metrics[metric.name]
+        if figure.is_share:
+            text = _cell(estimate, figure.factor, figure.decimals, scatters=True)
+            return f"{text} %" if estimate else text
         return _cell(estimate, 1, 4, scatters=True)
 
     return cell
