@@ -1,42 +1,35 @@
-"""The little language of `--where`: comparisons of names and values. Parsed by hand, nothing is evaluated.
+"""The little language of `--where`: comparisons of names and values. No torch here.
 
-expression   any ("or" any)*            any    all ("and" all)*
-all          "not" all | "(" expression ")" | comparison
+condition    comparison | "not" condition | condition "and" condition | condition "or" condition
 comparison   operand (operator operand)+        as in 0.001 < optim.lr <= 0.01
 operator     == != < <= > >= in "not in"
 operand      name | 'text' | "text" | number | true | false | null | [operand, ...]
+
+It is a part of Python's own language, so Python's parser reads it. Of the tree that it makes, only the
+nodes that stand here by name are understood, and nothing is ever evaluated.
 """
 
+import ast
+import keyword
 import operator
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from itertools import accumulate, pairwise
+from typing import Any
 
 from bakeoff.errors import ConfigError, nearest
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
-    | (?P<text>'[^']*'|"[^"]*")
-    | (?P<name>[A-Za-z_][\w.]*)
-    | (?P<sign>==|!=|<=|>=|<|>|\(|\)|\[|\]|,)
-    )""",
-    re.VERBOSE,
-)
-_CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
-_WORDS = ("and", "or", "not", "in")
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+_TEXT = re.compile(r"""'[^']*'|"[^"]*\"""")
 _LONGEST = 2000  # characters
-_DEEPEST = 50  # parentheses
+_DEEPEST = 50  # brackets, or words around a comparison
+_OPERAND = "a name, a number, a text in quotes or a list"
 
 Values = Mapping[str, Any]
 Condition = Callable[[Values], bool]
 _Operand = Callable[[Values], Any]
-
-
-class _Token(NamedTuple):
-    kind: str  # number, text, name, sign, word, end
-    text: str
-    column: int  # counted from 1
 
 
 def parse_where(text: str, names: Collection[str]) -> Condition:
@@ -49,143 +42,126 @@ def parse_where(text: str, names: Collection[str]) -> Condition:
     Raises:
         ConfigError: with the column and what was expected there.
     """
-    return _Parser(text, names).parse()
+    if len(text) > _LONGEST:
+        raise _error(f"longer than {_LONGEST:,} characters")
+    without_texts = _TEXT.sub("", text)
+    if max(accumulate((sign in "([{") - (sign in ")]}") for sign in without_texts), default=0) > _DEEPEST:
+        raise _error(f"nested deeper than {_DEEPEST}")
+    if "#" in without_texts:  # Python would pass over the rest
+        raise _error(f"column {text.rindex('#') + 1}: a comment is not understood")
+    # The expression may go on in a second line; a backslash in a text is a backslash.
+    source = text.strip().replace("\n", " ").replace("\\", "\\\\")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python only warns of, such as `1or`, is an error
+            tree = ast.parse(source, mode="eval").body
+    except SyntaxError as error:
+        raise _not_understood(source, error) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        # A null byte, half a character; more nesting than Python's parser has room for.
+        raise _error(f"not understood: {str(error) or 'nested too deep'}") from error
+    return _Reader(source, names).condition(tree, 1)
 
 
-class _Parser:
-    def __init__(self, text: str, names: Collection[str]) -> None:
-        if len(text) > _LONGEST:
-            raise ConfigError(f"--where: longer than {_LONGEST:,} characters")
+class _Reader:
+    """Turns the nodes of one expression into functions."""
+
+    def __init__(self, source: str, names: Collection[str]) -> None:
+        self.source = source
         self.names = names
-        self.tokens = _tokens(text)
-        self.place = 0
-        self.depth = 0
 
-    def parse(self) -> Condition:
-        condition = self._any()
-        if self._now.kind != "end":
-            raise self._error("and, or, or the end")
-        return condition
+    def condition(self, node: ast.expr, depth: int) -> Condition:
+        if depth > _DEEPEST:
+            raise _error(f"nested deeper than {_DEEPEST}")
+        if isinstance(node, ast.BoolOp):
+            parts = [self.condition(part, depth + 1) for part in node.values]
+            enough = all if isinstance(node.op, ast.And) else any
+            return lambda values: enough(part(values) for part in parts)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            negated = self.condition(node.operand, depth + 1)
+            return lambda values: not negated(values)
+        if isinstance(node, ast.Compare):
+            return self._comparison(node)
+        raise self._unexpected(node, "a comparison such as == or <")
 
-    @property
-    def _now(self) -> _Token:
-        return self.tokens[self.place]
-
-    def _take(self, *texts: str) -> str | None:
-        """Goes on if the next token is one of these signs or words."""
-        if self._now.kind in ("sign", "word") and self._now.text in texts:
-            self.place += 1
-            return self.tokens[self.place - 1].text
-        return None
-
-    def _error(self, expected: str) -> ConfigError:
-        found = self._now.text or "the end"
-        return ConfigError(f"--where: column {self._now.column}: expected {expected}, found {found}")
-
-    def _any(self) -> Condition:
-        parts = [self._all()]
-        while self._take("or"):
-            parts.append(self._all())
-        return parts[0] if len(parts) == 1 else lambda values: any(part(values) for part in parts)
-
-    def _all(self) -> Condition:
-        parts = [self._one()]
-        while self._take("and"):
-            parts.append(self._one())
-        return parts[0] if len(parts) == 1 else lambda values: all(part(values) for part in parts)
-
-    def _one(self) -> Condition:
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            raise ConfigError(f"--where: nested deeper than {_DEEPEST}")
-        try:
-            if self._take("not"):
-                negated = self._one()
-                return lambda values: not negated(values)
-            if self._take("("):
-                inner = self._any()
-                if not self._take(")"):
-                    raise self._error(")")
-                return inner
-            return self._comparison()
-        finally:
-            self.depth -= 1
-
-    def _comparison(self) -> Condition:
-        operands, operators = [self._operand()], []
-        while compare := self._operator():
-            operators.append(compare)
-            operands.append(self._operand())
-        if not operators:
-            raise self._error("a comparison such as == or <")
+    def _comparison(self, node: ast.Compare) -> Condition:
+        operands = [self._operand(operand) for operand in (node.left, *node.comparators)]
+        if any(type(sign) not in _OPERATORS for sign in node.ops):
+            raise self._unexpected(node, "== != < <= > >= in or not in")
+        compares = [_OPERATORS[type(sign)] for sign in node.ops]
 
         def holds(values: Values) -> bool:
-            found = [operand(values) for operand in operands]
-            return all(compare(found[i], found[i + 1]) for i, compare in enumerate(operators))
+            sides = pairwise([operand(values) for operand in operands])
+            return all(compare(left, right) for compare, (left, right) in zip(compares, sides, strict=True))
 
         return holds
 
-    def _operator(self) -> Callable[[Any, Any], bool] | None:
-        if self._now.text == "not" and self._now.kind == "word":
-            self.place += 1
-            if not self._take("in"):
-                raise self._error("in")
-            return lambda value, members: not _is_in(value, members)
-        sign = self._take(*_OPERATORS)
-        return _OPERATORS[sign] if sign else None
+    def _operand(self, node: ast.expr) -> _Operand:
+        if isinstance(node, ast.List):
+            members = [self._operand(member) for member in node.elts]
+            return lambda values: [member(values) for member in members]
+        if isinstance(node, ast.Constant) and self._is_allowed(node):
+            return lambda _: node.value
+        if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+            sign, number = _SIGNS.get(type(node.op)), node.operand.value
+            if sign and _is_number(number):
+                return lambda _: sign(number)
+        if name := _dotted(node):
+            return self._name(name, node)
+        raise self._unexpected(node, _OPERAND)
 
-    def _operand(self) -> _Operand:
-        token = self._now
-        if token.kind == "number":
-            self.place += 1
-            number = float(token.text)
-            return lambda _: number
-        if token.kind == "text":
-            self.place += 1
-            return lambda _: token.text[1:-1]
-        if token.kind == "name":
-            self.place += 1
-            return self._name(token)
-        if self._take("["):
-            return self._list()
-        raise self._error("a name, a number, a text in quotes or a list")
+    def _is_allowed(self, node: ast.Constant) -> bool:
+        """Python has more kinds of constants, and joins texts that stand side by side."""
+        if isinstance(node.value, str):
+            return _TEXT.fullmatch(ast.get_source_segment(self.source, node) or "") is not None
+        return node.value is None or isinstance(node.value, bool) or _is_number(node.value)
 
-    def _name(self, token: _Token) -> _Operand:
-        if token.text in self.names:
-            return lambda values: values.get(token.text)
-        if token.text in _CONSTANTS:
-            constant = _CONSTANTS[token.text]
-            return lambda _: constant
-        hint = nearest(token.text, self.names) or f'; write a text in quotes: "{token.text}"'
-        raise ConfigError(f"--where: column {token.column}: {token.text}: no such name{hint}")
+    def _name(self, name: str, node: ast.expr) -> _Operand:
+        if name in self.names:
+            return lambda values: values.get(name)
+        if name in _CONSTANTS:
+            return lambda _: _CONSTANTS[name]
+        hint = nearest(name, self.names) or f'; write a text in quotes: "{name}"'
+        raise _error(f"column {self._column(node)}: {name}: no such name{hint}")
 
-    def _list(self) -> _Operand:
-        members: list[_Operand] = []
-        while not self._take("]"):
-            if members and not self._take(","):
-                raise self._error(", or ]")
-            self.depth += 1
-            if self.depth > _DEEPEST:
-                raise ConfigError(f"--where: nested deeper than {_DEEPEST}")
-            members.append(self._operand())
-            self.depth -= 1
-        return lambda values: [member(values) for member in members]
+    def _column(self, node: ast.expr) -> int:
+        """Counted from 1 in characters; Python counts bytes from 0."""
+        return len(self.source.encode()[: node.col_offset].decode()) + 1
+
+    def _unexpected(self, node: ast.expr, expected: str) -> ConfigError:
+        found = (ast.get_source_segment(self.source, node) or "")[:40]
+        return _error(f"column {self._column(node)}: expected {expected}, found {found}")
 
 
-def _tokens(text: str) -> list[_Token]:
-    found, end = [], 0
-    while text[end:].strip():
-        match = _TOKEN.match(text, end)
-        if match is None:
-            at = end + len(text[end:]) - len(text[end:].lstrip())
-            raise ConfigError(f"--where: column {at + 1}: {text[at : at + 10]!r} is not understood")
-        kind = match.lastgroup or ""
-        word = match[kind]
-        found.append(
-            _Token("word" if kind == "name" and word in _WORDS else kind, word, match.start(kind) + 1)
-        )
-        end = match.end()
-    return [*found, _Token("end", "", len(text) + 1)]
+def _dotted(node: ast.expr) -> str:
+    """`optim.lr` of its nodes; empty if they are no name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join(reversed([*parts, node.id])) if isinstance(node, ast.Name) else ""
+
+
+def _not_understood(source: str, error: SyntaxError) -> ConfigError:
+    if error.offset is None:
+        return _error(f"not understood: {error.msg}")
+    column = error.offset or len(source) + 1  # 0 for the end
+    rest = source[column - 1 :]
+    if not rest:
+        return _error(f"column {column}: expected {_OPERAND}, found the end")
+    word = re.split(r"\W", rest)[0]
+    if keyword.iskeyword(word) and source[: column - 1].endswith("."):
+        why = f": no name can be written here that holds {word}, a word of Python's own"
+    elif rest.startswith("="):
+        why = "; write == to compare"
+    else:
+        why = error.msg.removeprefix("invalid syntax").lstrip(". ").partition(" (detected at")[0]
+        why = f": {why}" if why else ""
+    return _error(f"column {column}: {rest[:10]!r} is not understood{why}")
+
+
+def _error(text: str) -> ConfigError:
+    return ConfigError(f"--where: {text}")
 
 
 def _is_number(value: Any) -> bool:
@@ -213,12 +189,13 @@ def _is_in(value: Any, members: Any) -> bool:
     return isinstance(members, list) and any(_equal(value, member) for member in members)
 
 
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": _equal,
-    "!=": lambda a, b: not _equal(a, b),
-    "<": _ordered(operator.lt),
-    "<=": _ordered(operator.le),
-    ">": _ordered(operator.gt),
-    ">=": _ordered(operator.ge),
-    "in": _is_in,
+_OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: _equal,
+    ast.NotEq: lambda a, b: not _equal(a, b),
+    ast.Lt: _ordered(operator.lt),
+    ast.LtE: _ordered(operator.le),
+    ast.Gt: _ordered(operator.gt),
+    ast.GtE: _ordered(operator.ge),
+    ast.In: _is_in,
+    ast.NotIn: lambda value, members: not _is_in(value, members),
 }
