@@ -56,10 +56,10 @@ def diff(words: list[str]) -> int:
 
 def _read(name: str) -> Run:
     path = find_run(name, outputs_root())
-    found = read_run(path)
-    if isinstance(found, Problem):
-        raise UnreadableFileError(f"RUN={name}: {path}: {found.reason}")
-    return found
+    run = read_run(path)
+    if isinstance(run, Problem):
+        raise UnreadableFileError(f"RUN={name}: {path}: {run.reason}")
+    return run
 
 
 def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -97,9 +97,9 @@ def sides(a: Run, b: Run) -> Sides | str:
     one, other = a.outcomes, b.outcomes
     if one is None or other is None:
         return "a run has no predictions"
-    prints = {run.text("fingerprint", "test_split") for run in (a, b)}
+    fingerprints = {run.text("fingerprint", "test_split") for run in (a, b)}
     if (
-        len(prints) > 1
+        len(fingerprints) > 1
         or one.num_classes != other.num_classes
         or not np.array_equal(one.labels, other.labels)
     ):
@@ -121,7 +121,7 @@ def sides(a: Run, b: Run) -> Sides | str:
     )
 
 
-def _lines(a: Run, b: Run, num_images: int) -> list[str]:
+def _lines(a: Run, b: Run, most_images: int) -> list[str]:
     lines = [f"{name}  {_title(run)}" for name, run in (("a", a), ("b", b))]
     config, environment = changed_config(a, b), changed_environment(a, b)
     lines += ["", *_table("config", {key: _texts(pair) for key, pair in config.items()})]
@@ -129,7 +129,7 @@ def _lines(a: Run, b: Run, num_images: int) -> list[str]:
     hashes = [run.text("fingerprint", "code")[:8] for run in (a, b)]
     lines += ["", f"code           {'the same' if hashes[0] == hashes[1] else ' against '.join(hashes)}"]
     lines += ["", *_table("metrics", _metrics(a, b), ("a", "b", "a - b")), ""]
-    return lines + _image_lines(a, b, num_images)
+    return lines + _image_lines(a, b, most_images)
 
 
 def _title(run: Run) -> str:
@@ -167,32 +167,33 @@ def _number(value: float, sign: str = "") -> str:
     return f"{value:{sign},.0f}" if abs(value) >= 1e5 else f"{value:{sign}.6g}"
 
 
-def _image_lines(a: Run, b: Run, most: int) -> list[str]:
-    found = sides(a, b)
-    if isinstance(found, str):
-        return [f"images         not compared: {found}"]
+def _image_lines(a: Run, b: Run, most_images: int) -> list[str]:
+    images = sides(a, b)
+    if isinstance(images, str):
+        return [f"images         not compared: {images}"]
     assert a.outcomes
     assert b.outcomes
     counts = (
-        f"{found.both_right:,} right in both, {found.both_wrong:,} wrong in both, "
-        f"{len(found.only_a):,} right in a only, {len(found.only_b):,} right in b only"
+        f"{images.both_right:,} right in both, {images.both_wrong:,} wrong in both, "
+        f"{len(images.only_a):,} right in a only, {len(images.only_b):,} right in b only"
     )
+    low, high = images.low * 100, images.high * 100
     tested = (
-        f"a - b = {found.difference * 100:.2f} pp (95 %: {found.low * 100:.2f} to {found.high * 100:.2f}); "
-        f"McNemar's p = {found.mcnemar_mid_p:.3g}"
+        f"a - b = {images.difference * 100:.2f} pp (95 %: {low:.2f} to {high:.2f}); "
+        f"McNemar's p = {images.mcnemar_mid_p:.3g}"
     )
     lines = [
-        f"images         {found.num_images:,} test images: {counts}",
+        f"images         {images.num_images:,} test images: {counts}",
         f"  accuracy of these two networks: {tested}",
     ]
     names = _class_names(a, a.outcomes.num_classes)
-    for title, places in (("right in a only", found.only_a), ("right in b only", found.only_b)):
+    for title, places in (("right in a only", images.only_a), ("right in b only", images.only_b)):
         told = [
             f"{place} ({names[a.outcomes.labels[place]]}: {names[a.outcomes.guesses[place]]} | "
             f"{names[b.outcomes.guesses[place]]})"
-            for place in places[:most]
+            for place in places[:most_images]
         ]
-        more = f", and {len(places) - most:,} more" if len(places) > most else ""
+        more = f", and {len(places) - most_images:,} more" if len(places) > most_images else ""
         if told:
             lines.append(f"  {title}, image (label: a | b): {', '.join(told)}{more}")
     return lines
@@ -204,7 +205,7 @@ def _class_names(run: Run, num_classes: int) -> list[str]:
 
 
 def _as_json(a: Run, b: Run) -> dict[str, Any]:
-    found = sides(a, b)
+    images = sides(a, b)
     hashes = [run.text("fingerprint", "code") for run in (a, b)]
     ours, theirs = (estimates([run]) for run in (a, b))
     return {
@@ -219,7 +220,7 @@ def _as_json(a: Run, b: Run) -> dict[str, Any]:
             for name in RUN_FIGURES
             for one, other in [(ours[name], theirs[name])]
         },
-        "images": {"reason": found} if isinstance(found, str) else vars(found),
+        "images": {"reason": images} if isinstance(images, str) else vars(images),
     }
 
 

@@ -30,10 +30,10 @@ def prune(words: list[str]) -> int:
     options = _parser().parse_args(words)
     root = outputs_root()
     paths = [resolve(word, root) for word in options.paths] or [root]
-    found = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
-    if not found:
+    run_dirs = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
+    if not run_dirs:
         raise ConfigError(f"{', '.join(map(str, paths))}: no run directory here; give a PATH")
-    runs = [run for run in map(read_run, found) if isinstance(run, Run)]
+    runs = [run for run in map(read_run, run_dirs) if isinstance(run, Run)]
     superfluous = [run for run in _not_best(runs) if _weight_bytes(run) is not None]
     total = 0
     for run in superfluous:

@@ -38,11 +38,11 @@ def _baselines(chosen: Sequence[Sequence[SettingRow]], name: str | None) -> list
     """The setting that the baseline's name means in each table."""
     if name is None:
         return [None] * len(chosen)
-    found = [find_baseline(rows, name) for rows in chosen]
-    if not any(found):
+    baselines = [find_baseline(rows, name) for rows in chosen]
+    if not any(baselines):
         known = [row.name for rows in chosen for row in rows]
         raise ConfigError(f"--baseline {name}: no such setting{nearest(name, known)}")
-    return found
+    return baselines
 
 
 def _arranged(

@@ -18,18 +18,18 @@ _SECONDS_BETWEEN_JOBS = 3.0
 
 def _config(*names: str) -> Callable[[Run], str]:
     def value(run: Run) -> str:
-        found: Any = run.config
+        part: Any = run.config
         for name in names:
-            found = found.get(name) if isinstance(found, dict) else None
-        return found if isinstance(found, str) else canonical_json(found)
+            part = part.get(name) if isinstance(part, dict) else None
+        return part if isinstance(part, str) else canonical_json(part)
 
     return value
 
 
 def _environment(name: str) -> Callable[[Run], str]:
     def value(run: Run) -> str:
-        found = run.environment.get(name)
-        return UNKNOWN if found is None else str(found)
+        fact = run.environment.get(name)
+        return UNKNOWN if fact is None else str(fact)
 
     return value
 
@@ -63,25 +63,25 @@ def facts(runs: Sequence[Run]) -> Facts:
 
 def confounders(ours: Facts, theirs: Facts) -> tuple[str, ...]:
     """What should be alike and is not, such as "epochs: 3 against 10"; empty if the two may be compared."""
-    found = [
+    texts = [
         name if name in HASHES else f"{name}: {', '.join(ours[name])} against {', '.join(theirs[name])}"
         for name in _FACTS
         if ours[name] != theirs[name] or len(ours[name]) > 1
     ]
     if ours["test images"] == theirs["test images"] == (UNKNOWN,):
-        found.append("test images: not recorded")
-    return tuple(found)
+        texts.append("test images: not recorded")
+    return tuple(texts)
 
 
 def all_alike(groups: Sequence[Sequence[Run]]) -> bool:
     """Whether nothing but their settings tells some groups of runs apart."""
-    found = [facts(group) for group in groups]
-    return not any(confounders(found[0], other) for other in found)
+    of_groups = [facts(group) for group in groups]
+    return not any(confounders(of_groups[0], other) for other in of_groups)
 
 
 def mixed_facts(runs: Sequence[Run]) -> list[str]:
     """What differs within the runs of one setting, which should differ in their seeds alone."""
-    return [f"{name} ({', '.join(found)})" for name, found in facts(runs).items() if len(found) > 1]
+    return [f"{name} ({', '.join(values)})" for name, values in facts(runs).items() if len(values) > 1]
 
 
 def why_times_differ(runs: Sequence[Run]) -> str | None:

@@ -90,12 +90,12 @@ def seconds_to(histories: Sequence[History], accuracy: float) -> SecondsTo | Non
     reached: list[float] = []
     missed: list[float] = []
     for epochs in histories:
-        total, found = 0.0, False
+        total, is_reached = 0.0, False
         for epoch in epochs:
             total += epoch["train_seconds"] if is_number(epoch.get("train_seconds")) else 0.0
             if is_number(epoch.get("val.accuracy"), accuracy, 1.0):
-                found = True
+                is_reached = True
                 break
         if epochs:
-            (reached if found else missed).append(total)
+            (reached if is_reached else missed).append(total)
     return SecondsTo(accuracy, tuple(reached), tuple(missed)) if reached or missed else None

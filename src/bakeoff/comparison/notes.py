@@ -26,26 +26,26 @@ def shortened(names: Sequence[str], most: int = 5) -> str:
 def notes(table: Table) -> list[str]:
     """Lines for below a table."""
     rows = table.settings
-    found = [
+    lines = [
         f"{row.name}: its runs differ in {', '.join(mixed)}"
         for row in rows
         if (mixed := mixed_facts(row.members))
     ]
-    found += _not_alike(rows)
+    lines += _not_alike(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
-        found.append(f"times are not to be ranked: {reason}")
+        lines.append(f"times are not to be ranked: {reason}")
     single = [row.name for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
-        found.append(f"one run speaks of one trained network, not of an architecture: {shortened(single)}")
+        lines.append(f"one run speaks of one trained network, not of an architecture: {shortened(single)}")
     if table.num_images < _FEW_IMAGES:
-        found.append(f"few test images: {table.num_images}")
-    return found + _of_outcomes(table)
+        lines.append(f"few test images: {table.num_images}")
+    return lines + _of_outcomes(table)
 
 
 def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
     """What tells the settings apart besides their config's own keys, with who has what."""
     by_row = {row.name: facts(row.members) for row in rows}
-    found = []
+    lines = []
     for fact in next(iter(by_row.values()), {}):
         groups: dict[str, list[str]] = {}
         for name, own in by_row.items():
@@ -55,42 +55,42 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
             told = [
                 f"{shortened(names, 3)}" + ("" if hidden else f" {value}") for value, names in groups.items()
             ]
-            found.append(f"not alike in {fact}: {'; '.join(told)}")
-    return found
+            lines.append(f"not alike in {fact}: {'; '.join(told)}")
+    return lines
 
 
 def _of_outcomes(table: Table) -> list[str]:
-    found = [note for row in table.settings for note in _of_row(row, len(table.class_names))]
+    lines = [note for row in table.settings for note in _of_row(row, len(table.class_names))]
     labels = next(
         (run.outcomes.labels for row in table.settings for run in row.members if run.outcomes), None
     )
     if labels is None or not table.class_names:
-        return found
+        return lines
     counts = np.bincount(labels, minlength=len(table.class_names)).tolist()
     by_class = list(zip(table.class_names, counts, strict=False))
     if absent := [name for name, count in by_class if count == 0]:
-        found.append(f"no test image of {listed(absent)}")
+        lines.append(f"no test image of {listed(absent)}")
     if few := [name for name, count in by_class if 0 < count < MIN_CLASS_IMAGES]:
-        found.append(f"under {MIN_CLASS_IMAGES} test images, so recall is not tested: {listed(few)}")
-    return found
+        lines.append(f"under {MIN_CLASS_IMAGES} test images, so recall is not tested: {listed(few)}")
+    return lines
 
 
 def _of_row(row: SettingRow, num_classes: int) -> list[str]:
-    found = []
+    lines = []
     known = [run.outcomes for run in row.members if run.outcomes]
     if len(known) < row.num_runs:
         missing = row.num_runs - len(known)
-        found.append(f"{row.name}: not tested, {missing} of its {row.num_runs} runs have no predictions")
+        lines.append(f"{row.name}: not tested, {missing} of its {row.num_runs} runs have no predictions")
     distinct = Counter(one.guesses.tobytes() + one.nll.tobytes() for one in known)
     if len(known) > 1 and len(distinct) == 1:
-        found.append(f"{row.name}: the seed changes nothing, all runs gave the same predictions")
+        lines.append(f"{row.name}: the seed changes nothing, all runs gave the same predictions")
     elif len(distinct) < len(known):
-        found.append(f"{row.name}: some runs of different seeds gave the same predictions")
+        lines.append(f"{row.name}: some runs of different seeds gave the same predictions")
     unanswered = float(np.mean([(one.guesses < 0).mean() for one in known])) if known else 0.0
     if unanswered:
-        found.append(f"{row.name}: no answer for {unanswered * 100:.2f} % of the images, counted wrong")
+        lines.append(f"{row.name}: no answer for {unanswered * 100:.2f} % of the images, counted wrong")
     guessing = _GUESSING / num_classes if num_classes > 2 else 0.0
     broken = [run.summary["seed"] for run in row.members if run.summary["test"]["accuracy"] < guessing]
     if broken:
-        found.append(f"{row.name}: no better than guessing with seed {', '.join(map(str, broken))}")
-    return found
+        lines.append(f"{row.name}: no better than guessing with seed {', '.join(map(str, broken))}")
+    return lines

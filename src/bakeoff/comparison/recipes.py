@@ -13,7 +13,7 @@ def is_told(key: str, table: Table) -> bool:
         values.setdefault(row.model, set()).add(shown(row.changed.get(key)))
     if key == "model.arch" and any(_hides_arch(row) for row in table.settings):
         return True
-    return any(len(found) > 1 for found in values.values())
+    return any(len(of_model) > 1 for of_model in values.values())
 
 
 def _hides_arch(row: SettingRow) -> bool:

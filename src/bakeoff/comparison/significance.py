@@ -42,9 +42,11 @@ def with_statistics(table: Table, shown: Sequence[SettingRow], baseline: str | N
     pairs = _pairs_to_test([row.setting for row in shown if row.setting in tested], baseline)
     noises = {metric: _noises(usable, metric) for metric in METRICS}
     alike = {setting: facts(chosen[setting].members) for setting in tested}
-    found = [pair for metric in METRICS for pair in _tested(metric, pairs, noises[metric], chosen, alike)]
-    found = _with_classes(found, chosen, table.class_names)
-    letters = _letters(shown, found) if pairs and baseline is None else {}
+    tested_pairs = [
+        pair for metric in METRICS for pair in _tested(metric, pairs, noises[metric], chosen, alike)
+    ]
+    tested_pairs = _with_classes(tested_pairs, chosen, table.class_names)
+    letters = _letters(shown, tested_pairs) if pairs and baseline is None else {}
     rows = [
         dataclasses.replace(
             row,
@@ -54,7 +56,7 @@ def with_statistics(table: Table, shown: Sequence[SettingRow], baseline: str | N
         )
         for row in shown
     ]
-    return dataclasses.replace(table, settings=rows, pairs=found, is_tested=True)
+    return dataclasses.replace(table, settings=rows, pairs=tested_pairs, is_tested=True)
 
 
 def _pairs_to_test(settings: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
@@ -124,10 +126,10 @@ def _with_classes(
         labels = next(run.outcomes.labels for run in rows[setting].members if run.outcomes)
         right = _values(rows[setting], "accuracy")
         noises[setting] = recall_noises(labels, right, len(class_names))
-    found = []
+    with_classes = []
     for pair in pairs:
         if pair.metric != "accuracy" or not class_names:
-            found.append(pair)
+            with_classes.append(pair)
             continue
         results = recall_differences(noises[pair.a], noises[pair.b])
         adjusted = benjamini_hochberg([result.p for result in results.values()]) if results else []
@@ -135,8 +137,8 @@ def _with_classes(
             ClassDifference(class_names[number], result.difference, result.p, p_adjusted)
             for (number, result), p_adjusted in zip(results.items(), adjusted, strict=True)
         )
-        found.append(dataclasses.replace(pair, classes=classes))
-    return found
+        with_classes.append(dataclasses.replace(pair, classes=classes))
+    return with_classes
 
 
 def _letters(shown: Sequence[SettingRow], pairs: Sequence[Pair]) -> dict[str, str]:
@@ -147,10 +149,10 @@ def _letters(shown: Sequence[SettingRow], pairs: Sequence[Pair]) -> dict[str, st
 
 
 def _intervals(row: SettingRow, noises: Mapping[Metric, Noise | None]) -> dict[str, Estimate | None]:
-    found: dict[str, Estimate | None] = {}
+    estimates: dict[str, Estimate | None] = {}
     for metric, noise in noises.items():
         estimate = row.metrics[metric]
         interval = own_interval(noise, metric) if noise else None
         if estimate and interval:
-            found[metric] = dataclasses.replace(estimate, low=interval[0], high=interval[1])
-    return found
+            estimates[metric] = dataclasses.replace(estimate, low=interval[0], high=interval[1])
+    return estimates

@@ -55,7 +55,7 @@ def filtered(tables: Sequence[Table], where: str) -> list[list[SettingRow]]:
     values = [[[run_values(run) for run in row.members] for row in table.settings] for table in tables]
     names = {name for rows in values for runs in rows for run in runs for name in run} | set(RUN_FIGURES)
     condition = parse_where(where, names)
-    found = []
+    chosen = []
     for table, rows in zip(tables, values, strict=True):
         kept = []
         for row, runs in zip(table.settings, rows, strict=True):
@@ -65,21 +65,21 @@ def filtered(tables: Sequence[Table], where: str) -> list[list[SettingRow]]:
                 kept.append(row)
             elif members:
                 kept.append(dataclasses.replace(row, members=members, metrics=estimates(members)))
-        found.append(kept)
-    return found
+        chosen.append(kept)
+    return chosen
 
 
 def with_history(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
     """Adds what the options ask of the runs' histories."""
     if not view.history and view.seconds_to is None:
         return list(rows)
-    found = []
+    extended = []
     for row in rows:
         histories = [read_history(run) for run in row.members]
         metrics = row.metrics | {item.name: estimate(histories, item) for item in view.history}
         goal = None if view.seconds_to is None else seconds_to(histories, view.seconds_to)
-        found.append(dataclasses.replace(row, metrics=metrics, seconds_to=goal))
-    return found
+        extended.append(dataclasses.replace(row, metrics=metrics, seconds_to=goal))
+    return extended
 
 
 def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
@@ -88,7 +88,7 @@ def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
     Raises:
         ConfigError: an unknown name, or times that must not be ranked together.
     """
-    found = list(rows)
+    in_order = list(rows)
     if view.sort:
         name, _, direction = view.sort.partition(":")
         if direction not in ("", "asc", "desc"):
@@ -102,13 +102,13 @@ def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
             raise ConfigError(f"--sort {name}: times are not ranked: {reason}")
         larger_is_better = figure is not None and figure.better == "larger"
         falling = direction == "desc" if direction else larger_is_better
-        found.sort(key=lambda row: row.name)
-        found.sort(key=lambda row: _rank(row, name, is_metric=is_metric, falling=falling), reverse=falling)
+        in_order.sort(key=lambda row: row.name)
+        in_order.sort(key=lambda row: _rank(row, name, is_metric=is_metric, falling=falling), reverse=falling)
     for key in reversed(view.group_by):
         if not any(key in run_values(row.members[0]) for row in rows):
             raise ConfigError(f"--group-by {key}: no such key{nearest(key, _names(rows))}")
-        found.sort(key=lambda row: _sortable(run_values(row.members[0]).get(key)))
-    return found[: view.top]
+        in_order.sort(key=lambda row: _sortable(run_values(row.members[0]).get(key)))
+    return in_order[: view.top]
 
 
 def _rank(row: SettingRow, name: str, *, is_metric: bool, falling: bool) -> tuple[Any, ...]:

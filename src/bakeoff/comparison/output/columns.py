@@ -148,15 +148,15 @@ def _history_cell(metric: HistoryMetric) -> Cell:
     return cell
 
 
-def _seconds_cell(found: SecondsTo | None) -> str:
+def _seconds_cell(goal: SecondsTo | None) -> str:
     """The median; where not every run reached the goal, how many did and for how long the others tried."""
-    if found is None:
+    if goal is None:
         return UNKNOWN
-    total = len(found.reached) + len(found.missed)
-    if not found.missed:
-        return f"{found.median:,.1f}"
-    tried = f"> {min(found.missed):,.1f}" if found.median is None else f"{found.median:,.1f}"
-    return f"{tried} ({len(found.reached)} of {total})"
+    total = len(goal.reached) + len(goal.missed)
+    if not goal.missed:
+        return f"{goal.median:,.1f}"
+    tried = f"> {min(goal.missed):,.1f}" if goal.median is None else f"{goal.median:,.1f}"
+    return f"{tried} ({len(goal.reached)} of {total})"
 
 
 def caption(table: Table) -> str:

@@ -27,11 +27,11 @@ def print_comparison(
 ) -> int:
     """Compares the runs at and below some paths; returns the exit code."""
     # By their real places: a run that two paths lead to is one run.
-    found = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
-    if not found:
+    run_dirs = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
+    if not run_dirs:
         where = ", ".join(map(str, paths))
         raise ConfigError(f"{where}: no run directory here; train one, give a PATH, or set BAKEOFF_OUTPUTS")
-    runs, problems = read_runs(found, predictions=statistics)
+    runs, problems = read_runs(run_dirs, predictions=statistics)
     view = view or View()
     tables = compare_runs(runs, view, statistics=statistics)
     _write(rendered(tables, problems, kind, view, paths[0] if len(paths) == 1 else Path()), output)

@@ -61,6 +61,6 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def _in_order(adjusted: Float64[np.ndarray, "n"], order: Int64[np.ndarray, "n"]) -> list[float]:
-    found = np.empty(len(order))
-    found[order] = adjusted
-    return [float(value) for value in found]
+    in_order = np.empty(len(order))
+    in_order[order] = adjusted
+    return [float(value) for value in in_order]

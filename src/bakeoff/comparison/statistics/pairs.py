@@ -152,8 +152,8 @@ def recall_noises(
 
 def recall_differences(a: Mapping[int, Noise], b: Mapping[int, Noise]) -> dict[int, Difference]:
     """Class -> difference of two settings' recall; the guard sees these two alone."""
-    found = {}
+    differences = {}
     for number in a:
         one, other = guard([a[number], b[number]])
-        found[number] = difference_of(one, other, "accuracy", table_df([one, other]))
-    return found
+        differences[number] = difference_of(one, other, "accuracy", table_df([one, other]))
+    return differences
