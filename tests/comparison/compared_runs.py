@@ -1,0 +1,33 @@
+"""Run directories to compare, and the comparison as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from conftest import Bakeoff
+from run_directories import make_run
+
+from bakeoff.runs.records import Summary
+
+
+def make_tree(root: Path) -> dict[str, list[Summary]]:
+    """Two settings with three seeds and one, and a third on other test images."""
+    made: dict[str, list[Summary]] = {"a": [], "b": [], "c": []}
+    for seed in range(3):
+        made["a"].append(
+            make_run(root / "x" / f"a{seed}", seed, "a", error_rate=0.1, train_seconds=2.0 + seed)
+        )
+    made["b"].append(make_run(root / "b0", 5, "b", changes={"optim.lr": 0.25}, error_rate=0.4))
+    made["c"].append(make_run(root / "c0", 0, "c", test_split="t1", count=50))
+    return made
+
+
+def as_json(bakeoff: Bakeoff, *arguments: str, code: int = 0) -> dict[str, Any]:
+    found, out, _ = bakeoff("compare", *arguments, "--format", "json")
+    assert found == code
+    return dict(json.loads(out))
+
+
+def edit_summary(run: Path, **changes: Any) -> None:
+    path = run / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))

@@ -1,0 +1,170 @@
+"""`bakeoff compare` as a process: what it loads, how fast it is, where its output goes, beside writers."""
+
+import itertools
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from compared_runs import as_json
+from conftest import Bakeoff, command, files_below
+from run_directories import make_run
+
+from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.storage import write_atomically
+
+
+def test_two_hundred_runs_are_quick(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    for number in range(200):
+        make_run(tmp_path / "r" / str(number), number, f"s{number % 10}")
+    start = time.perf_counter()
+    assert (
+        sum(row["num_runs"] for row in as_json(bakeoff, str(tmp_path / "r"))["tables"][0]["settings"]) == 200
+    )
+    assert time.perf_counter() - start < 3
+
+
+def started(arguments: list[str], **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(command(arguments), capture_output=True, check=False, timeout=60, **options)
+
+
+def test_reading_runs_loads_neither_torch_nor_hydra(tmp_path: Path) -> None:
+    make_run(tmp_path / "r" / "1", 0, "a")
+    make_run(tmp_path / "r" / "2", 0, "b", changes={"optim.lr": 0.5, "model._target_": "os.system"})
+    script = (
+        "import sys; from bakeoff.cli import main\n"
+        "for kind in ('table', 'markdown', 'csv', 'json', 'latex'):\n"
+        "    assert main(['compare', sys.argv[1], '--format', kind]) == 0\n"
+        "names = {'torch', 'torchvision', 'sklearn', 'scipy.stats', 'hydra', 'omegaconf', 'matplotlib', 'pandas'}\n"
+        "sys.exit(f'loaded {names & set(sys.modules)}' if names & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "r")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_environment_without_home_or_locale_gives_utf8(tmp_path: Path) -> None:
+    for seed in range(2):
+        make_run(tmp_path / "r" / str(seed), seed, "a", model="é日本")
+    for environment in ({}, {"LC_ALL": "C"}, {"LC_ALL": "POSIX", "COLUMNS": "0", "TERM": "dumb"}):
+        done = started(["compare", str(tmp_path / "r")], env=environment)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert "é日本" in done.stdout.decode()
+        assert "───" in done.stdout.decode()
+
+
+@pytest.mark.parametrize("columns", ["1", "20"])
+def test_a_narrow_terminal_does_not_crash(tmp_path: Path, columns: str) -> None:
+    make_run(tmp_path / "r" / "1", 0, "a")
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": columns, "TERM": "xterm"}
+    process = subprocess.Popen(
+        command(["compare", str(tmp_path / "r")]), stdout=theirs, stderr=subprocess.PIPE, env=environment
+    )
+    os.close(theirs)
+    shown = bytearray()
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+    except OSError:  # Linux reports the end of a terminal so
+        pass
+    os.close(ours)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert len(shown.split()) > 5
+    # Fold as it may: the letters are all there, and nothing that acts on the terminal.
+    letters = re.sub(rb"\s", b"", bytes(shown))
+    assert b"60testimages" in letters
+    assert b"\x1b" not in shown
+
+
+def test_an_output_that_takes_nothing_is_no_bug_of_ours(tmp_path: Path) -> None:
+    make_run(tmp_path / "r" / "1", 0, "a")
+    line = shlex.join(command(["compare", str(tmp_path / "r")]))
+    full = subprocess.run(["bash", "-c", f"{line} > /dev/full"], capture_output=True, text=True, check=False)
+    assert (full.returncode, full.stderr.count("\n")) == (4, 1)
+    assert "No space left" in full.stderr
+    piped = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{line} | true"], capture_output=True, text=True, check=False
+    )
+    assert (piped.returncode, piped.stderr) == (0, "")
+
+
+def test_a_closed_output_is_no_bug_of_ours(tmp_path: Path) -> None:
+    make_run(tmp_path / "r" / "1", 0, "a")
+    line = shlex.join(command(["compare", str(tmp_path / "r")]))
+    closed = subprocess.run(["bash", "-c", f"{line} >&-"], capture_output=True, text=True, check=False)
+    assert closed.returncode in (0, 4), closed.stderr
+    assert "bug" not in closed.stderr
+
+
+def test_reading_writes_nothing(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    make_run(tmp_path / "r" / "a", 0, "a")
+    RunDir.create(tmp_path / "r" / "b").write_status("failed", 1)
+
+    def state() -> list[tuple[str, int, int]]:
+        paths = sorted((tmp_path / "r").rglob("*"))
+        return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+
+    before = state()
+    for kind in ("table", "markdown", "csv", "json"):
+        assert bakeoff("compare", str(tmp_path / "r"), "--format", kind)[0] == 7
+    assert state() == before
+    assert files_below(Path.cwd()) == []
+
+
+def test_a_comparison_while_others_write_shows_whole_runs_only(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    """Runs appear in the order of `experiment.py`: status, config, predictions, summary."""
+    source, root = tmp_path / "source", tmp_path / "r"
+    expected = {seed: make_run(source / str(seed), seed, "a").test.accuracy for seed in range(8)}
+    contents = {
+        seed: {
+            name: (source / str(seed) / name).read_bytes()
+            for name in ("config.json", "predictions.npz", "summary.json")
+        }
+        for seed in expected
+    }
+    root.mkdir()
+    stop = threading.Event()
+
+    def write(seed: int) -> None:
+        number = 0
+        while not stop.is_set() and number < 40:
+            run = RunDir.create(root / f"{seed}-{number:03}")
+            run.write_status("running", number)
+            for name, content in contents[seed].items():
+                write_atomically(run.path / name, lambda file, content=content: file.write(content))
+            number += 1
+
+    make_run(root / "first", 99, "b")
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in expected]
+    for thread in threads:
+        thread.start()
+    seen = 0
+    try:
+        # Longer than 15 times only where the machine is so busy that a writer has not begun.
+        for number in itertools.count():
+            if number >= 15 and (seen == 8 or number > 200):
+                break
+            result = as_json(bakeoff, str(root))
+            reasons = {problem["reason"].split(":")[0] for problem in result["problems"]}
+            assert {reason for reason in reasons if not reason.startswith("the same run as")} <= {"running"}
+            for row in result["tables"][0]["settings"]:
+                if row["setting"] == "a":
+                    accuracies = [expected[seed] for seed in row["seeds"]]
+                    assert row["metrics"]["accuracy"]["mean"] == pytest.approx(np.mean(accuracies), abs=1e-12)
+                    seen = max(seen, row["num_runs"])
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert seen == 8
