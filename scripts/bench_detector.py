@@ -18,8 +18,8 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import MultiScaleRoIAlign
 
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.config.schema import check
 from bakeoff.data.batches import Batch
+from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.runtime import Runtime, peak_memory_bytes, set_up
 from bakeoff.models.base import TaskSpec, check_model
 from bakeoff.models.faster_rcnn import FasterRcnn
@@ -98,7 +98,7 @@ def images_per_second(step: Callable[[], object], count: int) -> float:
 def steps(model: FasterRcnn, batch: Batch, runtime: Runtime) -> dict[str, Callable[[], object]]:
     """What is timed: by name, a function that goes through the batch once."""
     stock = stock_detector(model)
-    optimizer = make_optimizer(model.parameter_groups(), check(VALUES).optim)
+    optimizer = make_optimizer(model.parameter_groups(), check_shared(VALUES).optim)
     pixels = list(batch.images.float() / 255)
     targets = [
         {"boxes": box[None], "labels": label[None] + 1}
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=128)
     options = parser.parse_args()
-    config = check(VALUES)
+    config = check_shared(VALUES)
     family, model_config = check_model(VALUES)
     shipped = set_up(config.trainer, family.AUTO_PRECISION)
     batch = some_batch(options.batch_size)

@@ -29,14 +29,14 @@ STEP = """
 import statistics, sys, time, torch
 from bakeoff import loop, optim
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.config.schema import check
+from bakeoff.experiment.first_gate import check_shared
 from bakeoff.data.batches import Batch
 from bakeoff.models.base import TaskSpec, auto_precision, check_model
 from bakeoff.machine.runtime import set_up
 from bakeoff.training.state import start
 num_steps = int(sys.argv[1])
 values = expand(parse_arguments(sys.argv[2:]))[0][0].values
-config, (family, model_config) = check(values), check_model(values)
+config, (family, model_config) = check_shared(values), check_model(values)
 runtime = set_up(config.trainer, auto_precision(family, model_config))
 task = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.13,), std=(0.31,))
 model = family.build(model_config, task)

@@ -13,10 +13,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bakeoff.data.sources import SOURCES
+from bakeoff.data.sets import find_set, set_names
+from bakeoff.data.sources import Source
 from bakeoff.machine import environment
 
 environment.prepare()
+
+
+def source_of(name: str) -> Source:
+    """The files of a data set, as its own file has them now."""
+    source = find_set(name).SOURCE
+    assert source is not None
+    return source
+
+
+def sets_with_files() -> list[str]:
+    """The data sets that can be fetched."""
+    return [name for name in set_names() if (source := find_set(name).SOURCE) and source.files]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,7 +45,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def mnist_root() -> str:
     """The data root with the real MNIST files; `.ci/run` makes their absence a failure."""
     root = os.environ.get("BAKEOFF_DATA", "data")
-    source = SOURCES["mnist"]
+    source = source_of("mnist")
     if not source.is_complete(root):
         message = f"needs the real MNIST files in {source.folder_in(root)} (set BAKEOFF_DATA)"
         if os.environ.get("BAKEOFF_REQUIRE_MNIST") == "1":
@@ -49,7 +62,7 @@ def idx_bytes(values: np.ndarray) -> bytes:
 
 def write_mnist(root: Path, num_train: int = 512, num_test: int = 128) -> Path:
     """Synthetic images in MNIST's files: the class is the place of a bright bar."""
-    folder = SOURCES["mnist"].folder_in(root)
+    folder = source_of("mnist").folder_in(root)
     folder.mkdir(parents=True)
     random = np.random.RandomState(0)
     for part, count in (("train", num_train), ("t10k", num_test)):

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import write_mnist
+from conftest import source_of, write_mnist
 from torchvision.datasets import MNIST
 
-from bakeoff.data.sources import SOURCES
-
-MNIST_FILES = SOURCES["mnist"].files
+MNIST_FILES = source_of("mnist").files
 
 
 class FileServer:
@@ -72,7 +70,7 @@ class FileServer:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    folder = SOURCES["mnist"].folder_in(write_mnist(tmp_path / "source"))
+    folder = source_of("mnist").folder_in(write_mnist(tmp_path / "source"))
     server = FileServer({f"/{name}.gz": gzip.compress((folder / name).read_bytes()) for name in MNIST_FILES})
     connect = socket.create_connection
 

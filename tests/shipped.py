@@ -8,7 +8,8 @@ import torch
 from omegaconf import OmegaConf
 
 from bakeoff.config.compose import conf_dir, expand, parse_arguments
-from bakeoff.config.schema import Config, check
+from bakeoff.config.schema import Config
+from bakeoff.experiment.first_gate import check_shared
 from bakeoff.models.base import Classifier, TaskSpec, check_model
 
 CONFIGS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
@@ -45,7 +46,7 @@ def offline(model_name: str) -> list[str]:
 
 def shipped_config(model_name: str, overrides: list[str]) -> Config:
     """The config of `bakeoff train model=NAME`."""
-    return check(_values(model_name, tuple(overrides)))
+    return check_shared(_values(model_name, tuple(overrides)))
 
 
 def build_model(

@@ -12,12 +12,12 @@ import bakeoff
 
 PACKAGE = Path(bakeoff.__file__).parent
 PROJECT = Path(__file__).parents[1]
-LIGHT_ROOMS = ("runs", "config", "comparison", "plots", "sweeps", "commands")
+LIGHT_ROOMS = ("runs", "config", "comparison", "plots", "sweeps", "commands", "data/sets")
 LIGHT_FILES = (
     "__init__.py", "arguments.py", "cli.py", "errors.py", "exits.py", "text.py",
     "data/__init__.py", "data/fingerprint.py", "data/folders.py", "data/sources.py",
     "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/signals.py",
-    "models/weights/origin.py", "experiment/__init__.py", "experiment/identity.py",
+    "models/weights/origin.py", "experiment/__init__.py", "experiment/first_gate.py", "experiment/identity.py",
 )  # fmt: skip
 # Each module is imported in a process of its own; what many of them need is loaded once, before the fork.
 IMPORT_EACH = """
@@ -70,6 +70,7 @@ def test_a_room_imports_only_from_those_below_it() -> None:
         ("runs/locate.py", "def late() -> None:\n    from bakeoff.config import schema"),
         ("models/cnn.py", "from bakeoff.models import vit"),
         ("comparison/read.py", "from bakeoff.comparison.group import shown"),
+        ("data/sets/kmnist.py", "from bakeoff.data.sets import mnist"),
         ("stray.py", "STRAY = 1"),
     ],
 )

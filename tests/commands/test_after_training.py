@@ -221,11 +221,11 @@ def test_previews_first_epoch_is_what_training_sees(tiny_mnist: str) -> None:
     from bakeoff import data
     from bakeoff.commands.preview import batch_picture
     from bakeoff.config.compose import expand, parse_arguments
-    from bakeoff.config.schema import check
     from bakeoff.data.batches import plan_epoch, training_batches
+    from bakeoff.experiment.first_gate import check_shared
 
     line = [f"data.root={tiny_mnist}", "data.augment.rotate_degrees=30", "data.augment.erase=1"]
-    config = check(expand(parse_arguments(line))[0][0].values)
+    config = check_shared(expand(parse_arguments(line))[0][0].values)
     dataset = data.load(config.data)
     figure = batch_picture(dataset, config)
     cpu = torch.device("cpu")

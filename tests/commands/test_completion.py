@@ -19,6 +19,7 @@ from bakeoff.commands.completion import OPTIONS, SCRIPTS, SHELLS, candidates, co
 from bakeoff.comparison.output.printing import FORMATS
 from bakeoff.config.compose import conf_dir
 from bakeoff.config.schema import EMNIST_SPLITS, OptimConfig
+from bakeoff.data.sets import set_names
 from bakeoff.errors import ConfigError
 
 COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
@@ -79,6 +80,8 @@ RUN = "101010-cnn-mnist-s0-abcd"
         ("train trainer.compile=", {"trainer.compile=true", "trainer.compile=false"}),
         ("train data.augment.flip=", {f"data.augment.flip={name}" for name in ("true", "false", "force")}),
         ("train data.emnist_split=", {f"data.emnist_split={name}" for name in EMNIST_SPLITS}),
+        ("train data.name=", {f"data.name={name}" for name in set_names()}),
+        ("train data.name=cifar10", {"data.name=cifar10", "data.name=cifar100"}),
         ("train optim.clip_norm=", {"optim.clip_norm=null", "optim.clip_norm=1.0"}),
         ("train model.norm=", {"model.norm=batch"}),
         ("train model=cnn,", {f"model=cnn,{text[6:]}" for text in names_in("model")} - {"model=cnn,cnn"}),

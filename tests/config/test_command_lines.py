@@ -12,9 +12,10 @@ from omegaconf import OmegaConf
 from shipped import BY_TIER, offline
 
 from bakeoff.config.compose import conf_dir, expand, parse_arguments
-from bakeoff.config.schema import check, defaults
+from bakeoff.config.schema import defaults
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError
+from bakeoff.experiment.first_gate import check_shared
 from bakeoff.models.base import TaskSpec, check_model, find_family
 
 MNIST = TaskSpec(1, 28, 28, tuple("0123456789"), mean=(0.1,), std=(0.3,))
@@ -24,7 +25,7 @@ def resolved(*arguments: str) -> dict[str, Any]:
     """All gates that need no data; the resolved values by dotted key."""
     jobs, _ = expand(parse_arguments(arguments))
     for job in jobs:
-        check(job.values)
+        check_shared(job.values)
         check_model(job.values)
     return dotted_keys(jobs[0].values)
 

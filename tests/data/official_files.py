@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from conftest import idx_bytes
+from conftest import idx_bytes, source_of
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, QMNIST, SVHN, FashionMNIST
 
-from bakeoff.data.sources import SOURCES
+from bakeoff.data.sets import find_set
 
 NUM_TRAIN, NUM_TEST = 60, 20
 NAMES = ("fashion_mnist", "kmnist", "emnist", "qmnist", "cifar10", "cifar100", "svhn")
@@ -34,7 +34,7 @@ def arrays(name: str, count: int, seed: int) -> Arrays:
 def write(name: str, root: Path) -> dict[str, Arrays]:
     """Writes a data set's files below a root; returns what must be read from them."""
     parts = {"train": arrays(name, NUM_TRAIN, 0), "test": arrays(name, NUM_TEST, 1)}
-    folder = SOURCES[name].folder_in(root)
+    folder = source_of(name).folder_in(root)
     folder.mkdir(parents=True, exist_ok=True)
     for file_name, content in _contents(name, parts).items():
         (folder / file_name).write_bytes(content)
@@ -103,9 +103,9 @@ def _cifar(name: str, parts: dict[str, Arrays]) -> dict[str, bytes]:
 
 def make_official(name: str, root: Path, patch: pytest.MonkeyPatch) -> None:
     """Puts the hashes of the files below a root into our table and torchvision's."""
-    source = SOURCES[name]
+    source = source_of(name)
     md5 = {file: _md5((source.folder_in(root) / file).read_bytes()) for file in source.files}
-    patch.setitem(SOURCES, name, dataclasses.replace(source, files=md5))
+    patch.setattr(find_set(name), "SOURCE", dataclasses.replace(source, files=md5))
     if name in ("cifar10", "cifar100"):
         kind = CIFAR10 if name == "cifar10" else CIFAR100
         patch.setattr(kind, "train_list", [[file, md5[file]] for file, _ in kind.train_list])
@@ -118,13 +118,13 @@ def make_official(name: str, root: Path, patch: pytest.MonkeyPatch) -> None:
 
 def serve(name: str, root: Path, url: str, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """Points torchvision's addresses at a server; returns what it must answer, by path."""
-    folder = SOURCES[name].folder_in(root)
+    folder = source_of(name).folder_in(root)
     answers = {f"/{path.name}": path.read_bytes() for path in folder.iterdir() if path.is_file()}
     md5 = {path[1:]: _md5(content) for path, content in answers.items()}
     if name in ("fashion_mnist", "kmnist"):
         kind = FashionMNIST if name == "fashion_mnist" else KMNIST
         patch.setattr(kind, "mirrors", [url])
-        patch.setattr(kind, "resources", [(file, md5[file]) for file in SOURCES[name].files])
+        patch.setattr(kind, "resources", [(file, md5[file]) for file in source_of(name).files])
     elif name == "emnist":
         patch.setattr(EMNIST, "url", f"{url}gzip.zip")
         patch.setattr(EMNIST, "md5", md5["gzip.zip"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import idx_bytes, write_mnist
+from conftest import idx_bytes, source_of, write_mnist
 from fake_cuda import fake_cuda
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from bakeoff.config.schema import DataConfig
 from bakeoff.data import fingerprint as fingerprints
 from bakeoff.data.idx import read_idx
 from bakeoff.data.selection import stratified
-from bakeoff.data.sources import SOURCES
+from bakeoff.data.sets import find_set
 from bakeoff.data.splits import TensorSplit, channel_statistics, fingerprint
 from bakeoff.errors import DataError
 
@@ -258,7 +258,7 @@ def test_a_damaged_label_file_is_refused(tmp_path: Path, content: bytes, error: 
     assert str(caught.value).startswith(f"{path}, {error}")
 
 
-@pytest.mark.parametrize("name", SOURCES["mnist"].files)
+@pytest.mark.parametrize("name", source_of("mnist").files)
 def test_each_of_the_four_files_is_checked(tmp_path: Path, name: str) -> None:
     path = write_mnist(tmp_path / "data", 20, 10) / "MNIST" / "raw" / name
     content = path.read_bytes()
@@ -306,9 +306,9 @@ def test_real_mnist_begins_and_ends_as_torchvisions(mnist_root: str) -> None:
 def test_a_file_altered_in_one_byte_is_noted_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_mnist(tmp_path / "data") / "MNIST" / "raw"
     official = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in SOURCES["mnist"].files
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in source_of("mnist").files
     }
-    monkeypatch.setitem(SOURCES, "mnist", dataclasses.replace(SOURCES["mnist"], files=official))
+    monkeypatch.setattr(find_set("mnist"), "SOURCE", dataclasses.replace(source_of("mnist"), files=official))
     assert data.load(DataConfig(root=str(tmp_path / "data"))).notes == ()
     path = folder / IMAGES
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
@@ -317,7 +317,7 @@ def test_a_file_altered_in_one_byte_is_noted_alone(tmp_path: Path, monkeypatch: 
 
 
 def test_train_and_val_are_the_training_file_whatever_the_seed(tiny_mnist: str) -> None:
-    folder = SOURCES["mnist"].folder_in(tiny_mnist)
+    folder = source_of("mnist").folder_in(tiny_mnist)
     pixels = np.fromfile(folder / "train-images-idx3-ubyte", np.uint8, offset=16).reshape(512, 1, 28, 28)
     labels = np.fromfile(folder / "train-labels-idx1-ubyte", np.uint8, offset=8)
     found = []

@@ -12,7 +12,7 @@ import numpy as np
 import official_files
 import pytest
 import torch
-from conftest import Bakeoff, files_below, idx_bytes
+from conftest import Bakeoff, files_below, idx_bytes, source_of
 from file_server import FileServer, server
 from official_files import NAMES, NUM_TEST, NUM_TRAIN, make_official, serve, write
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, QMNIST, SVHN, FashionMNIST
@@ -21,7 +21,6 @@ from bakeoff import data
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.data.idx import INT32, read_gzipped_idx
-from bakeoff.data.sources import SOURCES
 from bakeoff.errors import DataError
 
 __all__ = ["server"]  # a fixture
@@ -38,23 +37,23 @@ CLASS_NAMES = {
 
 def test_our_table_is_torchvisions() -> None:
     for name, kind in (("fashion_mnist", FashionMNIST), ("kmnist", KMNIST)):
-        assert SOURCES[name].files == dict(kind.resources)
+        assert source_of(name).files == dict(kind.resources)
     qmnist = QMNIST.resources["train"] + QMNIST.resources["test"]
-    assert SOURCES["qmnist"].files == {url.rpartition("/")[2]: md5 for url, md5 in qmnist}
-    assert SOURCES["emnist"].files == {"gzip.zip": EMNIST.md5}
+    assert source_of("qmnist").files == {url.rpartition("/")[2]: md5 for url, md5 in qmnist}
+    assert source_of("emnist").files == {"gzip.zip": EMNIST.md5}
     for name, kind in (("cifar10", CIFAR10), ("cifar100", CIFAR100)):
         listed = dict(kind.train_list + kind.test_list) | {kind.meta["filename"]: kind.meta["md5"]}
-        assert SOURCES[name].files == listed
-        assert SOURCES[name].folder == kind.base_folder
+        assert source_of(name).files == listed
+        assert source_of(name).folder == kind.base_folder
     listed = {file: md5 for _, file, md5 in (SVHN.split_list["train"], SVHN.split_list["test"])}
-    assert SOURCES["svhn"].files == listed
+    assert source_of("svhn").files == listed
     for name, kind in (
         ("fashion_mnist", FashionMNIST),
         ("kmnist", KMNIST),
         ("emnist", EMNIST),
         ("qmnist", QMNIST),
     ):
-        assert SOURCES[name].folder == f"{kind.__name__}/raw"
+        assert source_of(name).folder == f"{kind.__name__}/raw"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,7 +101,7 @@ def test_another_content_is_refused_before_it_is_opened(
     monkeypatch.chdir(tmp_path)
     write(name, tmp_path)
     make_official(name, tmp_path, monkeypatch)
-    source = SOURCES[name]
+    source = source_of(name)
     for file_name in source.files:
         path = source.folder_in(tmp_path) / file_name
         content = path.read_bytes()
@@ -238,14 +237,14 @@ def test_a_data_set_is_fetched_whole_or_not_at_all(
     if fault:
         with pytest.raises(DataError, match=r"the download failed \(") as caught:
             data.load(config)
-        source = SOURCES[name]
+        source = source_of(name)
         assert str(source.folder_in(config.root)) in str(caught.value)
         assert all(f"{file} (MD5 {md5})" in str(caught.value) for file, md5 in source.files.items())
         assert files_below(tmp_path / "new") == []
     else:
         loaded = data.load(config)
         assert np.array_equal(loaded.test.as_arrays()[0], parts["test"][0])
-        source = SOURCES[name]
+        source = source_of(name)
         below = [path for path in files_below(Path(config.root)) if (Path(config.root) / path).is_file()]
         prefix = "" if source.folder == "." else f"{source.folder}/"
         assert below == sorted(f"{prefix}{file}" for file in source.files)

@@ -12,6 +12,8 @@ from torchvision.datasets import MNIST
 
 from bakeoff import data
 from bakeoff.config.schema import DataConfig
+from bakeoff.data.download import download
+from bakeoff.data.sources import Source
 from bakeoff.errors import DataError
 
 __all__ = ["server"]  # a fixture
@@ -164,3 +166,14 @@ def test_the_guard_of_these_tests_lets_no_other_address_through(
     with pytest.raises(AssertionError, match="192"):
         data.load(DataConfig(root=str(tmp_path / "data")))
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_files_that_nobody_gives_away_are_asked_for(tmp_path: Path) -> None:
+    source = Source("My set", "mine", {"images.npz": "0" * 32})
+    with pytest.raises(DataError) as caught:
+        download(source, str(tmp_path))
+    assert str(caught.value) == (
+        f"data.root={tmp_path}: My set is not there and nobody gives it away; put these files into "
+        f"{tmp_path / 'mine'}: images.npz (MD5 {'0' * 32}); or use data=digits, which needs no download"
+    )
+    assert files_below(tmp_path) == []

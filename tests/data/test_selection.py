@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bakeoff import data
 from bakeoff.config.schema import DataConfig
-from bakeoff.config.traits import HAS_TEXT
 from bakeoff.data.selection import select, stratified_count
+from bakeoff.data.sets import find_set, set_names
 from bakeoff.errors import ConfigError
 
 
@@ -135,7 +135,7 @@ def test_is_refused_in_one_line_and_leaves_nothing(bakeoff: Bakeoff, line: str, 
     assert not Path("outputs").exists()
 
 
-@pytest.mark.parametrize("name", HAS_TEXT)
+@pytest.mark.parametrize("name", [name for name in set_names() if find_set(name).TRAITS.has_text])
 def test_digits_and_letters_are_not_mirrored_unless_forced(bakeoff: Bakeoff, name: str) -> None:
     code, _, err = bakeoff("train", f"data={name}", "data.augment.flip=true", "data.root=nowhere/at/all")
     assert code == 2

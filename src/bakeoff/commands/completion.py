@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from bakeoff.commands.shells import SCRIPTS, SHELLS
+from bakeoff.data.sets import set_names
 from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.runs.locate import find_run_dirs, outputs_root
 
@@ -57,6 +58,7 @@ OPEN_OPTIONS = (
     "--columns", "--metric", "--seconds-to", "--baseline", "--images",
 )  # fmt: skip
 PATH_KEYS = ("output_dir", "data.root")
+SET_KEY = "data.name"  # its values are names of files, which no type lists
 
 USAGE = "-sc install=SHELL, uninstall=SHELL or query=SHELL, where SHELL is bash, zsh or fish"
 # No shell acts on these: names come from other people's folders and files.
@@ -224,7 +226,7 @@ def _values(config: "DictConfig", word: str, choices: Sequence[str]) -> list[str
     values = list(choices)
     if not values:
         now: bool | int | float | str | None = OmegaConf.select(config, key)
-        values = _allowed(_annotation(key))
+        values = list(set_names()) if key == SET_KEY else _allowed(_annotation(key))
         values += [] if now is None or isinstance(now, bool) else [str(now)]
     # In a sweep, as in `seed=0,1`, what follows the last comma is being typed.
     done, comma, _ = begun.rpartition(",")

@@ -20,7 +20,7 @@ from typing import Literal
 
 from bakeoff import __version__
 from bakeoff.arguments import Parser
-from bakeoff.data.sources import SOURCES
+from bakeoff.data.sets import find_set, set_names
 from bakeoff.errors import OK, ResourceError
 from bakeoff.runs.locate import outputs_root
 from bakeoff.text import printable
@@ -221,9 +221,13 @@ def _folder(name: str, path: Path, if_closed: State, variable: str) -> Check:
 
 
 def _data() -> Iterator[Check]:
-    root, here, absent = Path(os.environ.get("BAKEOFF_DATA", "data")), ["digits"], []
+    root = Path(os.environ.get("BAKEOFF_DATA", "data"))
+    here, absent = [], []
     yield _folder("data", root, "note", "BAKEOFF_DATA")
-    for name, source in SOURCES.items():
+    for name in set_names():
+        source = find_set(name).SOURCE
+        if source is None:
+            continue  # the user's own files, of which nothing is known here
         num_there = sum((source.folder_in(root) / file).is_file() for file in source.files)
         if num_there == len(source.files):
             here.append(name)

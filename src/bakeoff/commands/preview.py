@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from bakeoff import data
 from bakeoff.arguments import Parser
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.config.schema import Config, check
+from bakeoff.config.schema import Config
 from bakeoff.errors import OK, ConfigError
+from bakeoff.experiment.first_gate import check_shared
 from bakeoff.plots.figures import figure_of_images
 from bakeoff.runs.storage import storage_errors, write_atomically
 
@@ -39,7 +40,7 @@ def preview(words: list[str]) -> int:
     jobs, is_sweep = expand(line)
     if is_sweep or line.shows:
         raise ConfigError("preview shows one config; give one value for each key")
-    config = check(jobs[0].values)
+    config = check_shared(jobs[0].values)
     dataset = data.load(config.data)
     for note in dataset.notes:
         print(f"note: {note}")

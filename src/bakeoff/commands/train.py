@@ -1,8 +1,8 @@
 """`bakeoff train`: one run in this process, so that debuggers and Ctrl-C work; a sweep as jobs."""
 
 from bakeoff.config.compose import Job, expand, parse_arguments, show
-from bakeoff.config.schema import check
 from bakeoff.errors import OK
+from bakeoff.experiment.first_gate import check_shared
 
 
 def train(words: list[str]) -> int:
@@ -22,7 +22,7 @@ def train(words: list[str]) -> int:
         from bakeoff.sweeps.serial import run_sweep
 
         return run_sweep(jobs, dry_run)
-    check(jobs[0].values)  # gate 1, before torch
+    check_shared(jobs[0].values)  # gate 1, before torch
     return run_single(jobs[0], dry_run)
 
 

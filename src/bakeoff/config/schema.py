@@ -1,8 +1,8 @@
-"""The shared sections of a config: dataclasses with their types and ranges, and gate 1.
+"""The shared sections of a config: dataclasses with their types and ranges.
 
-These dataclasses are the one source of the shared keys: `defaults()` is what Hydra composes on, and
-`check()` is gate 1, which needs neither torch nor data. The section `model` belongs to its family
-(gate 2, `models/base.py`), so it is a plain mapping here.
+These dataclasses are the one source of the shared keys: `defaults()` is what Hydra composes on. Gate 1
+(`experiment/first_gate.py`) parses them and asks the data set what its own are. The section `model`
+belongs to its family (gate 2, `models/base.py`), so it is a plain mapping here.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from bakeoff.config.strict import STRICT, parse_section
-from bakeoff.config.traits import EMNIST_SPLITS, HAS_TEXT
 from bakeoff.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 
 
 def _device(name: str) -> str:
@@ -55,18 +55,7 @@ class DataConfig:
 
     __pydantic_config__ = STRICT
 
-    name: Literal[
-        "mnist",
-        "digits",
-        "fashion_mnist",
-        "kmnist",
-        "emnist",
-        "qmnist",
-        "cifar10",
-        "cifar100",
-        "svhn",
-        "image_folder",
-    ] = "mnist"
+    name: str = "mnist"  # a file of `data/sets/`
     root: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_DATA,data}"
     # Share of the training images that is held back for validation, by a split that all runs share.
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
@@ -150,8 +139,8 @@ def defaults() -> dict[str, Any]:
     return values
 
 
-def check(values: dict[str, Any]) -> Config:
-    """Gate 1: the shared sections, each alone and against each other.
+def parse(values: dict[str, Any]) -> Config:
+    """Types and ranges of the shared sections, each alone.
 
     Raises:
         ConfigError: for the first thing that is not allowed.
@@ -160,33 +149,15 @@ def check(values: dict[str, Any]) -> Config:
     for key in ("name", "family"):
         if not isinstance(config.model.get(key), str):
             raise ConfigError(f"model.{key}: missing; choose a model, as in model=cnn")
-    _check_data(config.data)
-    _check_training(config)
     return config
 
 
-def _check_data(data: DataConfig) -> None:
-    standard = DataConfig()
-    own = {"emnist_split": "emnist", "image_size": "image_folder", "skip_broken": "image_folder"}
-    for key, name in own.items():
-        value = getattr(data, key)
-        if data.name != name and value != getattr(standard, key):
-            raise ConfigError(f"data.{key}={value}: only data={name} has it; leave the key alone")
-    if data.name == "digits" and data.val_fraction != standard.val_fraction:
-        raise ConfigError(
-            f"data.val_fraction={data.val_fraction}: digits has a stored split of its own; "
-            "leave the key alone"
-        )
-    if data.augment.flip is True and data.name in HAS_TEXT:
-        raise ConfigError(
-            f"data.augment.flip=true: {data.name} shows digits or letters, and a mirrored one is "
-            "another or none; leave it at false, or set data.augment.flip=force"
-        )
-    if data.classes is not None and len(set(map(str, data.classes))) < len(data.classes):
-        raise ConfigError(f"data.classes={data.classes}: a class stands twice")
+def check_training(config: Config) -> None:
+    """What optimizer and loop ask of each other and of the data.
 
-
-def _check_training(config: Config) -> None:
+    Raises:
+        ConfigError: for the first thing that is not allowed.
+    """
     optim, trainer = config.optim, config.trainer
     if config.data.val_fraction == 0 and trainer.overfit_batches is None:
         if trainer.select == "best":

@@ -1,15 +1,41 @@
-"""Data sets by name. Importing this package imports no torch; `load` does."""
+"""Data sets by name: what gate 1 asks of one, and loading. Importing this package imports no torch."""
 
 from typing import TYPE_CHECKING
 
-from bakeoff.data.sources import SOURCES
-from bakeoff.errors import DataError
+from bakeoff.data.sets import find_set, set_names
+from bakeoff.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bakeoff.config.schema import DataConfig
-    from bakeoff.data.splits import DataSet, Pool
+    from bakeoff.data.splits import DataSet
+
+
+def check(config: "DataConfig") -> None:
+    """Gate 1 of the section `data`: what depends on the data set, without torch and without its files.
+
+    Raises:
+        ConfigError: a name, a key or a value that does not fit.
+    """
+    from bakeoff.config.schema import DataConfig
+
+    standard, traits = DataConfig(), find_set(config.name).TRAITS
+    for name in set_names():
+        for key in find_set(name).TRAITS.own_keys if name != config.name else ():
+            value = getattr(config, key)
+            if value != getattr(standard, key):
+                raise ConfigError(f"data.{key}={value}: only data={name} has it; leave the key alone")
+    if traits.has_own_split and config.val_fraction != standard.val_fraction:
+        raise ConfigError(
+            f"data.val_fraction={config.val_fraction}: {config.name} has a stored split of its own; "
+            "leave the key alone"
+        )
+    if config.augment.flip is True and traits.has_text:
+        raise ConfigError(
+            f"data.augment.flip=true: {config.name} shows digits or letters, and a mirrored one is "
+            "another or none; leave it at false, or set data.augment.flip=force"
+        )
+    if config.classes is not None and len(set(map(str, config.classes))) < len(config.classes):
+        raise ConfigError(f"data.classes={config.classes}: a class stands twice")
 
 
 def load(config: "DataConfig") -> "DataSet":
@@ -21,68 +47,9 @@ def load(config: "DataConfig") -> "DataSet":
         DataError: missing, damaged, altered, or labels out of range.
         ConfigError: classes or a number of images that the data set does not have.
     """
-    import numpy as np
-
-    if config.name == "image_folder":
-        from bakeoff.data import image_folder
-
-        return image_folder.load(config)
-    if config.name == "digits":
-        from bakeoff.data import digits
-
-        pool, letters = digits.read()
-        train, val, test = (np.flatnonzero(letters == letter) for letter in "tve")
-        return _assemble(config, digits.CLASS_NAMES, (pool, train), val, (pool, test), ())
-    if not SOURCES[config.name].is_complete(config.root):
+    found = find_set(config.name)
+    if found.SOURCE is not None and not found.SOURCE.is_complete(config.root):
         from bakeoff.data.download import download
 
-        download(config.name, config.root)
-    notes: tuple[str, ...] = ()
-    if config.name in ("cifar10", "cifar100", "svhn"):
-        from bakeoff.data import colour_sets
-
-        pool, test_pool, names = colour_sets.read(config)
-    else:
-        from bakeoff.data import idx_sets
-
-        pool, test_pool, notes = idx_sets.read(config)
-        names = idx_sets.class_names(config)
-    from bakeoff.data.selection import stratified
-
-    kept, held = stratified(pool.labels, config.val_fraction)
-    if config.val_fraction > 0 and len(held) == 0:
-        raise DataError(
-            f"data.root={config.root}: too few images for data.val_fraction={config.val_fraction}"
-        )
-    everything = np.arange(len(test_pool.labels))
-    return _assemble(config, names, (pool, kept), held if len(held) else None, (test_pool, everything), notes)
-
-
-def _assemble(
-    config: "DataConfig",
-    class_names: tuple[str, ...],
-    train: "tuple[Pool, np.ndarray]",
-    val: "np.ndarray | None",  # positions in the pool of the training images
-    test: "tuple[Pool, np.ndarray]",
-    notes: tuple[str, ...],
-) -> "DataSet":
-    from bakeoff.data.selection import select
-    from bakeoff.data.splits import DataSet
-
-    pool, positions = train
-    test_pool, test_positions = test
-    chosen = select(
-        config,
-        class_names,
-        pool.labels[positions],
-        None if val is None else pool.labels[val],
-        test_pool.labels[test_positions],
-    )
-    return DataSet(
-        name=config.name,
-        class_names=chosen.class_names,
-        train=pool.split(positions[chosen.train], chosen.new_label),
-        val=None if val is None else pool.split(val[chosen.val], chosen.new_label),
-        test=test_pool.split(test_positions[chosen.test], chosen.new_label),
-        notes=notes,
-    )
+        download(found.SOURCE, config.root)
+    return found.load(config)

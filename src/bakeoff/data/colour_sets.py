@@ -1,46 +1,54 @@
-"""CIFAR-10, CIFAR-100 (Krizhevsky 2009) and SVHN (Netzer et al. 2011): RGB images of 32x32.
+"""Reads what the sets of RGB images of 32x32 share: files that torchvision opens once they are checked.
 
 CIFAR's files are pickles, so every hash is checked before torchvision's loader opens the first; the
 loader then checks them again by itself.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
-from torchvision.datasets import CIFAR10, CIFAR100, SVHN
 
-from bakeoff.config.schema import DataConfig
 from bakeoff.data.idx import check_labels
-from bakeoff.data.sources import SOURCES
+from bakeoff.data.sources import Source
 from bakeoff.data.splits import Pool
 from bakeoff.errors import DataError
 
 
-def read(config: DataConfig) -> tuple[Pool, Pool, tuple[str, ...]]:
-    """Training images, test images and class names.
+def check_files(source: Source, root: str) -> None:
+    """Holds all files of a source against their official hashes.
 
     Raises:
-        DataError: a file that is damaged or altered.
+        DataError: a file that cannot be read, is damaged or altered.
     """
-    source = SOURCES[config.name]
-    folder = source.folder_in(config.root)
+    folder = source.folder_in(root)
     for name in source.files:
         try:
             with open(folder / name, "rb") as file:
                 source.check(folder / name, file)
         except OSError as error:
             raise DataError(f"{folder / name}: cannot be read: {error.strerror or error}") from error
-    if config.name == "svhn":
-        parts = [SVHN(config.root, split=part) for part in ("train", "test")]
-        pools = [_pool(config, part.data, part.labels, 10) for part in parts]
-        return pools[0], pools[1], tuple(str(digit) for digit in range(10))
-    kind = CIFAR10 if config.name == "cifar10" else CIFAR100
-    sets = [kind(config.root, train=train) for train in (True, False)]
+
+
+def read_cifar(name: str, source: Source, root: str, kind: Any) -> tuple[tuple[str, ...], Pool, Pool]:
+    """Class names, training and test images, by torchvision's class for the set.
+
+    Raises:
+        DataError: a file that is damaged or altered, or holds labels out of range.
+    """
+    check_files(source, root)
+    sets = [kind(root, train=train) for train in (True, False)]
     names = tuple(sets[0].classes)
-    pools = [_pool(config, part.data.transpose(0, 3, 1, 2), part.targets, len(names)) for part in sets]
-    return pools[0], pools[1], names
+    train, test = (pool_of(name, part.data.transpose(0, 3, 1, 2), part.targets, len(names)) for part in sets)
+    return names, train, test
 
 
-def _pool(config: DataConfig, pixels: np.ndarray, labels: object, num_classes: int) -> Pool:
+def pool_of(name: str, pixels: np.ndarray, labels: object, num_classes: int) -> Pool:
+    """From uint8 [n, 3, h, w] and n labels.
+
+    Raises:
+        DataError: a label out of range.
+    """
     numbers = np.asarray(labels, dtype=np.int64).reshape(-1)
-    check_labels(config.name, numbers, len(pixels), num_classes)
+    check_labels(name, numbers, len(pixels), num_classes)
     return Pool(torch.from_numpy(np.ascontiguousarray(pixels)), numbers)

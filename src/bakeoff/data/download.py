@@ -1,4 +1,4 @@
-"""Fetches a data set's files, with torchvision's addresses and hashes, once and whole.
+"""Fetches a data set's files, from its source's addresses, once and whole.
 
 Everything arrives in a side folder and is moved in when it is complete and its hashes are right, so no
 partial file ever has a final name, and a failed download leaves nothing. Of two processes that want
@@ -17,44 +17,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
 
-from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, SVHN, FashionMNIST
 from torchvision.datasets.utils import download_url
 
-from bakeoff.data.sources import SOURCES, Source
+from bakeoff.data.sources import Archive, Source
 from bakeoff.errors import DataError
 
 CONNECT_SECONDS = 5.0
-_IDX_SETS = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "kmnist": KMNIST}
 _FAILURES = (OSError, RuntimeError, EOFError, HTTPException, zlib.error, tarfile.TarError, KeyError)
 
 
-class _Archive(NamedTuple):
-    name: str
-    md5: str
-    urls: list[str]  # tried in turn
-
-
-def download(name: str, root: str) -> None:
+def download(source: Source, root: str) -> None:
     """Brings the files of a data set that are not there.
 
     Raises:
         DataError: it cannot be had, or not kept; says which files to put where.
     """
-    source, place = SOURCES[name], Path(root)
+    place = Path(root)
     with _locked(place):
         if source.is_complete(place):
             return  # another process has fetched it meanwhile
+        if not source.archives():
+            raise DataError(_how_to_get(source, place, "nobody gives it away"))
         beside = place if place.is_dir() else place.resolve().parent
         try:
             side = Path(tempfile.mkdtemp(prefix=".bakeoff-download-", dir=beside))
         except OSError as error:
             raise DataError(_how_to_get(source, place, f"{beside} cannot be written")) from error
         try:
-            for archive in _archives(name):
+            for archive in source.archives():
                 _fetch(archive, side)
-            _unpack(name, source, side)
+                _unpack(archive, source, side)
             folder = source.folder_in(place)
             folder.mkdir(parents=True, exist_ok=True)
             for file_name in source.files:
@@ -67,28 +60,7 @@ def download(name: str, root: str) -> None:
             shutil.rmtree(side, ignore_errors=True)
 
 
-def _archives(name: str) -> list[_Archive]:
-    if name in _IDX_SETS:
-        kind = _IDX_SETS[name]
-        return [
-            _Archive(file, md5, [f"{mirror}{file}" for mirror in kind.mirrors])
-            for file, md5 in kind.resources
-        ]
-    if name == "emnist":
-        return [_Archive("gzip.zip", EMNIST.md5, [EMNIST.url])]
-    if name == "qmnist":
-        parts = QMNIST.resources["train"] + QMNIST.resources["test"]
-        return [_Archive(url.rpartition("/")[2], md5, [url]) for url, md5 in parts]
-    if name == "svhn":
-        return [
-            _Archive(file, md5, [url])
-            for url, file, md5 in (SVHN.split_list[part] for part in ("train", "test"))
-        ]
-    kind = CIFAR10 if name == "cifar10" else CIFAR100
-    return [_Archive(kind.filename, kind.tgz_md5, [kind.url])]
-
-
-def _fetch(archive: _Archive, side: Path) -> None:
+def _fetch(archive: Archive, side: Path) -> None:
     """Tries the addresses in turn; raises the last one's error."""
     for number, url in enumerate(archive.urls, start=1):
         try:
@@ -101,14 +73,10 @@ def _fetch(archive: _Archive, side: Path) -> None:
                 raise
 
 
-def _unpack(name: str, source: Source, side: Path) -> None:
-    """Brings the source's own files out of their archives, by name and nothing else."""
-    if name == "mnist":
-        for file_name in source.files:
-            with gzip.open(side / f"{file_name}.gz") as packed, open(side / file_name, "xb") as file:
-                shutil.copyfileobj(packed, file)
-    elif name in ("cifar10", "cifar100"):
-        (archive,) = _archives(name)
+def _unpack(archive: Archive, source: Source, side: Path) -> None:
+    """Brings the source's own files out of an archive, by name and nothing else."""
+    inside = archive.name.removesuffix(".gz")
+    if archive.name.endswith(".tar.gz"):
         with tarfile.open(side / archive.name) as members:
             for file_name in source.files:
                 member = members.extractfile(f"{source.folder}/{file_name}")
@@ -116,6 +84,9 @@ def _unpack(name: str, source: Source, side: Path) -> None:
                     raise RuntimeError(f"{archive.name}: {file_name} is no file")
                 with open(side / file_name, "xb") as file:
                     shutil.copyfileobj(member, file)
+    elif inside != archive.name and inside in source.files:
+        with gzip.open(side / archive.name) as packed, open(side / inside, "xb") as file:
+            shutil.copyfileobj(packed, file)
 
 
 @contextmanager
@@ -146,7 +117,8 @@ def connect_timeout(seconds: float) -> Iterator[None]:
 def _how_to_get(source: Source, root: Path, reason: str) -> str:
     kind = "SHA-256" if source.algorithm == "sha256" else "MD5"
     files = ", ".join(f"{name} ({kind} {digest})" for name, digest in source.files.items())
-    unpacked = ", unpacked," if source.title == "MNIST" else ""
+    fetched = {archive.name for archive in source.archives()}
+    unpacked = ", unpacked," if all(f"{name}.gz" in fetched for name in source.files) else ""
     return (
         f"data.root={root}: {source.title} is not there and {reason}; put these files{unpacked} into "
         f"{source.folder_in(root)}: {files}; or use data=digits, which needs no download"

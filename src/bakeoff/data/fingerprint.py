@@ -14,31 +14,58 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakeoff.data.folders import list_pictures
-from bakeoff.data.sources import SOURCES
+from bakeoff.data.sets import find_set
+from bakeoff.data.sources import Source
 from bakeoff.errors import DataError, ResourceError
 from bakeoff.runs.storage import UnreadableFileError, read_json, write_json
 
-DIGITS_SPLIT = "digits-split-v1"
-
 
 def data_fingerprint(name: str, root: str) -> str:
-    """SHA-256 (hex) of what a data set is made of; `digits` is known by the name of its split.
-
-    MNIST's files that are not there yet count with their official hashes: a download brings just these.
+    """SHA-256 (hex) of what a data set is made of.
 
     Raises:
+        ConfigError: there is no such data set.
         DataError: a file is there but cannot be read, or a folder of pictures holds none.
     """
-    if name == "digits":
-        return hashlib.sha256(DIGITS_SPLIT.encode()).hexdigest()
-    if name == "image_folder":
-        return _folder_fingerprint(Path(root))
-    source = SOURCES[name]
+    return find_set(name).fingerprint(root)
+
+
+def named_fingerprint(name: str) -> str:
+    """For images that bakeoff or a library brings: a name that changes whenever they do."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def source_fingerprint(source: Source, root: str) -> str:
+    """For a set by its files, with the official hash of each, or its own where it may be altered.
+
+    Files that are not there yet count with their official hashes: a download brings just these.
+
+    Raises:
+        DataError: a file is there but cannot be read.
+    """
     hashes = dict(source.files)
-    if name == "mnist":
+    if source.may_be_altered:
         paths = [source.folder_in(root) / file_name for file_name in source.files]
         hashes |= {path.name: file_hash(path) for path in paths if path.exists()}
     return _digest(sorted(hashes.items()))
+
+
+def folder_fingerprint(root: Path) -> str:
+    """For a folder of pictures: all names and contents.
+
+    Remembered as one entry, so that a cache of millions is not needed.
+
+    Raises:
+        DataError: no pictures, or one that cannot be read.
+    """
+    paths = [root / picture.name for picture in list_pictures(root).pictures]
+
+    def of_contents() -> str:
+        return _digest((path.relative_to(root).as_posix(), _hash(path)) for path in paths)
+
+    with _read_errors(root):
+        listing = _digest((path.relative_to(root).as_posix(), _version(path)) for path in paths)
+        return _remembered(f"{root.resolve()}|{listing}", of_contents)
 
 
 def file_hash(path: Path) -> str:
@@ -49,18 +76,6 @@ def file_hash(path: Path) -> str:
     """
     with _read_errors(path):
         return _remembered(f"{path.resolve()}|{_version(path)}", lambda: _hash(path))
-
-
-def _folder_fingerprint(root: Path) -> str:
-    """Over all names and contents. Remembered as one entry, so that a cache of millions is not needed."""
-    paths = [root / picture.name for picture in list_pictures(root).pictures]
-
-    def of_contents() -> str:
-        return _digest((path.relative_to(root).as_posix(), _hash(path)) for path in paths)
-
-    with _read_errors(root):
-        listing = _digest((path.relative_to(root).as_posix(), _version(path)) for path in paths)
-        return _remembered(f"{root.resolve()}|{listing}", of_contents)
 
 
 def _version(path: Path) -> str:

@@ -1,6 +1,6 @@
 """The three gates between a config and its training. Nothing is left on disk here.
 
-1. The shared sections, without torch (`config.check`). 2. The model's section against its family
+1. The shared sections, without torch (`first_gate.check_shared`). 2. The model's section against its family
 (`models.base.check_model`). 3. What needs the data: the family builds its network for these images.
 """
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff import data
-from bakeoff.config.schema import AugmentConfig, Config, check
-from bakeoff.config.traits import HAS_INK
+from bakeoff.config.schema import AugmentConfig, Config
 from bakeoff.data.augment import is_active
 from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
+from bakeoff.data.sets import find_set
 from bakeoff.data.splits import DataSet, channel_statistics
+from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity, setting
 from bakeoff.machine import runtime
 from bakeoff.machine.runtime import Runtime
@@ -46,7 +47,7 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
         ConfigError: gate 1 (shared sections), 2 (the model's section) or 3 (what needs the data).
         DataError: data missing or damaged.
     """
-    config = check(values)
+    config = check_shared(values)
     family, model_config = check_model(values)
     where = runtime.set_up(config.trainer, auto_precision(family, model_config))
     dataset = dataset or data.load(config.data)
@@ -94,5 +95,5 @@ def _task(dataset: DataSet, config: Config) -> TaskSpec:
         class_names=dataset.class_names,
         mean=tuple(mean),
         std=tuple(std),
-        has_ink=config.data.name in HAS_INK,
+        has_ink=find_set(config.data.name).TRAITS.has_ink,
     )

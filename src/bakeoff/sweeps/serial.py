@@ -17,9 +17,9 @@ from types import FrameType
 from bakeoff.comparison.output.printing import print_comparison
 from bakeoff.comparison.read import Run, read_run
 from bakeoff.config.compose import Job
-from bakeoff.config.schema import check
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, InterruptedRunError
+from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity
 from bakeoff.runs.rundir import sweep_folder, sweep_run_folder
 
@@ -77,7 +77,7 @@ def _shown(job: Job) -> str:
 
 
 def _plan(job: Job) -> _PlannedJob:
-    config = check(job.values)
+    config = check_shared(job.values)
     key = identity(job.values, data_fingerprint(config.data.name, config.data.root))
     assert config.sweep.name is not None
     model = str(config.model["name"])

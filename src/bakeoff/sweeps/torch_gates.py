@@ -13,15 +13,15 @@ from bakeoff.exits import run_reporting_errors
 
 def _check() -> int:
     from bakeoff import data
-    from bakeoff.config.schema import check
     from bakeoff.data.splits import DataSet
+    from bakeoff.experiment.first_gate import check_shared
     from bakeoff.experiment.gates import prepare
 
     loaded: dict[str, DataSet] = {}  # most sweeps vary anything but the data
     for values in json.load(sys.stdin):
         key = canonical_json(values["data"])
         if key not in loaded:
-            loaded[key] = data.load(check(values).data)
+            loaded[key] = data.load(check_shared(values).data)
         prepare(values, loaded[key])
     return OK
 

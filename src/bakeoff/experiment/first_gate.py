@@ -1,0 +1,19 @@
+"""Gate 1: the shared sections of a config, each alone and against each other. No torch, no data here."""
+
+from typing import Any
+
+from bakeoff import data
+from bakeoff.config import schema
+from bakeoff.config.schema import Config
+
+
+def check_shared(values: dict[str, Any]) -> Config:
+    """Parses the shared sections; the section `model` is left to gate 2.
+
+    Raises:
+        ConfigError: for the first thing that is not allowed.
+    """
+    config = schema.parse(values)
+    data.check(config.data)
+    schema.check_training(config)
+    return config
