@@ -6,7 +6,7 @@ import torch
 from toy import toy_split
 
 from bakeoff.config.schema import AugmentConfig
-from bakeoff.data.augment import shift, shifts_in_pixels
+from bakeoff.data.augment import NUM_COLUMNS, shift, shifts_in_pixels
 from bakeoff.data.batches import Batch, evaluation_batches, num_batches, plan_epoch, training_batches
 from bakeoff.data.splits import Split, TensorSplit
 
@@ -152,6 +152,19 @@ def test_the_order_does_not_depend_on_augmentation() -> None:
     plain = plan_epoch(split, AugmentConfig(), 5, 3, CPU)
     assert plain.drawn is None
     assert torch.equal(plain.order, plan_epoch(split, SHIFT_2, 5, 3, CPU).order)
+
+
+def test_order_and_augmentation_are_drawn_from_streams_of_their_own() -> None:
+    """By hand. From one stream, the place of an image would say how it is moved; and stored runs depend on both."""
+
+    def stream(number: int) -> torch.Generator:
+        mixed = int(np.random.SeedSequence([5, 3, number]).generate_state(1, np.uint64)[0])
+        return torch.Generator().manual_seed(mixed >> 1)
+
+    plan = plan_epoch(toy_split(50), SHIFT_2, 5, 3, CPU)
+    assert plan.drawn is not None
+    assert torch.equal(plan.order, torch.randperm(50, generator=stream(0)))
+    assert torch.equal(plan.drawn, torch.rand((50, NUM_COLUMNS), generator=stream(2)))
 
 
 def test_a_plan_leaves_the_global_generators_alone() -> None:

@@ -9,7 +9,7 @@ from conftest import Bakeoff
 from picture_files import broken_content, config, folder
 
 from bakeoff import data
-from bakeoff.data.pictures import BrokenPictureError, read_picture
+from bakeoff.data.pictures import BrokenPictureError, read_header, read_picture
 from bakeoff.errors import DataError
 
 BROKEN = [
@@ -37,6 +37,15 @@ def test_a_broken_picture_is_exit_3_and_named(bakeoff: Bakeoff, tmp_path: Path, 
     assert not Path("outputs").exists()
     with pytest.raises(BrokenPictureError):
         read_picture(bad, 8, 3)
+
+
+def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """A few bytes that would unpack to gigabytes; refused by what the header says, not by what follows it."""
+    path = tmp_path / "x.png"
+    path.write_bytes(broken_content("too large"))
+    for read in (read_header, lambda bad: read_picture(bad, 8, 1), lambda bad: read_picture(bad, None, 3)):
+        with pytest.raises(BrokenPictureError, match=r"exceeds limit .* decompression bomb"):
+            read(path)
 
 
 def test_broken_pictures_can_be_left_out_and_are_counted(bakeoff: Bakeoff, tmp_path: Path) -> None:
