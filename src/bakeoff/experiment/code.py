@@ -1,6 +1,6 @@
 """The sources that training executes, by name: a change in them makes another run. No torch here.
 
-Of the families and of the readers of data sets only the run's own count: a file and what it imports from
+Of the families and of the data sets only the run's own count: a file and what it imports from
 its own room. A change in a command, a picture, a comparison or another family changes no identity.
 """
 
@@ -15,13 +15,12 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # What every run executes and what may change its result.
 EVERY_RUN = (
     "config/schema.py",
-    "config/traits.py",
     "data/__init__.py",
     "data/augment.py",
     "data/batches.py",
     "data/few.py",
     "data/selection.py",
-    "data/sources.py",
+    "data/sets/__init__.py",
     "data/splits.py",
     "evaluation/metrics.py",
     "evaluation/prediction.py",
@@ -60,6 +59,7 @@ LEFT_OUT = (
     "evaluation/cost.py",
     "experiment/__init__.py",
     "experiment/code.py",
+    "experiment/first_gate.py",
     "experiment/identity.py",
     "experiment/outcome.py",
     "experiment/progress.py",
@@ -72,13 +72,6 @@ LEFT_OUT = (
     "sweeps/",
     "training/__init__.py",
 )
-_READERS = {
-    "digits": "digits",
-    "image_folder": "image_folder",
-    "cifar10": "colour_sets",
-    "cifar100": "colour_sets",
-    "svhn": "colour_sets",
-}
 
 
 def code_files(values: dict[str, Any]) -> dict[str, str]:
@@ -89,8 +82,7 @@ def code_files(values: dict[str, Any]) -> dict[str, str]:
     model, data = values.get("model"), values.get("data")
     family = model.get("family") if isinstance(model, dict) else None
     data_set = data.get("name") if isinstance(data, dict) else None
-    reader = _READERS.get(str(data_set), "idx_sets")
-    names = {*EVERY_RUN, *_closure("models", str(family)), *_closure("data", reader)}
+    names = {*EVERY_RUN, *_closure("models", str(family)), *_closure("data/sets", str(data_set))}
     return {name: _hash(name) for name in sorted(names)}
 
 
@@ -108,14 +100,15 @@ def _hash(name: str) -> str:
 
 
 @cache
-def _closure(room: str, module: str) -> frozenset[str]:
-    """A file of a room and all that it imports from there, directly or not."""
+def _closure(folder: str, module: str) -> frozenset[str]:
+    """A file and all that it imports from its own room, directly or not."""
+    room = folder.partition("/")[0]
     found: set[str] = set()
     # The name comes from a config that may be somebody else's: no path, so nothing outside is read.
-    todo = [f"{room}/{module}.py"] if module.isidentifier() else []
+    todo = [f"{folder}/{module}.py"] if module.isidentifier() else []
     while todo:
         current = todo.pop()
-        # What every run executes chooses among families and readers: it is not followed to all of them.
+        # What every run executes chooses among families and data sets: it is not followed to all of them.
         if current in found or current in (*EVERY_RUN, *LEFT_OUT) or not (PACKAGE / current).is_file():
             continue
         found.add(current)
