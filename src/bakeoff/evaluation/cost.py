@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bakeoff.data.splits import Split
 from bakeoff.machine.runtime import Runtime, peak_memory_bytes
-from bakeoff.models.base import Classifier
+from bakeoff.models.base import Classifier, evaluating
 from bakeoff.runs.records import Cost, Speed
 
 _LATENCY_REPEATS = 30
@@ -67,12 +67,6 @@ def _median_seconds(
     return statistics.median(seconds[2:])  # the first two warm up
 
 
-@torch.no_grad()
 def _rate(model: Classifier, images: UInt8[Tensor, "b c h w"], runtime: Runtime) -> None:
-    was_training = model.training
-    model.eval()
-    try:
-        with runtime.autocast():
-            model.probabilities(images)
-    finally:
-        model.train(was_training)
+    with evaluating(model), runtime.autocast():
+        model.probabilities(images)

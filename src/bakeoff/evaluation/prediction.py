@@ -12,7 +12,7 @@ from bakeoff.data.splits import Split
 from bakeoff.errors import DivergedError
 from bakeoff.evaluation import metrics
 from bakeoff.machine.runtime import Runtime
-from bakeoff.models.base import Classifier
+from bakeoff.models.base import Classifier, evaluating
 from bakeoff.runs.records import ValidationScores
 
 EVALUATION_BATCH_SIZE = 512
@@ -28,7 +28,6 @@ class Predictions:
     extra: dict[str, float]  # the model's own scores, means over all images
 
 
-@torch.no_grad()
 def predict(
     model: Classifier, split: Split, runtime: Runtime, batch_size: int = EVALUATION_BATCH_SIZE
 ) -> Predictions:
@@ -37,18 +36,14 @@ def predict(
     Raises:
         DivergedError: a probability is not finite.
     """
-    was_training = model.training
-    model.eval()
     rows: list[Tensor] = []
     sums: dict[str, Tensor] = {}
-    try:
+    with evaluating(model):
         for batch in evaluation_batches(split, batch_size, runtime.device):
             with runtime.autocast():
                 rows.append(model.probabilities(batch.images))
                 for name, value in model.extra_scores(batch.images, batch.labels).items():
                     sums[name] = sums.get(name, torch.zeros_like(value)) + value
-    finally:
-        model.train(was_training)
     # The results come to the host in one piece, at the end.
     probabilities = torch.cat(rows).float().cpu().numpy()
     if not np.isfinite(probabilities).all():

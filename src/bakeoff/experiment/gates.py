@@ -16,8 +16,14 @@ from bakeoff.data.sets import find_set
 from bakeoff.data.splits import DataSet, channel_statistics
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity, setting
-from bakeoff.machine import runtime
-from bakeoff.machine.runtime import Runtime
+from bakeoff.machine.runtime import (
+    CHANNELS_LAST,
+    Runtime,
+    device_name,
+    num_threads,
+    seed_everything,
+    set_up,
+)
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
 
@@ -49,25 +55,25 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     """
     config = check_shared(values)
     family, model_config = check_model(values)
-    where = runtime.set_up(config.trainer, auto_precision(family, model_config))
+    runtime = set_up(config.trainer, auto_precision(family, model_config))
     dataset = dataset or data.load(config.data)
     if config.trainer.overfit_batches is not None:
         dataset = few_images(dataset, config.trainer.overfit_batches * config.trainer.batch_size)
         config.data.augment = AugmentConfig()
     task = _task(dataset, config)
-    runtime.seed_everything(config.seed)
+    seed_everything(config.seed)
     model = family.build(model_config, task)
     model.begin_training(
         TrainingSpec(len(dataset.train), is_active(config.data.augment), config.trainer.label_smoothing)
     )
-    model = model.to(where.device)
-    if where.channels_last:
+    model = model.to(runtime.device)
+    if runtime.channels_last:
         # Weights alone: convolutions follow the layout of their weights.
-        model = model.to(memory_format=runtime.CHANNELS_LAST)
+        model = model.to(memory_format=CHANNELS_LAST)
     source = data_fingerprint(config.data.name, config.data.root)
     return Prepared(
         config,
-        where,
+        runtime,
         dataset,
         model,
         identity(values, source),
@@ -78,13 +84,13 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
 
 def description(prepared: Prepared) -> str:
     """The line that a run starts with."""
-    dataset, where = prepared.data, prepared.runtime
+    dataset, runtime = prepared.data, prepared.runtime
     sizes = [f"{len(split):,} {name}" for name, split in dataset.splits() if split]
     parameters = sum(p.numel() for p in prepared.model.parameters())
     return (
         f"{prepared.name} on {dataset.name}: {parameters:,} parameters; images {', '.join(sizes)}; "
-        f"{where.device} ({runtime.device_name(where.device)}), {runtime.num_threads()} threads, "
-        f"{where.precision}"
+        f"{runtime.device} ({device_name(runtime.device)}), {num_threads()} threads, "
+        f"{runtime.precision}"
     )
 
 

@@ -24,26 +24,26 @@ def write_results(
     epochs: list[EpochRecord],
     test: Predictions,
     val: Predictions | None,
-    prints: Fingerprints,
+    fingerprints: Fingerprints,
     began: float,
 ) -> Summary:
     """Writes everything that a finished run has, the summary last."""
-    config, names, where = prepared.config, prepared.data.class_names, prepared.runtime
+    config, names, runtime = prepared.config, prepared.data.class_names, prepared.runtime
     images = sum(record.train_images_per_second * record.train_seconds for record in epochs)
-    speed = cost.measure_speed(state.model, prepared.data.test, where, images / state.times["train"])
-    spent = cost.measure_cost(state.model, prepared.data.test, where)
-    with state.times.phase("save", where.synchronize):
+    speed = cost.measure_speed(state.model, prepared.data.test, runtime, images / state.times["train"])
+    spent = cost.measure_cost(state.model, prepared.data.test, runtime)
+    with state.times.phase("save", runtime.synchronize):
         run.write_predictions("test", test.index, test.label, test.probabilities)
         if val:
             run.write_predictions("val", val.index, val.label, val.probabilities)
         counts = metrics.confusion(test.label, metrics.answers(test.probabilities), len(names))
         run.write_confusion(names, counts)
         run.write_weights(state.model.state_dict(), finished=True)
-        _store_test_images(prepared, prints.test_split)
+        _store_test_images(prepared, fingerprints.test_split)
         title = f"{prepared.name} on {prepared.data.name}, seed {config.seed}"
         files = (prepared.data.files or {}).get("test")
         figures.draw_all(run, title, epochs, counts, names, prepared.data.test, test, files)
-        overlays.draw_explanations(run, title, state.model, prepared.data.test, test, names, where)
+        overlays.draw_explanations(run, title, state.model, prepared.data.test, test, names, runtime)
     times = state.times
     chosen = state.best.epoch if config.trainer.select == "best" and state.best else epochs[-1].epoch
     summary = Summary(
@@ -72,7 +72,7 @@ def write_results(
         ),
         speed=speed,
         cost=spent,
-        fingerprint=prints,
+        fingerprint=fingerprints,
         num_skipped_pictures=len(prepared.data.skipped),
     )
     run.write_status("finished", state.step)

@@ -18,8 +18,7 @@ from bakeoff.experiment.gates import Prepared, description, prepare
 from bakeoff.experiment.outcome import outcome_recorded
 from bakeoff.experiment.progress import ProgressReport
 from bakeoff.experiment.results import input_fingerprints, write_results
-from bakeoff.machine import runtime
-from bakeoff.machine.runtime import Runtime
+from bakeoff.machine.runtime import Runtime, describe, free_memory_bytes
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.records import EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
@@ -41,29 +40,29 @@ def train(job: Job, stop: StopSignal) -> Path:
     """
     began = time.perf_counter()
     prepared = prepare(job.values)
-    config, where = prepared.config, prepared.runtime
+    config, runtime = prepared.config, prepared.runtime
     fingerprints = input_fingerprints(job.values, prepared.data)
     optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
-    state = start(prepared.model, optimizer, config.trainer, where)
+    state = start(prepared.model, optimizer, config.trainer, runtime)
     run = RunDir.create(_folder(prepared))
     with outcome_recorded(run, state, config.trainer.batch_size):
         run.write_status("running", 0)
         run.write_config(job.values, job.overrides)
-        environment = runtime.describe(where)
+        environment = describe(runtime)
         run.write_environment(dataclasses.replace(environment, code=code_files(job.values)))
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
         _announce(run, prepared)
-        train_split = _resident(prepared.data.train, config, where)
-        val_split = _resident(prepared.data.val, config, where) if prepared.data.val else None
+        train_split = _resident(prepared.data.train, config, runtime)
+        val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
         state.times.seconds["setup"] = time.perf_counter() - began
         epochs = _run_loop(run, prepared, state, train_split, val_split, stop)
         chosen = state.best.weights if config.trainer.select == "best" and state.best else None
         state.model.load_state_dict(chosen or state.judged.state_dict())
-        with state.times.phase("eval", where.synchronize):
+        with state.times.phase("eval", runtime.synchronize):
             # The one time in a run that test images go through the model.
-            test = predict(state.model, prepared.data.test, where)
-            val = predict(state.model, val_split, where) if val_split else None
+            test = predict(state.model, prepared.data.test, runtime)
+            val = predict(state.model, val_split, runtime) if val_split else None
         summary = write_results(run, prepared, state, epochs, test, val, fingerprints, began)
     _conclude(run, summary, in_sweep=config.sweep.name is not None)
     return run.path
@@ -120,12 +119,12 @@ def _folder(prepared: Prepared) -> Path:
     )
 
 
-def _resident(split: Split, config: Config, where: Runtime) -> Split:
+def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
     """Moves a split to the device if asked to, or if it takes less than half of the free memory."""
-    free = runtime.free_memory_bytes(where.device)
+    free = free_memory_bytes(runtime.device)
     fits = free is None or split.num_bytes < free / 2
     wanted = config.data.residency
-    return split.to(where.device) if wanted == "device" or (wanted == "auto" and fits) else split
+    return split.to(runtime.device) if wanted == "device" or (wanted == "auto" and fits) else split
 
 
 def _say(run: RunDir, text: str) -> None:

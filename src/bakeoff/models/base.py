@@ -14,7 +14,8 @@ one, found by its name; it exposes
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
@@ -106,6 +107,18 @@ class Classifier(nn.Module, ABC):
     def explain(self, images: UInt8[Tensor, "b c h w"]) -> list[Overlay]:
         """What to draw on images, one for each; empty if there is nothing to show."""
         return []
+
+
+@contextmanager
+def evaluating(model: Classifier) -> Iterator[None]:
+    """The model in evaluation mode and without gradients inside the block; its mode is restored."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
 
 
 class LogitsClassifier(Classifier):

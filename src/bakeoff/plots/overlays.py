@@ -36,15 +36,12 @@ def draw_explanations(
     """
     import torch
 
+    from bakeoff.models.base import evaluating
+
     chosen = some_of_each_class(predictions.label)
     images = test.images(torch.from_numpy(chosen).to(test.device)).to(runtime.device)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            overlays = model.explain(images)
-    finally:
-        model.train(was_training)
+    with evaluating(model):
+        overlays = model.explain(images)
     if not overlays:
         return
     guesses = answers(predictions.probabilities)

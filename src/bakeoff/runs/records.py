@@ -4,7 +4,6 @@ Fields are added freely and never renamed: run directories of older versions sta
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 SCHEMA = 1
 
@@ -157,7 +156,3 @@ class Status:
     host: str
     pid: int
     heartbeat: str  # ISO 8601, UTC
-
-
-# A config as stored: resolved, plain, with "schema".
-StoredConfig = dict[str, Any]

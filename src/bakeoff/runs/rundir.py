@@ -97,11 +97,6 @@ class RunDir:
         """The folder's own name."""
         return self.path.name
 
-    @property
-    def weights_file(self) -> Path:
-        """The chosen weights of a finished run."""
-        return self.path / WEIGHTS
-
     def plot_file(self, name: str) -> Path:
         """Where a picture belongs; makes the folder."""
         folder = self.path / PLOTS

@@ -9,7 +9,7 @@ its own step alone.
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -35,8 +35,8 @@ class StepGuard:
     def step(
         self,
         optimizer: Optimizer,
-        loss: Float32[Tensor, ""],
-        gradient_norm: Float32[Tensor, ""],
+        loss: Float[Tensor, ""],
+        gradient_norm: Float[Tensor, ""],
         loss_scale: LossScale | None = None,
     ) -> None:
         """Steps if loss, gradient and buffers, of this step and of all before it, are finite."""

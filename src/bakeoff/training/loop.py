@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -41,7 +41,7 @@ class SavePoint:
 class Progress(Protocol):
     """Told of every step; must not read the loss more than now and then."""
 
-    def __call__(self, state: TrainState, num_images: int, loss: Float32[Tensor, ""]) -> None:
+    def __call__(self, state: TrainState, num_images: int, loss: Float[Tensor, ""]) -> None:
         """`loss` is a scalar on the device: reading it makes the host wait."""
 
 
@@ -137,7 +137,7 @@ def _train_until_pause(
 
 def train_step(
     state: TrainState, batch: Batch, config: Config, runtime: Runtime, losses: Losses | None = None
-) -> Float32[Tensor, ""]:
+) -> Float[Tensor, ""]:
     """Losses, sum, backward, clip, step, average. Returns the loss, a scalar on the device.
 
     With `trainer.accumulate` the batch goes through in parts, each weighted by its share of the
