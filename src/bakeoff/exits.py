@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bakeoff.errors import OK, BakeoffError, InterruptedRunError, ResourceError
-from bakeoff.text import printable
+from bakeoff.text import one_line, printable
 
 
 def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
@@ -43,5 +43,5 @@ def _discard_output() -> None:
 def _fail(error: BakeoffError, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+    print(f"error: {printable(one_line(error, most=None))}", file=sys.stderr)
     return error.exit_code

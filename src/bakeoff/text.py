@@ -11,6 +11,11 @@ def printable(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def one_line(text: object, most: int | None = 200) -> str:
+    """An error, or what a library says of it, on one line, cut to `most` characters."""
+    return " ".join(str(text).split())[:most]
+
+
 def _shown(character: str) -> str:
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         code = ord(character)

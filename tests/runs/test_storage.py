@@ -26,6 +26,7 @@ from bakeoff.runs.storage import (
     append_line,
     read_bytes,
     read_json,
+    sha256_of,
     write_atomically,
     write_json,
 )
@@ -355,3 +356,8 @@ def test_stored_test_images_are_not_written_again(tmp_path: Path) -> None:
     with np.load(tmp_path / "datasets" / "abc.npz", allow_pickle=False) as stored:
         assert np.array_equal(stored["images"], images)
         assert stored["labels"].tolist() == [0, 1]
+
+
+def test_the_hash_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")  # the example of FIPS 180-2
+    assert sha256_of(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

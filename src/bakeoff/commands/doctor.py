@@ -23,7 +23,7 @@ from bakeoff.arguments import Parser
 from bakeoff.data.sets import find_set, set_names
 from bakeoff.errors import OK, ResourceError
 from bakeoff.runs.locate import outputs_root
-from bakeoff.text import printable
+from bakeoff.text import one_line, printable
 
 State = Literal["ok", "note", "MISSING"]
 Look = Callable[[], Iterator["Check"]]
@@ -83,7 +83,7 @@ def _guarded(name: str, look: Look, if_it_raises: State = "note", todo: str = ""
     try:
         yield from look()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is shown
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = one_line(f"{type(error).__name__}: {error}")
         yield Check(name, if_it_raises, reason, todo)
 
 

@@ -19,7 +19,7 @@ from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.records import SplitScores
 from bakeoff.runs.rundir import WEIGHTS, read_weights
 from bakeoff.runs.storage import UnreadableFileError
-from bakeoff.text import printable
+from bakeoff.text import one_line, printable
 
 if TYPE_CHECKING:
     from bakeoff.models.base import Classifier
@@ -117,8 +117,9 @@ def _load_weights(model: "Classifier", run: Run) -> None:
     except RuntimeError as error:
         same_code = _print(run, "code") == code_hash(run.config)
         hint = "" if same_code else "; another version of bakeoff trained it"
-        reason = " ".join(str(error).split())[:200]
-        raise RunsDifferError(f"{path}: these weights do not fit the run's model ({reason}){hint}") from error
+        raise RunsDifferError(
+            f"{path}: these weights do not fit the run's model ({one_line(error)}){hint}"
+        ) from error
 
 
 def _print(run: Run, name: str) -> Any:

@@ -30,6 +30,7 @@ from bakeoff.arguments import Parser
 from bakeoff.config import schema as shared
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.text import one_line
 
 GROUPS = ("data", "model", "optim", "trainer", "experiment")
 # What of Hydra's own section means something here; anything else would be ignored in silence.
@@ -222,7 +223,7 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
         if f"'{key}'" in text and ("not in struct" in f"{text}{error.__cause__}" or "No match" in text):
             known = [*dotted_keys(shared.defaults()), *GROUPS, *_model_keys(overrides)]
             return f"{override}: no such key{nearest(key, known) or '; see bakeoff train --cfg job'}"
-    return " ".join(text.split())
+    return one_line(text, most=None)
 
 
 def _options(group: str) -> list[str]:

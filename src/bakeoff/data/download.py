@@ -22,6 +22,7 @@ from torchvision.datasets.utils import download_url
 
 from bakeoff.data.sources import Archive, Source
 from bakeoff.errors import DataError
+from bakeoff.text import one_line
 
 CONNECT_SECONDS = 5.0
 _FAILURES = (OSError, RuntimeError, EOFError, HTTPException, zlib.error, tarfile.TarError, KeyError)
@@ -54,8 +55,7 @@ def download(source: Source, root: str) -> None:
                 if not (folder / file_name).exists():  # a file that the user put there stays
                     os.replace(side / file_name, folder / file_name)
         except _FAILURES as error:
-            reason = " ".join(str(error).split())[:200]
-            raise DataError(_how_to_get(source, place, f"the download failed ({reason})")) from error
+            raise DataError(_how_to_get(source, place, f"the download failed ({one_line(error)})")) from error
         finally:
             shutil.rmtree(side, ignore_errors=True)
 

@@ -17,7 +17,7 @@ from bakeoff.data.folders import list_pictures
 from bakeoff.data.sets import find_set
 from bakeoff.data.sources import Source
 from bakeoff.errors import DataError, ResourceError
-from bakeoff.runs.storage import UnreadableFileError, read_json, write_json
+from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of, write_json
 
 
 def data_fingerprint(name: str, root: str) -> str:
@@ -61,7 +61,7 @@ def folder_fingerprint(root: Path) -> str:
     paths = [root / picture.name for picture in list_pictures(root).pictures]
 
     def of_contents() -> str:
-        return _digest((path.relative_to(root).as_posix(), _hash(path)) for path in paths)
+        return _digest((path.relative_to(root).as_posix(), sha256_of(path)) for path in paths)
 
     with _read_errors(root):
         listing = _digest((path.relative_to(root).as_posix(), _version(path)) for path in paths)
@@ -75,17 +75,12 @@ def file_hash(path: Path) -> str:
         DataError: the file cannot be read.
     """
     with _read_errors(path):
-        return _remembered(f"{path.resolve()}|{_version(path)}", lambda: _hash(path))
+        return _remembered(f"{path.resolve()}|{_version(path)}", lambda: sha256_of(path))
 
 
 def _version(path: Path) -> str:
     status = path.stat()
     return f"{status.st_size}|{status.st_mtime_ns}"
-
-
-def _hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

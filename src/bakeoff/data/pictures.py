@@ -17,6 +17,8 @@ from PIL import (  # each import registers a decoder
     WebPImagePlugin,  # noqa: F401
 )
 
+from bakeoff.text import one_line
+
 # The decoders that may see a user's bytes. JPEG's also reads what some cameras call MPO.
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -114,9 +116,5 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return (
-        "no PNG, JPEG, BMP or WebP"
-        if text.startswith("cannot identify")
-        else text[:200] or type(error).__name__
-    )
+    text = one_line(error)
+    return "no PNG, JPEG, BMP or WebP" if text.startswith("cannot identify") else text or type(error).__name__

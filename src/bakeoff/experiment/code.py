@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bakeoff.runs.storage import sha256_of
+
 PACKAGE = Path(__file__).resolve().parents[1]
 # What every run executes and what may change its result.
 EVERY_RUN = (
@@ -96,7 +98,7 @@ def code_hash(values: dict[str, Any]) -> str:
 
 @cache
 def _hash(name: str) -> str:
-    return hashlib.sha256((PACKAGE / name).read_bytes()).hexdigest()
+    return sha256_of(PACKAGE / name)
 
 
 @cache

@@ -7,6 +7,7 @@ import torch
 
 from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError, ResourceError
 from bakeoff.runs.rundir import RunDir
+from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
 
@@ -71,5 +72,5 @@ def _status_of(error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error, most=None)
     return text if isinstance(error, BakeoffError) else f"{type(error).__name__}: {text}"

@@ -6,6 +6,7 @@ follow no link, open nothing but regular files, and cap what they read.
 """
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -145,6 +146,12 @@ def _opened(path: Path, max_bytes: int) -> Iterator[tuple[int, int]]:
         raise UnreadableFileError(f"{path.name}: {error.strerror or error}") from error
     finally:
         os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 (hex) of a file of any size; an error is the caller's to explain."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:

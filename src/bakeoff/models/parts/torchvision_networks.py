@@ -7,6 +7,7 @@ import torchvision.models
 from torch import Tensor, nn
 
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.text import one_line
 
 # GoogLeNet and Inception have auxiliary outputs, SqueezeNet no linear head; MNASNet rebuilds its
 # stem while it loads weights that are no file of torchvision's.
@@ -35,7 +36,7 @@ def make_network(arch: str, size: int, num_classes: int) -> nn.Module:
         network = _torchvision_network(arch, size, num_classes)
         output_shape(network, size)
     except _SIZE_ERRORS as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = one_line(error, most=120)
         raise ConfigError(
             f"model.image_size={size}: {arch} cannot take it ({reason}); "
             f"these would do: {', '.join(map(str, _sizes_that_do(arch, size)))}"

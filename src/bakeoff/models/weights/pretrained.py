@@ -4,7 +4,6 @@ torchvision's own loaders unpickle by default, so its weights are fetched here t
 `weights_only=True`, and a file that is there already is held against its hash as well.
 """
 
-import hashlib
 import pickle
 import re
 import sys
@@ -22,7 +21,8 @@ from torchvision.models import WeightsEnum
 from bakeoff.data.download import CONNECT_SECONDS, connect_timeout
 from bakeoff.errors import DataError
 from bakeoff.runs import rundir
-from bakeoff.runs.storage import UnreadableFileError, read_json
+from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of
+from bakeoff.text import one_line
 
 _HASH_IN_NAME = re.compile(r"-([a-f0-9]{8,})\.[a-z]+$")
 # Files that are older than the names of their layers, which torchvision mends while it loads them
@@ -76,7 +76,7 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
     wanted = found.group(1) if found else ""
     if path.exists() and not path.is_file():
         raise DataError(f"{path}: no file; remove it")
-    if path.exists() and wanted and not _sha256(path).startswith(wanted):
+    if path.exists() and wanted and not sha256_of(path).startswith(wanted):
         raise DataError(f"{path}: damaged (its SHA-256 does not begin with {wanted}); remove it")
     try:
         with connect_timeout(CONNECT_SECONDS):
@@ -153,11 +153,6 @@ def _plain(weights: str, name: str, tensor: Tensor) -> Tensor:
     return values
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _name(enum: WeightsEnum) -> str:
     return "coco" if enum.name.startswith("COCO") else "imagenet"
 
@@ -168,4 +163,4 @@ def _some(names: list[str]) -> str:
 
 
 def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(error) or type(error).__name__

@@ -1,0 +1,24 @@
+"""Texts that are fit to print: on one line, of a bounded length, without what a terminal acts on."""
+
+import pytest
+
+from bakeoff.text import one_line, printable
+
+
+def test_a_text_of_many_lines_becomes_one() -> None:
+    assert one_line(ValueError("a\n\n  b\tc \n")) == "a b c"
+    assert one_line("  ") == ""
+
+
+def test_a_long_text_is_cut_unless_all_of_it_is_asked_for() -> None:
+    assert one_line("x " * 500) == ("x " * 100)
+    assert one_line("x" * 500, most=120) == "x" * 120
+    assert one_line("x" * 500, most=None) == "x" * 500
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\x1b[2J", "a\\x1b[2J"), ("\u202e", "\\u202e"), ("é ×", "é ×"), ("\udcff", "\\udcff")],
+)
+def test_what_a_terminal_acts_on_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert printable(text) == shown
