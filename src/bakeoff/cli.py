@@ -2,27 +2,22 @@
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from bakeoff import __version__
 from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.exits import run_reporting_errors
 from bakeoff.machine import environment
 
-_HELP = f"""\
-bakeoff {__version__}: fair bake-offs between vision architectures
+_HELP = """\
+bakeoff {version}: fair bake-offs between vision architectures
 
 usage: bakeoff COMMAND ...
 
-  train [KEY=VALUE ...]       train a model and write a run directory; --multirun for a sweep
-  preview [KEY=VALUE ...]     write a picture of training images with their augmentation
-  compare [PATH ...]          turn run directories into a table that says which differences are real
-  diff RUN RUN                what tells two runs apart
-  evaluate RUN                compute a run's test scores again from its saved weights
-  prune [PATH ...]            remove weights that are not the best of their setting
-  models                      list the models
-  doctor                      what this machine has, and what is missing
+{commands}
 
 examples:
   bakeoff train data=digits
@@ -64,7 +59,7 @@ def _dispatch(words: list[str]) -> int:
 
         return complete(words[1:] if words[0] in COMMANDS else words, COMMANDS)
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_HELP, end="")
+        print(_HELP.format(version=__version__, commands=_summaries()), end="")
         return OK
     if words[0] == "--version":
         print(f"bakeoff {__version__}")
@@ -73,6 +68,16 @@ def _dispatch(words: list[str]) -> int:
         hint = nearest(words[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
         raise ConfigError(f"{words[0]}: no such command{hint}")
     return _command(words[0])(words[1:])
+
+
+def _summaries() -> str:
+    """A line for each command, out of its file's text: to import them all would take half a second."""
+    lines = []
+    for name in COMMANDS:
+        source = Path(__file__).with_name("commands") / f"{name}.py"
+        says = dict(re.findall(r'^(USAGE|SUMMARY) = "(.*)"$', source.read_text("utf-8"), re.MULTILINE))
+        lines.append(f"  {says['USAGE']:27} {says['SUMMARY']}")
+    return "\n".join(lines)
 
 
 def _command(name: str) -> Callable[[list[str]], int]:

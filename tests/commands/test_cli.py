@@ -1,7 +1,9 @@
 """The commands as a user meets them: exit codes, one-line errors, what is left on disk."""
 
+import importlib
 import json
 import os
+import pkgutil
 import re
 import signal
 import subprocess
@@ -11,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from conftest import Bakeoff, command, files_below
+
+from bakeoff import commands
+from bakeoff.cli import COMMANDS
 
 DIGITS = ["train", "data=digits", "model.channels=[4]", "trainer.epochs=1"]
 
@@ -22,6 +27,29 @@ def test_help_lists_only_commands_that_exist(bakeoff: Bakeoff) -> None:
         assert f"\n  {name}" in out
         assert bakeoff(name, "--help")[0] == 0
     assert bakeoff()[1] == out
+
+
+def test_every_file_of_a_command_stands_in_the_help_with_its_own_words(bakeoff: Bakeoff) -> None:
+    """A command is a file in `commands` with a function of its name."""
+    out = bakeoff("--help")[1]
+    modules = {info.name: importlib.import_module(f"bakeoff.commands.{info.name}") for info in
+               pkgutil.iter_modules(commands.__path__)}  # fmt: skip
+    names = {name for name, module in modules.items() if callable(getattr(module, name, None))}
+    assert names == set(COMMANDS)
+    for name in names:
+        module = modules[name]
+        assert module.USAGE.split()[0] == name
+        assert f"\n  {module.USAGE:27} {module.SUMMARY}\n" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_words_in_the_help_are_those_of_the_parser(name: str) -> None:
+    """RUN and PATH as often as the parser asks for them; KEY=VALUE where the rest goes to Hydra."""
+    module = importlib.import_module(f"bakeoff.commands.{name}")
+    parser = module.parser()
+    words = [action.metavar for action in parser._actions if not action.option_strings]
+    words += ["KEY=VALUE"] if parser.rest else []
+    assert re.findall(r"[A-Z=]+", module.USAGE) == words
 
 
 @pytest.mark.parametrize(

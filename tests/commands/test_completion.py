@@ -1,5 +1,7 @@
 """Completion by TAB: the candidates of a line, the query as shells make it, and real shells."""
 
+import argparse
+import importlib
 import os
 import re
 import select
@@ -14,8 +16,9 @@ import pytest
 from conftest import Bakeoff, command, files_below
 from run_directories import make_run
 
+from bakeoff.arguments import Parser
 from bakeoff.commands import completion
-from bakeoff.commands.completion import OPTIONS, SCRIPTS, SHELLS, candidates, complete
+from bakeoff.commands.completion import SCRIPTS, SHELLS, candidates, complete
 from bakeoff.comparison.output.printing import FORMATS
 from bakeoff.config.compose import conf_dir
 from bakeoff.config.schema import EMNIST_SPLITS, OptimConfig
@@ -23,6 +26,20 @@ from bakeoff.data.sets import set_names
 from bakeoff.errors import ConfigError
 
 COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
+# As a user meets them; that a parser's own options are offered is asked below.
+OPTIONS = {
+    "train": {"--multirun", "--dry-run", "--debug", "--help", "--cfg", "--info", "--config-dir"},
+    "preview": {"--output", "--debug", "--help", "--config-dir"},
+    "compare": {
+        "--format", "--output", "--where", "--group-by", "--sort", "--top", "--columns", "--only-changed", "--metric",
+        "--seconds-to", "--cost", "--baseline", "--no-statistics", "--strict",
+    },
+    "diff": {"--images", "--json"},
+    "evaluate": {"--data-root", "--device"},
+    "prune": {"--yes"},
+    "models": set(),
+    "doctor": {"--json"},
+}  # fmt: skip
 OPTIM = {f"optim.{name}=" for name in vars(OptimConfig())}
 HOSTILE = (
     "a;touch PWNED", "$(touch PWNED)", "`touch PWNED`", "a b", "a\nb", "a\x1b[31mb", "*", "-rf", "--yes", "~root",
@@ -100,7 +117,7 @@ RUN = "101010-cnn-mnist-s0-abcd"
         ("train --dry-run --debug mo", {"model=", "model."}),
         ("train --cfg job mo", {"model=", "model."}),
         # options
-        ("train --", set(OPTIONS["train"])),
+        *((f"{name} --", options) for name, options in OPTIONS.items()),
         ("train --d", {"--dry-run", "--debug"}),
         ("preview --o", {"--output"}),
         ("train --cfg ", {"job", "hydra", "all"}),
@@ -221,15 +238,55 @@ def test_a_run_that_is_offered_is_found(tmp_path: Path) -> None:
         assert find_run(name, tmp_path).name == "cnn-toy-s0-00000000"
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIONS if name])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_only_options_that_exist_are_offered(name: str, bakeoff: Bakeoff) -> None:
     shown = bakeoff(name, "--help")[1]
     if name == "preview":  # takes those of train too
         shown += bakeoff("train", "--help")[1]
-    shown += bakeoff("train", "--hydra-help")[1] if name in completion.TAKES_OVERRIDES else ""
+    shown += bakeoff("train", "--hydra-help")[1] if name in ("train", "preview") else ""
     assert name in COMMANDS
     for option in OPTIONS[name]:
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", shown), option
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_option_that_a_parser_gets_is_offered(
+    name: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module(f"bakeoff.commands.{name}")
+    made = module.parser
+
+    def with_more() -> Parser:
+        parser = made()
+        parser.add_argument("--fresh", choices=("one", "two"))
+        parser.add_argument("--file", metavar="FILE")
+        parser.add_argument("--flag", action="store_true")
+        parser.add_argument("--secret", help=argparse.SUPPRESS)
+        parser.suggestions = {"file": ("three",)}
+        return parser
+
+    monkeypatch.setattr(module, "parser", with_more)
+    offered = set(candidates(f"bakeoff {name} --", COMMANDS, root))
+    assert offered == OPTIONS[name] | {"--fresh", "--file", "--flag"}
+    assert candidates(f"bakeoff {name} --fresh ", COMMANDS, root) == ["one", "two"]
+    assert candidates(f"bakeoff {name} --fresh=t", COMMANDS, root) == ["--fresh=two"]
+    assert candidates(f"bakeoff {name} --file ", COMMANDS, root) == ["three"]
+    assert candidates(f"bakeoff {name} --secret ", COMMANDS, root) == []  # it takes a word all the same
+    # After a flag stands what would stand there without it.
+    assert candidates(f"bakeoff {name} --flag ", COMMANDS, root) == (
+        candidates(f"bakeoff {name} ", COMMANDS, root)
+    )
+
+
+def test_a_word_that_a_parser_calls_a_run_is_completed_by_runs(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("bakeoff.commands.models")
+    for metavar, expected in (("RUN", [RUN, "latest"]), ("PATH", [RUN, "latest"]), ("NAME", [])):
+        parser = Parser("bakeoff models")
+        parser.add_argument("word", metavar=metavar)
+        monkeypatch.setattr(module, "parser", lambda parser=parser: parser)
+        assert candidates("bakeoff models ", COMMANDS, root) == expected
 
 
 def query(
@@ -292,7 +349,9 @@ def test_query_loads_no_torch_and_writes_nothing(line: str, tmp_path: Path) -> N
     assert files_below(tmp_path) == []
 
 
-@pytest.mark.parametrize(("line", "limit"), [("bakeoff tr", 0.4), ("bakeoff train mo", 1.0)])
+@pytest.mark.parametrize(
+    ("line", "limit"), [("bakeoff tr", 0.4), ("bakeoff compare --s", 0.6), ("bakeoff train mo", 1.0)]
+)
 def test_query_is_quick(line: str, limit: float) -> None:
     seconds = []
     for _ in range(5):

@@ -4,11 +4,14 @@ import argparse
 from pathlib import Path
 
 from bakeoff.arguments import Parser
-from bakeoff.comparison.figures import COST_NAMES
+from bakeoff.comparison.figures import COST_NAMES, RUN_FIGURES
 from bakeoff.comparison.history import parse_metric
 from bakeoff.comparison.output.printing import FORMATS, print_comparison
 from bakeoff.comparison.view import View
 from bakeoff.runs.locate import outputs_root, resolve
+
+USAGE = "compare [PATH ...]"
+SUMMARY = "turn run directories into a table that says which differences are real"
 
 
 def compare(words: list[str]) -> int:
@@ -20,7 +23,7 @@ def compare(words: list[str]) -> int:
     Raises:
         ConfigError: there is no run directory, a PATH is nothing, or an option cannot be met.
     """
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     root = outputs_root()
     paths = [resolve(word, root) for word in options.paths] or [root]
     return print_comparison(
@@ -64,7 +67,8 @@ def _share(text: str) -> float:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
+    """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff compare",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -131,4 +135,5 @@ exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some 
         help="leave predictions and pairs alone",
     )
     tests.add_argument("--strict", action="store_true", help="exit 7 if settings are not comparable")
+    parser.suggestions = {"sort": tuple(RUN_FIGURES)}
     return parser

@@ -2,11 +2,12 @@
 
 `eval "$(bakeoff -sc install=bash)"` installs it; the options and words are Hydra's. Its own script
 works for files with `@hydra.main` alone, and its own candidates hold keys that bakeoff refuses, so
-both are ours; what a config holds is asked of Hydra's loader.
+both are ours; what a config holds is asked of Hydra's loader, what a command takes of its parser.
 """
 
 import argparse
 import dataclasses
+import importlib
 import io
 import os
 import re
@@ -17,6 +18,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from bakeoff.arguments import Parser
 from bakeoff.commands.shells import SCRIPTS, SHELLS
 from bakeoff.data.sets import set_names
 from bakeoff.errors import OK, ConfigError, nearest
@@ -25,38 +27,8 @@ from bakeoff.runs.locate import find_run_dirs, outputs_root
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-OPTIONS = {
-    "": ("--help", "--version"),
-    "train": ("--multirun", "--dry-run", "--debug", "--help", "--cfg", "--info", "--config-dir"),
-    "preview": ("--output", "--debug", "--help", "--config-dir"),
-    "compare": (
-        "--format",
-        "--output",
-        "--where",
-        "--group-by",
-        "--sort",
-        "--top",
-        "--columns",
-        "--only-changed",
-        "--metric",
-        "--seconds-to",
-        "--cost",
-        "--baseline",
-        "--no-statistics",
-        "--strict",
-    ),
-    "diff": ("--images", "--json"),
-    "evaluate": ("--data-root", "--device"),
-    "prune": ("--yes",),
-    "doctor": ("--json",),
-}
-TAKES_OVERRIDES = ("train", "preview")
-TAKES_RUNS = ("evaluate", "compare", "diff", "prune")
-# Where there is no candidate, as for these values, the shell offers files by itself.
-OPEN_OPTIONS = (
-    "-o", "--output", "-cd", "--config-dir", "--data-root", "--device", "--where", "--group-by", "--top",
-    "--columns", "--metric", "--seconds-to", "--baseline", "--images",
-)  # fmt: skip
+PROGRAM_OPTIONS = ("--help", "--version")  # of `bakeoff` without a command
+RUN_WORDS = ("RUN", "PATH")  # what a parser calls a word that names a run
 PATH_KEYS = ("output_dir", "data.root")
 SET_KEY = "data.name"  # its values are names of files, which no type lists
 
@@ -121,43 +93,48 @@ def candidates(line: str, commands: Sequence[str], root: Path) -> list[str]:
 def _of_word(words: list[str], word: str, commands: Sequence[str], root: Path) -> list[str]:
     """Candidates for one word after others, some of which may begin otherwise."""
     if not words:
-        return list(OPTIONS[""] if word.startswith("-") else commands)
+        return list(PROGRAM_OPTIONS if word.startswith("-") else commands)
     command, *given = words
+    if command not in commands:
+        return []
+    # Only this command's file is imported.
+    parser: Parser = importlib.import_module(f"bakeoff.commands.{command}").parser()
     option, equals, _ = word.partition("=")
     if option.startswith("--") and equals:
-        return [f"{option}={value}" for value in _option_values(option) or []]
-    if given and (values := _option_values(given[-1])) is not None:
+        return [f"{option}={value}" for value in _option_values(parser, option) or []]
+    if given and (values := _option_values(parser, given[-1])) is not None:
         return list(values)
     if word.startswith("-"):
-        return list(OPTIONS.get(command, ()))
-    if command in TAKES_OVERRIDES:
-        return [text for text in _overrides(given, word) if _PLAIN.fullmatch(text)]
+        return _options(parser)
+    if parser.rest:
+        return [text for text in _overrides(parser, given, word) if _PLAIN.fullmatch(text)]
     # Of a command that takes runs, an option such as `--yes` must be asked for by a dash.
-    return _runs(root) if command in TAKES_RUNS else list(OPTIONS.get(command, ()))
+    return _runs(root) if _takes_runs(parser) else _options(parser)
 
 
-def _option_values(option: str) -> Sequence[str] | None:
-    """The values of an option, as far as they are known; None if it takes no value."""
-    if option in OPEN_OPTIONS:
-        return ()
-    if option == "--format":
-        from bakeoff.comparison.output.printing import FORMATS
+def _options(parser: Parser) -> list[str]:
+    """The long options that a parser offers. A plain `--help` is not worth a line among them."""
+    own = [action for action in parser._actions if action.dest != "help"]
+    rest = [] if parser.rest is None else parser.rest._actions
+    shown = [action for action in (*own, *rest) if action.help != argparse.SUPPRESS]
+    return [text for action in shown for text in action.option_strings if text.startswith("--")]
 
-        return FORMATS
-    if option == "--cost":
-        from bakeoff.comparison.figures import COST_NAMES
 
-        return tuple(COST_NAMES)
-    if option == "--sort":
-        from bakeoff.comparison.figures import RUN_FIGURES
+def _option_values(parser: Parser, option: str) -> Sequence[str] | None:
+    """The values of an option, as far as they are known; None if it takes no value.
 
-        return tuple(RUN_FIGURES)
-    if option in ("--cfg", "-c", "--info", "-i"):
-        from hydra._internal.utils import get_args_parser
-
-        actions = get_args_parser()._actions
-        return next(list(item.choices or ()) for item in actions if option in item.option_strings)
+    Where there is none, as for a file, the shell offers files by itself.
+    """
+    for action in (*parser._actions, *(parser.rest._actions if parser.rest else ())):
+        if option in action.option_strings:
+            known = action.choices or parser.suggestions.get(action.dest, ())
+            return None if action.nargs == 0 else [str(value) for value in known]
     return None
+
+
+def _takes_runs(parser: Parser) -> bool:
+    """Whether a word that is no option names a run."""
+    return any(not action.option_strings and action.metavar in RUN_WORDS for action in parser._actions)
 
 
 def _runs(root: Path) -> list[str]:
@@ -167,7 +144,7 @@ def _runs(root: Path) -> list[str]:
     return [*unique, "latest"] if names else []
 
 
-def _overrides(words: Sequence[str], word: str) -> list[str]:
+def _overrides(parser: Parser, words: Sequence[str], word: str) -> list[str]:
     """Groups, keys or values for an override, in the config that the words before it compose."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -182,10 +159,7 @@ def _overrides(words: Sequence[str], word: str) -> list[str]:
         search_path,
     )
 
-    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    own.add_argument("--dry-run", action="store_true")
-    own.add_argument("-o", "--output")
-    line = parse_arguments(own.parse_known_args(words)[1])
+    line = parse_arguments(parser.parse_known_args(words)[1])
     # A path changes no candidate, and its `$HOME`, which the shell would have replaced, is no override.
     overrides = [text for text in line.overrides if text.partition("=")[0] not in PATH_KEYS]
     key, equals, _ = word.partition("=")

@@ -1,6 +1,5 @@
 """`bakeoff diff RUN RUN`: what tells two runs apart, down to the images that changed sides. No torch here."""
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import UnreadableFileError, without_nan
 from bakeoff.text import printable
 
+USAGE = "diff RUN RUN"
+SUMMARY = "what tells two runs apart"
 _NOT_ENVIRONMENT = ("argv", "started", "code")  # what differs between any two runs; what is told apart
 _MISSING = "-"
 
@@ -45,7 +46,7 @@ def diff(words: list[str]) -> int:
         ConfigError: no such run.
         UnreadableFileError: a run that is not finished, or cannot be believed.
     """
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     a, b = (_read(name) for name in (options.a, options.b))
     if options.json:
         print(json.dumps(without_nan(_as_json(a, b)), indent=1, allow_nan=False))
@@ -224,7 +225,8 @@ def _as_json(a: Run, b: Run) -> dict[str, Any]:
     }
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
+    """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff diff",
         description="What tells two runs apart: config, environment, code, metrics, changed images.",

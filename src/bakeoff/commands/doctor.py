@@ -25,6 +25,8 @@ from bakeoff.errors import OK, ResourceError
 from bakeoff.runs.locate import outputs_root
 from bakeoff.text import one_line, printable
 
+USAGE = "doctor"
+SUMMARY = "what this machine has, and what is missing"
 State = Literal["ok", "note", "MISSING"]
 Look = Callable[[], Iterator["Check"]]
 _GIB = 2**30
@@ -56,13 +58,7 @@ def doctor(words: list[str]) -> int:
     Returns:
         0, or 4 if something that bakeoff needs is missing.
     """
-    parser = Parser(
-        "bakeoff doctor",
-        description="Shows what this machine has, what bakeoff would miss here, and what to do about it.",
-        epilog="exit codes: 0 nothing needed is missing; 4 something is",
-    )
-    parser.add_argument("--json", action="store_true", help="the same as a JSON object, for scripts")
-    options = parser.parse_args(words)
+    options = parser().parse_args(words)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a library warns of would stand between the lines
         checks = [check for group in _GROUPS for check in _guarded(*group)]
@@ -76,6 +72,17 @@ def doctor(words: list[str]) -> int:
         verdict = f"missing: {', '.join(missing)}" if missing else "nothing needed is missing"
         print(f"\n{verdict}; notes: {sum(row['state'] == 'note' for row in rows)}")
     return ResourceError.exit_code if missing else OK
+
+
+def parser() -> Parser:
+    """What completion and the command read its options from."""
+    parser = Parser(
+        "bakeoff doctor",
+        description="Shows what this machine has, what bakeoff would miss here, and what to do about it.",
+        epilog="exit codes: 0 nothing needed is missing; 4 something is",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as a JSON object, for scripts")
+    return parser
 
 
 def _guarded(name: str, look: Look, if_it_raises: State = "note", todo: str = "") -> Iterator[Check]:

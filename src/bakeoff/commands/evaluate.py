@@ -24,6 +24,8 @@ from bakeoff.text import one_line, printable
 if TYPE_CHECKING:
     from bakeoff.models.base import Classifier
 
+USAGE = "evaluate RUN"
+SUMMARY = "compute a run's test scores again from its saved weights"
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
 _TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
 _MOST_CLASSES_SHOWN = 30
@@ -40,7 +42,7 @@ def evaluate(words: list[str]) -> int:
         DataError: the test images are not those of the run.
         RunsDifferError: the run is not finished or cannot be read.
     """
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     path = find_run(options.run, outputs_root())
     found = read_run(path)
     if isinstance(found, Problem):
@@ -128,7 +130,8 @@ def _print(run: Run, name: str) -> Any:
     return prints.get(name) if isinstance(prints, dict) else None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
+    """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff evaluate",
         description="Computes a run's test scores again from its saved weights: are they the same?",

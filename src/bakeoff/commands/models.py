@@ -6,11 +6,13 @@ from bakeoff.arguments import Parser
 from bakeoff.config.compose import conf_dir
 from bakeoff.errors import OK
 
+USAGE = "models"
+SUMMARY = "list the models"
+
 
 def models(words: list[str]) -> int:
     """Prints name, family and first sentence of every model's YAML."""
-    parser = Parser("bakeoff models", description="Lists the models for train model=NAME.")
-    parser.parse_args(words)
+    parser().parse_args(words)
     rows = []
     for path in sorted((conf_dir() / "model").glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
@@ -22,3 +24,8 @@ def models(words: list[str]) -> int:
     for name, family_name, says in [("model", "family", "what it is"), *rows]:
         print(f"{name:<{widths[0]}}  {family_name:<{widths[1]}}  {says}")
     return OK
+
+
+def parser() -> Parser:
+    """What completion and the command read its options from."""
+    return Parser("bakeoff models", description="Lists the models for train model=NAME.")

@@ -4,18 +4,17 @@ Takes the overrides of `train`. Each row holds one training image as it is, then
 show it, drawn by the same code and the same random numbers as in training.
 """
 
-import argparse
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff import data
 from bakeoff.arguments import Parser
+from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.config.schema import Config
 from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
-from bakeoff.plots.figures import figure_of_images
 from bakeoff.runs.storage import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
     from bakeoff.data.splits import DataSet
 
+USAGE = "preview [KEY=VALUE ...]"
+SUMMARY = "write a picture of training images with their augmentation"
 _NUM_IMAGES = 8
 _NUM_EPOCHS = 7
 
@@ -35,7 +36,7 @@ def preview(words: list[str]) -> int:
         DataError: data missing or damaged.
         ResourceError: the picture cannot be written.
     """
-    options, overrides = _parser().parse_known_args(words)
+    options, overrides = parser().parse_known_args(words)
     line = parse_arguments(overrides)
     jobs, is_sweep = expand(line)
     if is_sweep or line.shows:
@@ -60,6 +61,7 @@ def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
 
     from bakeoff.data import augment
     from bakeoff.data.batches import plan_epoch
+    from bakeoff.plots.figures import figure_of_images
 
     cpu = torch.device("cpu")
     order = plan_epoch(dataset.train, config.data.augment, config.seed, 1, cpu).order
@@ -89,7 +91,8 @@ def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
+    """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff preview",
         usage="bakeoff preview [KEY=VALUE ...] [-o FILE]",
@@ -98,4 +101,5 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: preview-DATA.png")
+    parser.rest = hydra_options("help", "config_dir")
     return parser

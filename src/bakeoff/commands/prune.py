@@ -4,7 +4,6 @@ Of the finished runs of a setting the best by validation keeps its weights. All 
 and pictures stay, so a comparison shows the same before and after.
 """
 
-import argparse
 import os
 import stat
 from collections.abc import Sequence
@@ -19,6 +18,9 @@ from bakeoff.runs.rundir import WEIGHTS
 from bakeoff.runs.storage import storage_errors
 from bakeoff.text import printable
 
+USAGE = "prune [PATH ...]"
+SUMMARY = "remove weights that are not the best of their setting"
+
 
 def prune(words: list[str]) -> int:
     """Runs the command.
@@ -27,7 +29,7 @@ def prune(words: list[str]) -> int:
         ConfigError: there is no run directory.
         ResourceError: a file cannot be removed.
     """
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     root = outputs_root()
     paths = [resolve(word, root) for word in options.paths] or [root]
     run_dirs = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
@@ -84,7 +86,8 @@ def _weight_bytes(run: Run) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
+    """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff prune",
         description="Shows, and with --yes removes, the weights of finished runs that are not the best of "

@@ -1,8 +1,13 @@
 """`bakeoff train`: one run in this process, so that debuggers and Ctrl-C work; a sweep as jobs."""
 
+from bakeoff.arguments import Parser
+from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import Job, expand, parse_arguments, show
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
+
+USAGE = "train [KEY=VALUE ...]"
+SUMMARY = "train a model and write a run directory; --multirun for a sweep"
 
 
 def train(words: list[str]) -> int:
@@ -11,11 +16,11 @@ def train(words: list[str]) -> int:
     Raises:
         BakeoffError: with the exit code of what went wrong.
     """
-    dry_run = "--dry-run" in words
-    words = [word for word in words if word != "--dry-run"]
-    line = parse_arguments(words)
+    options, rest = parser().parse_known_args(words)
+    dry_run: bool = options.dry_run
+    line = parse_arguments(rest)
     if line.shows:
-        show(words)
+        show(rest)
         return OK
     jobs, is_sweep = expand(line)
     if is_sweep:
@@ -24,6 +29,14 @@ def train(words: list[str]) -> int:
         return run_sweep(jobs, dry_run)
     check_shared(jobs[0].values)  # gate 1, before torch
     return run_single(jobs[0], dry_run)
+
+
+def parser() -> Parser:
+    """Its own option; what it does not know are Hydra's options, `--help` among them, and overrides."""
+    parser = Parser("bakeoff train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--dry-run", action="store_true", help="check everything and stop before training")
+    parser.rest = hydra_options("help", "multirun", "cfg", "info", "config_dir")
+    return parser
 
 
 def run_single(job: Job, dry_run: bool) -> int:
