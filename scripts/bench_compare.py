@@ -1,6 +1,6 @@
 """Seconds and memory of `bakeoff compare` on many run directories.
 
-usage: .venv/bin/python scripts/bench_compare.py [--folder DIR]
+usage: .venv/bin/python scripts/bench_compare.py [--folder DIR] [--repeats 3] [--seeds 50] [--more 10000]
 
 1,000 runs of 20 settings with predictions of 10,000 images each, with and without statistics, and 10,000 runs
 without predictions. Wants 1 GB of room; files are warm, since they were just written.
@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-NUM_SETTINGS, NUM_SEEDS, NUM_IMAGES, NUM_CLASSES = 20, 50, 10_000, 10
+NUM_SETTINGS, NUM_IMAGES, NUM_CLASSES = 20, 10_000, 10
 BARS = {"with statistics": (10.0, 400), "without statistics": (3.0, 400), "10,000 runs": (20.0, None)}
 
 
-def make_runs(root: Path) -> None:
+def make_runs(root: Path, num_seeds: int) -> None:
     """Runs whose accuracy falls from setting to setting, each a little by luck of its seed."""
     random = np.random.default_rng(0)
     labels = np.arange(NUM_IMAGES) % NUM_CLASSES
     hardness = random.normal(size=NUM_IMAGES)
     for setting in range(NUM_SETTINGS):
-        for seed in range(NUM_SEEDS):
+        for seed in range(num_seeds):
             skill = 2.2 - 0.02 * setting + 0.03 * random.normal()
             right = skill + 0.5 * random.normal(size=NUM_IMAGES) > hardness
             guesses = np.where(
@@ -84,12 +84,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the runs are written (a temporary folder)")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=50, help="runs of each of the 20 settings")
+    parser.add_argument("--more", type=int, default=10_000, help="runs without predictions")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         many, more = Path(folder) / "1000", Path(folder) / "10000"
-        make_runs(many)
+        make_runs(many, options.seeds)
         labels = np.arange(100) % NUM_CLASSES
-        for number in range(10_000):
+        for number in range(options.more):
             write_run(more / str(number % 100) / str(number), f"{number % 20:02}", number, labels, None)
         commands = {
             "with statistics": [str(many)],

@@ -1,6 +1,6 @@
 """Images per second of the detector against torchvision's, with the same backbone, heads and settings.
 
-usage: .venv/bin/python scripts/bench_detector.py [--repeats 5] [--batch-size 128] [KEY=VALUE ...]
+usage: .venv/bin/python scripts/bench_detector.py [--repeats 5] [--batch-size 128]
 
 Training (loss, gradient, optimizer step) and inference, in turn in one process, fp32 and as shipped;
 images are MNIST's size with a bright box of ink. Prints ratios, and the peak memory at the end.

@@ -1,6 +1,6 @@
 """Does fine-tuning help, and does keeping features save time? AlexNet at 64 pixels, real MNIST.
 
-usage: BAKEOFF_DATA=... .venv/bin/python scripts/bench_finetune.py [--outputs DIR] [--seeds 10] [--epochs 10]
+usage: BAKEOFF_DATA=... .venv/bin/python scripts/bench_finetune.py [--seeds 10] [--epochs 10] [KEY=VALUE ...]
 
 Pre-trains on the digits 0 to 4, then learns 5 to 9 from 500 labels (no others: no validation
 images), from that run and from scratch, with the same settings, labels and seeds. Then trains the
@@ -24,7 +24,6 @@ ALEXNET = ["model=alexnet", "model.image_size=64"]
 PRETRAINING = ["data.classes=[0,1,2,3,4]", "model.weights=none", "sweep.name=pretraining"]
 FEW_LABELS = [
     "data.classes=[5,6,7,8,9]",
-    "data.train_limit=500",
     "data.val_fraction=0",
     "trainer.select=last",
     "trainer.batch_size=64",
@@ -33,7 +32,7 @@ FEW_LABELS = [
 
 def train(outputs: Path, overrides: Sequence[str]) -> None:
     """Runs a sweep in processes of its own; what has finished is passed over."""
-    command = [sys.executable, "-P", "-m", "bakeoff", "train", "--multirun", *ALEXNET, *overrides]
+    command = [sys.executable, "-P", "-m", "bakeoff", "train", "--multirun", *overrides]
     subprocess.run([*command, f"output_dir={outputs}"], check=True)
 
 
@@ -53,7 +52,7 @@ def tested(a: np.ndarray, b: np.ndarray) -> Difference:
     return difference_of(sides[0], sides[1], "accuracy", table_df(sides))
 
 
-def seconds_by_epoch(run: Path) -> tuple[list[float], int, int]:
+def seconds_by_epoch(run: Path, model: Sequence[str], num_images: int) -> tuple[list[float], int, int]:
     """Trains the head alone on the other digits; seconds, images through the backbone, images."""
     from bakeoff.config.compose import expand, parse_arguments
     from bakeoff.experiment.gates import prepare
@@ -63,17 +62,17 @@ def seconds_by_epoch(run: Path) -> tuple[list[float], int, int]:
     from bakeoff.training.optim import make_optimizer
     from bakeoff.training.state import start
 
-    line = [*ALEXNET, "data=mnist_plain", "data.classes=[5,6,7,8,9]", f"model.weights={run}"]
-    line += ["model.freeze=all_but_head", "trainer.epochs=6", "data.train_limit=5000"]
+    line = [*model, "data=mnist_plain", "data.classes=[5,6,7,8,9]", f"model.weights={run}"]
+    line += ["model.freeze=all_but_head", "trainer.epochs=6", f"data.train_limit={num_images}"]
     prepared = prepare(expand(parse_arguments(line))[0][0].values)
-    model, config = prepared.model, prepared.config
-    assert isinstance(model, FineTuned)
-    assert model.cache is not None
-    optimizer = make_optimizer(model.parameter_groups(), config.optim)
-    state = start(model, optimizer, config.trainer, prepared.runtime)
+    network, config = prepared.model, prepared.config
+    assert isinstance(network, FineTuned)
+    assert network.cache is not None
+    optimizer = make_optimizer(network.parameter_groups(), config.optim)
+    state = start(network, optimizer, config.trainer, prepared.runtime)
     events = fit(state, prepared.data.train, None, config, prepared.runtime)
     seconds = [event.train_seconds for event in events if isinstance(event, EpochRecord)]
-    return seconds, model.cache.num_computed, len(prepared.data.train)
+    return seconds, network.cache.num_computed, len(prepared.data.train)
 
 
 def main() -> None:
@@ -82,15 +81,20 @@ def main() -> None:
     parser.add_argument("--outputs", type=Path, default=Path("outputs/bench_finetune"))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=10, help="on the few labels")
+    parser.add_argument("--labels", type=int, default=500, help="how few they are")
+    parser.add_argument("--head-images", type=int, default=5000, help="that the head alone is trained with")
+    parser.add_argument("model", metavar="KEY=VALUE", nargs="*", help="another network than AlexNet")
     options = parser.parse_args()
+    model = options.model or ALEXNET
     outputs, seeds = options.outputs, ",".join(map(str, range(options.seeds)))
-    train(outputs, PRETRAINING)
-    (run,) = (outputs / "sweeps" / "pretraining").glob("alexnet-*")
+    train(outputs, [*model, *PRETRAINING])
+    (run,) = (outputs / "sweeps" / "pretraining").glob("*-s0-*")
     rights = []
     for name, weights in (("scratch", "none"), ("finetuned", str(run))):
         sweep = f"{name}-{options.epochs}"
         line = [f"trainer.epochs={options.epochs}", f"seed={seeds}", f"model.weights={weights}"]
-        train(outputs, [*FEW_LABELS, *line, f"sweep.name={sweep}"])
+        line += [f"data.train_limit={options.labels}"]
+        train(outputs, [*model, *FEW_LABELS, *line, f"sweep.name={sweep}"])
         rights.append(correct(outputs, sweep, options.seeds))
     scratch, finetuned = rights
     pretrained = json.loads((run / "summary.json").read_text())["test"]["accuracy"]
@@ -99,7 +103,7 @@ def main() -> None:
         print(f"{name:12} {rows.mean():.2%}  by seed {' '.join(f'{row.mean():.2%}' for row in rows)}")
     pair = tested(finetuned, scratch)
     print(f"difference {pair.difference:.2%} (95 %: {pair.low:.2%} to {pair.high:.2%}), p {pair.p:.4f}")
-    seconds, computed, images = seconds_by_epoch(run)
+    seconds, computed, images = seconds_by_epoch(run, model, options.head_images)
     later = statistics.median(seconds[1:]) / seconds[0]
     print(f"head alone: epochs of {' '.join(f'{value:.3f}' for value in seconds)} s; later ones {later:.1%}")
     print(f"images through the backbone: {computed:,} of {images:,}")

@@ -1,6 +1,6 @@
 """bakeoff against the notebook loop, on real MNIST: images/s, and time to 99 % validation accuracy.
 
-usage: BAKEOFF_DATA=DIR .venv/bin/python scripts/bench_notebook.py [--pairs 5] [--seeds 3]
+usage: BAKEOFF_DATA=DIR .venv/bin/python scripts/bench_notebook.py [--pairs 5] [--seeds 3] [--images 12800]
 
 Times are of training alone; both loops run in this process, in turn, with the same threads.
 """
@@ -19,7 +19,8 @@ from torch import nn
 from torch.utils.data import Subset
 
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.data.splits import Split, TensorSplit, stratified
+from bakeoff.data.selection import stratified
+from bakeoff.data.splits import Split, TensorSplit
 from bakeoff.evaluation.prediction import validate
 from bakeoff.experiment.gates import Prepared, prepare
 from bakeoff.machine.runtime import device_name
@@ -40,7 +41,6 @@ SAME_NETWORK = [
     "trainer.epochs=1",
     "trainer.select=last",
 ]
-SPEED_IMAGES = 12_800
 TARGET = 0.99
 CHECK_EVERY = 10_000
 MOST_EPOCHS = 10
@@ -61,19 +61,17 @@ def bakeoff_speed(images: Split) -> float:
     return len(images) / state.times["train"]
 
 
-def compare_speed(root: str, pairs: int) -> None:
+def compare_speed(root: str, pairs: int, num_images: int) -> None:
     """Prints images/s of both loops on the same network, pair by pair."""
-    notebook_set = Subset(notebook_loop.load(root), range(SPEED_IMAGES))
+    notebook_set = Subset(notebook_loop.load(root), range(num_images))
     whole = prepared(SAME_NETWORK)[0].data.train
-    images = TensorSplit(whole.images(torch.arange(SPEED_IMAGES)), whole.labels[:SPEED_IMAGES])
+    images = TensorSplit(whole.images(torch.arange(num_images)), whole.labels[:num_images])
     bakeoff_speed(images)  # warm up
     ratios = []
-    print(
-        f"\ntraining images/s, same network, batch {notebook_loop.BATCH_SIZE}, {SPEED_IMAGES:,} images each"
-    )
+    print(f"\ntraining images/s, same network, batch {notebook_loop.BATCH_SIZE}, {num_images:,} images each")
     for pair in range(1, pairs + 1):
         ours = bakeoff_speed(images)
-        theirs = SPEED_IMAGES / notebook_loop.train(notebook_set, epochs=1, seed=pair)
+        theirs = num_images / notebook_loop.train(notebook_set, epochs=1, seed=pair)
         ratios.append(ours / theirs)
         print(
             f"  pair {pair}: bakeoff {ours:7,.0f}  notebook {theirs:7,.0f}  ratio {ratios[-1]:.2f}",
@@ -142,6 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=12_800, help="of the first part")
     parser.add_argument("overrides", nargs="*", help="of the shipped CNN, to try another recipe")
     options = parser.parse_args()
     ready = prepared([])[0]
@@ -150,7 +149,7 @@ def main() -> None:
         f"{device_name(ready.runtime.device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"bakeoff in {ready.runtime.precision}, notebook in fp32"
     )
-    compare_speed(root, options.pairs)
+    compare_speed(root, options.pairs, options.images)
     compare_to_target(root, options.seeds, options.overrides)
 
 

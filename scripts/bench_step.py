@@ -27,12 +27,12 @@ VARIANTS = {
 }
 STEP = """
 import statistics, sys, time, torch
-from bakeoff import loop, optim
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.data.batches import Batch
 from bakeoff.models.base import TaskSpec, auto_precision, check_model
 from bakeoff.machine.runtime import set_up
+from bakeoff.training import loop, optim
 from bakeoff.training.state import start
 num_steps = int(sys.argv[1])
 values = expand(parse_arguments(sys.argv[2:]))[0][0].values

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import bakeoff
+from bakeoff.experiment import code
 
 PACKAGE = Path(bakeoff.__file__).parent
 PROJECT = Path(__file__).parents[1]
@@ -68,7 +69,7 @@ def test_a_room_imports_only_from_those_below_it() -> None:
     [
         ("training/loop.py", "from bakeoff.experiment.gates import prepare"),
         ("runs/locate.py", "def late() -> None:\n    from bakeoff.config import schema"),
-        ("models/cnn.py", "from bakeoff.models import vit"),
+        ("models/parts/feature_cache.py", "from bakeoff.models.weights import origin"),
         ("comparison/read.py", "from bakeoff.comparison.group import shown"),
         ("data/sets/kmnist.py", "from bakeoff.data.sets import mnist"),
         ("stray.py", "STRAY = 1"),
@@ -81,6 +82,31 @@ def test_a_wrong_import_or_a_stray_file_is_found(tmp_path: Path, file: str, line
     done = lint_imports(tmp_path)
     assert done.returncode != 0
     assert file.removesuffix(".py").replace("/", ".") in done.stdout
+
+
+def imports_of_families(monkeypatch: pytest.MonkeyPatch, package: Path) -> list[str]:
+    """Which files of the room `models` import a family's file: none needs another."""
+    monkeypatch.setattr(code, "PACKAGE", package)
+    families = {f"models/{path.name}" for path in (package / "models").glob("*.py")}
+    families -= {"models/__init__.py", "models/base.py"}
+    assert len(families) >= 5
+    files = (path.relative_to(package).as_posix() for path in (package / "models").rglob("*.py"))
+    return sorted(f"{file} -> {found}" for file in files for found in {*code._imported(file)} & families)
+
+
+def test_no_family_stands_on_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert imports_of_families(monkeypatch, PACKAGE) == []
+    package = shutil.copytree(PACKAGE, tmp_path / "bakeoff", ignore=shutil.ignore_patterns("__pycache__"))
+    for file, line in (
+        ("cnn", "from bakeoff.models import vit"),
+        ("base", "from bakeoff.models.cnn import Config"),
+    ):
+        with open(package / "models" / f"{file}.py", "a") as source:
+            source.write(f"\n{line}\n")
+    assert imports_of_families(monkeypatch, package) == [
+        "models/base.py -> models/cnn.py",
+        "models/cnn.py -> models/vit.py",
+    ]
 
 
 def test_few_files_lie_outside_of_the_rooms() -> None:

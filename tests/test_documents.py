@@ -1,0 +1,218 @@
+"""What the documents tell a reader to type, import or open: it is understood, and (slow) it works.
+
+Command lines are found by themselves, in the help texts too. They run in a folder that holds what
+they speak of, runs called RUN and `outputs/sweeps/NAME` among it; a `train` stops before its training.
+"""
+
+import ast
+import importlib
+import logging
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_lines import DOCUMENTS, PROJECT, CodeLine, all_bakeoff_lines, code_lines
+from conftest import command, write_mnist
+from run_directories import make_run
+
+from bakeoff.cli import COMMANDS, main
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.schema import check
+from bakeoff.data.sources import SOURCES
+
+# Words that stand for others.
+STANDS_FOR = {"COMMAND": "train", "model=M": "model=cnn_small", "data=D": "data=digits"}
+# Lines that cannot be run here, each with the reason.
+NOT_RUN = {"bakeoff train mo": "half a word, on which TAB is pressed"}
+# Programs besides bakeoff that lines call, each with the reason why it is not run.
+OTHER_PROGRAMS = {
+    "./scripts/quickstart": "downloads gigabytes; its `bakeoff train experiment=quickstart` is an experiment's own test",
+    "./scripts/install": "downloads gigabytes; .ci/run begins with it",
+    "./scripts/test": "runs these tests",
+    ".venv/bin/ruff": "a step of .ci/run",
+    ".venv/bin/lint-imports": "a step of .ci/run",
+    ".venv/bin/mypy": "a step of .ci/run",
+    ".venv/bin/pre-commit": "changes the checkout's hooks",
+    ".venv/bin/python": "calls a script; tests/test_scripts.py runs each",
+    ".venv/bin/activate": "is read by a shell; venv's own",
+}
+# Files that a document asks its reader to make.
+TO_BE_MADE = {"src/bakeoff/models/mlp.py", "conf/model/mlp.yaml"}
+LINES = [line for line in all_bakeoff_lines() if line.text not in NOT_RUN]
+IDS = [line.text for line in LINES]
+CALL = r"(?:^|\s)((?:\./scripts/|\.venv/bin/)[\w-]+)"
+
+
+def words_of(line: CodeLine) -> list[str]:
+    return [STANDS_FOR.get(word, word) for word in shlex.split(line.text)[1:]]
+
+
+def jobs_of(words: list[str]) -> list[dict[str, Any]]:
+    """The configs that `train` or `preview` would compose; none if it only shows something."""
+    parser = importlib.import_module(f"bakeoff.commands.{words[0]}").parser()
+    line = parse_arguments(parser.parse_known_args(words[1:])[1])
+    return [] if line.shows else [job.values for job in expand(line)[0]]
+
+
+def test_there_are_lines_and_all_that_are_left_out_still_stand_somewhere() -> None:
+    assert len(LINES) > 40
+    assert {line.text for line in all_bakeoff_lines()} >= set(NOT_RUN)
+
+
+@pytest.mark.parametrize("line", LINES, ids=IDS)
+def test_a_line_is_understood(line: CodeLine, bakeoff: Any) -> None:
+    words = words_of(line)
+    if line.below.startswith("error: "):
+        assert bakeoff(*words)[::2] == (2, f"{line.below}\n")
+    elif words[0] in ("train", "preview"):
+        for values in jobs_of([word for word in words if word != "--help"]):
+            check(values)
+    elif words[0] in COMMANDS:
+        importlib.import_module(f"bakeoff.commands.{words[0]}").parser().parse_args(words[1:])
+    else:
+        assert bakeoff(*words)[0] == 0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the documents speak of: runs of their names, data, pictures."""
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("world")
+    write_mnist(folder / "data", num_train=8000, num_test=200)
+    random = np.random.RandomState(0)
+    for number in range(40):
+        path = folder / "pictures" / "train" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.randint(0, 256, (70, 80, 3)).astype(np.uint8)).save(path)
+    runs = folder / "outputs" / "sweeps" / "NAME"
+    for seed in (0, 1):
+        make_run(runs / f"cnn-{seed}", seed, "a", changes={"optim.lr": 0.005})
+        make_run(runs / f"vit-{seed}", seed, "b", model="vit", changes={"trainer.ema_decay": 0.999})
+    make_run(folder / "outputs" / "2026-01-01" / "101500-vit-digits-s2-abcd", 2, "b", model="vit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("BAKEOFF_DATA", "data")
+        line = "model=alexnet_small trainer.epochs=1 data.train_limit=10 trainer.select=last output_dir=made"
+        assert main(["train", *line.split(), "data.val_fraction=0", "trainer.batch_size=10"]) == 0
+        (run,) = Path("made").glob("*/*alexnet*")
+        Path("outputs/DATE").mkdir()
+        run.rename("outputs/DATE/RUN")  # the latest
+    return folder
+
+
+def stopped_before_training(words: list[str], data: Path) -> list[str] | None:
+    """A `train` that passes all gates and ends, without weights from the net; None without its data."""
+    jobs = jobs_of(words)
+    if any(values["model"].get("weights") in ("imagenet", "coco") for values in jobs):
+        words = [*words, "model.weights=none"]
+    source = SOURCES.get(jobs[0]["data"]["name"]) if jobs else None
+    return [*words, "--dry-run"] if source is None or source.is_complete(data) else None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", LINES, ids=IDS)
+def test_a_line_works(
+    line: CodeLine, world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from bakeoff.models.base import check_model
+
+    monkeypatch.chdir(world)
+    monkeypatch.setenv("BAKEOFF_DATA", "data")
+    words = words_of(line)
+    if words[0] == "train" and not line.below.startswith("error: "):
+        stopped = stopped_before_training(words, world / "data")
+        if stopped is None:
+            for values in jobs_of(words):  # the gates that need no data
+                check(values)
+                check_model(values)
+            return
+        words = stopped
+    handlers = logging.root.handlers[:]
+    try:
+        code = main(words)
+    except SystemExit as ended:  # argparse
+        code = int(ended.code or 0)
+    finally:
+        logging.root.handlers[:] = handlers
+    out, err = capfd.readouterr()
+    if line.below.startswith("error: "):
+        assert (code, err) == (2, f"{line.below}\n")
+        return
+    assert code == 0, err
+    assert "error" not in err
+    assert out.strip() or {"-o", "--output"} & set(words)
+
+
+def test_other_programs_are_there() -> None:
+    called = set()
+    for document in DOCUMENTS:
+        for line in code_lines(document.read_text()):
+            called |= set(re.findall(CALL, line.text))
+    assert called == set(OTHER_PROGRAMS)
+    for name in called:
+        assert not name.startswith("./scripts/") or os.access(PROJECT / name, os.X_OK), name
+
+
+def script_calls() -> list[tuple[str, str]]:
+    """Calls of Python scripts in the documents: the script, and its options as typed."""
+    found = {}
+    for document in DOCUMENTS:
+        for line in code_lines(document.read_text()):
+            if call := re.match(r"(?:\w+=\S+ )*(?:\.venv/bin/python )?scripts/(\w+\.py)([^#]*)", line.text):
+                found[call[1], call[2].strip()] = None
+    return list(found)
+
+
+@pytest.mark.parametrize(("name", "options"), script_calls())
+def test_a_script_has_the_options_that_it_is_called_with(name: str, options: str) -> None:
+    source = (PROJECT / "scripts" / name).read_text()
+    for option in re.findall(r"--[\w-]+", options):
+        assert f'"{option}"' in source
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_a_document_names_are_there(document: Path) -> None:
+    text = document.read_text()
+    named = set(re.findall(r"(?<![\w/.-])(?:src|tests|scripts|conf|docs)/[\w./-]*\w/?", text))
+    named |= {f"{document.parent}/{link}" for link in re.findall(r"\]\((?!http)([^)#]+)", text)}
+    absent = {name for name in named if not (PROJECT / name).exists()}
+    assert absent - TO_BE_MADE == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_imports_is_there(document: Path) -> None:
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", document.read_text(), re.MULTILINE | re.DOTALL)
+    statements = [line.strip() for block in blocks for line in block.splitlines()]
+    for statement in statements:
+        if re.match(r"(from bakeoff\S* import|import bakeoff)", statement):
+            (node,) = ast.parse(statement).body
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(str(node.module))
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+@pytest.mark.slow
+def test_the_model_of_the_guide_can_be_trained(tmp_path: Path) -> None:
+    """Its two files, as CONTRIBUTING.md prints them, in a checkout of their own."""
+    for folder in ("src", "conf"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (PROJECT / "CONTRIBUTING.md").read_text()
+    files = re.findall(r"^\d\. `([\w/.]+)`.*?\n+ *```\w+\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    assert {name for name, _ in files} == TO_BE_MADE
+    for name, content in files:
+        (tmp_path / name).write_text(textwrap.dedent(content))
+    line = ["train", "model=mlp", "data=digits", "trainer.epochs=1", "data.train_limit=100"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(
+        command(line), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.glob("outputs/*/*-mlp-digits-*/summary.json"))

@@ -1,0 +1,95 @@
+"""Every script of `scripts/`: it starts, and (slow) does its work with its shortest settings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write_mnist
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+PYTHON = sorted(path.name for path in SCRIPTS.glob("*.py"))
+BASH = sorted(path.name for path in SCRIPTS.iterdir() if path.is_file() and not path.suffix)
+# The least that goes through all of a script; a new one has to say its own. MNIST is a made-up one, of 1,300 images.
+SHORTEST = {
+    "bench_augment.py": ["--repeats", "1"],
+    "bench_compare.py": ["--repeats", "1", "--seeds", "2", "--more", "20"],
+    "bench_detector.py": ["--repeats", "1", "--batch-size", "2"],
+    "bench_finetune.py": [
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--labels",
+        "32",
+        "--head-images",
+        "64",
+        "model=shufflenet_small",
+    ],
+    "bench_image_folder.py": ["--pictures", "100"],
+    "bench_notebook.py": ["--pairs", "1", "--seeds", "1", "--images", "320"],
+    "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
+}
+NO_PROGRAM = {"notebook_loop.py": "what bench_notebook.py imports"}
+# Imports every script once, in one process: torch is the most of each one's start.
+SHOW_HELP = """
+import runpy, sys
+for path in sys.argv[1:]:
+    sys.argv = [path, "--help"]
+    print(f"== {path}")
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as ended:
+        assert ended.code == 0, path
+    except Exception as error:
+        print(f"FAILED {path}: {type(error).__name__}: {error}")
+"""
+
+
+@pytest.fixture(scope="module")
+def help_texts() -> dict[str, str]:
+    """What each script says of itself, by its name."""
+    paths = [str(SCRIPTS / name) for name in PYTHON]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(SCRIPTS), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW_HELP, *paths], env=environment, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    texts = dict(part.split("\n", 1) for part in done.stdout.split("== ")[1:])
+    return {Path(path).name: text for path, text in texts.items()}
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_a_script_shows_its_help(name: str, help_texts: dict[str, str]) -> None:
+    assert "FAILED" not in help_texts[name], help_texts[name]
+    if name in NO_PROGRAM:
+        assert help_texts[name] == ""
+    else:
+        assert f"usage: {name}" in help_texts[name]
+        assert f"scripts/{name}" in help_texts[name]  # its own line of how to call it
+
+
+def test_each_script_has_a_shortest_setting() -> None:
+    assert set(PYTHON) == {*SHORTEST, *NO_PROGRAM}
+
+
+@pytest.mark.parametrize("name", BASH)
+def test_bash_can_parse_it(name: str) -> None:
+    assert os.access(SCRIPTS / name, os.X_OK)
+    subprocess.run(["bash", "-n", SCRIPTS / name], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHORTEST)
+def test_a_script_does_its_work(name: str, tmp_path: Path) -> None:
+    data = write_mnist(tmp_path / "data", num_train=1300, num_test=40)
+    environment = os.environ | {"BAKEOFF_DATA": str(data)}
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / name, *SHORTEST[name]],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
+    assert "Traceback" not in done.stderr
+    assert "nan" not in done.stdout.lower().split()
