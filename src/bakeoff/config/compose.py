@@ -23,7 +23,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bakeoff.arguments import Parser
@@ -121,8 +121,12 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
         _refuse_own_directories(base)
         preset_sweeps = str(base.hydra.mode) == "RunMode.MULTIRUN"
         if not (line.multirun or preset_sweeps):
-            job = compose("config", overrides=line.overrides + extra)
-            return [_job(job, line.overrides)], False
+            if swept:
+                base = compose("config", overrides=line.overrides + extra)  # Hydra refuses it
+            else:  # `base` is the job already; composing it anew would double the time
+                with open_dict(base):
+                    del base["hydra"]
+            return [_job(base, line.overrides)], False
         given = {override.get_key_element() for override in parsed}
         params = OmegaConf.to_container(base.hydra.sweeper.params or OmegaConf.create({}))
         assert isinstance(params, dict)
