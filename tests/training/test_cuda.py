@@ -3,6 +3,9 @@
 The same test runs on a real GPU where there is one, with synchronisation made an error.
 """
 
+import itertools
+from collections.abc import Iterable
+
 import pytest
 import torch
 from fake_cuda import fake_cuda
@@ -36,6 +39,33 @@ EVERYTHING = [
     "trainer.ema_decay=0.9",
     "trainer.accumulate=3",
     "optim.name=rmsprop",
+]
+OPTIONS = {"plain": PLAIN, "everything": EVERYTHING}
+SHAPES = {f"{task.channels}x{task.height}x{task.width}": task for task in TASKS}
+PRECISIONS = ("fp32", "bf16", "fp16")
+RESIDENCIES = ("device", "host")
+# Any two of a situation's four values meet in one of these; the slow tier has all combinations.
+QUICK = {
+    ("plain", "1x28x28", "fp32", "device"),
+    ("everything", "1x28x28", "bf16", "host"),
+    ("plain", "1x28x28", "fp16", "host"),
+    ("everything", "1x8x8", "fp32", "device"),
+    ("plain", "1x8x8", "bf16", "device"),
+    ("everything", "1x8x8", "fp16", "host"),
+    ("plain", "3x32x32", "fp32", "host"),
+    ("everything", "3x32x32", "bf16", "device"),
+    ("plain", "3x32x32", "fp16", "device"),
+}
+ALL = list(itertools.product(OPTIONS, SHAPES, PRECISIONS, RESIDENCIES))
+SITUATIONS = [
+    pytest.param(
+        OPTIONS[names[0]],
+        SHAPES[names[1]],
+        *names[2:],
+        id="-".join(names),
+        marks=() if names in QUICK else pytest.mark.slow,
+    )
+    for names in ALL
 ]
 # Of one family each: what its shipped files leave off.
 FAMILY_OPTIONS = [
@@ -101,10 +131,7 @@ def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_driver")
 # The copy of the model for the average asks a pretended tensor for its place in memory.
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
-@pytest.mark.parametrize("residency", ["device", "host"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.channels}x{task.height}x{task.width}")
-@pytest.mark.parametrize("overrides", [PLAIN, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize(("overrides", "task", "precision", "residency"), SITUATIONS)
 @pytest.mark.parametrize("model_name", WAITLESS)
 def test_a_step_stays_on_the_device(
     model_name: str, overrides: list[str], task: TaskSpec, precision: str, residency: str
@@ -112,6 +139,14 @@ def test_a_step_stays_on_the_device(
     with fake_cuda():
         where = Runtime(torch.device("cuda", 0), precision, channels_last=True)
         one_step(model_name, task, where, residency, overrides)
+
+
+def test_any_two_values_of_a_situation_meet_in_the_quick_tier() -> None:
+    def pairs(situations: Iterable[tuple[str, ...]]) -> set[tuple[str, str]]:
+        return {pair for names in situations for pair in itertools.combinations(names, 2)}
+
+    assert set(ALL) >= QUICK
+    assert pairs(QUICK) == pairs(ALL)
 
 
 @pytest.mark.usefixtures("no_driver")
