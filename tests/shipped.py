@@ -38,10 +38,15 @@ def _values(model_name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 def offline(model_name: str) -> list[str]:
     """What a model with pre-trained weights needs to be built here: none of them, and small images."""
+    return [f"model.{key}={value}" for key, value in offline_values(model_name).items()]
+
+
+def offline_values(model_name: str) -> dict[str, Any]:
+    """The same as values of the model's section."""
     keys = OmegaConf.load(conf_dir() / "model" / f"{model_name}.yaml").model
     if "weights" not in keys:
-        return []
-    return ["model.weights=none", f"model.image_size={_SMALLEST_SIDE.get(model_name, 32)}"]
+        return {}
+    return {"weights": "none", "image_size": _SMALLEST_SIDE.get(model_name, 32)}
 
 
 def shipped_config(model_name: str, overrides: list[str]) -> Config:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from shipped import BY_TIER, offline
+from shipped import BY_TIER, offline_values
 
 from bakeoff.config.compose import conf_dir, expand, parse_arguments
 from bakeoff.config.schema import defaults
@@ -331,15 +332,23 @@ def test_every_experiment_composes(name: str) -> None:
     assert resolved(f"experiment={name}")["model.name"]
 
 
+BUILT: set[tuple[str, str, int]] = set()
+
+
 @pytest.mark.parametrize("data", sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml")))
 @pytest.mark.parametrize("model", BY_TIER)
 def test_every_model_composes_with_every_data_set(model: str, data: str) -> None:
-    values = resolved(f"model={model}", f"data={data}")
+    (job,), _ = expand(parse_arguments([f"model={model}", f"data={data}"]))
+    check(job.values)
+    check_model(job.values)
+    assert job.values["model"]["name"] == model
+    family, config = check_model(job.values | {"model": job.values["model"] | offline_values(model)})
     side = 8 if data == "digits" else 28
-    line = [f"model={model}", f"data={data}", *offline(model)]
-    family, config = check_model(expand(parse_arguments(line))[0][0].values)
-    family.build(config, dataclasses.replace(MNIST, height=side, width=side))
-    assert values["model.name"] == model
+    # Most data sets leave a model as it is and have images of one size: each network is built once.
+    network = (family.__name__, repr(config), side)
+    if network not in BUILT:
+        family.build(config, dataclasses.replace(MNIST, height=side, width=side))
+        BUILT.add(network)
 
 
 KEYS = sorted(
@@ -364,14 +373,25 @@ VALUES = [
 ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["", "+", "++", "~"]), st.sampled_from(KEYS), st.sampled_from(VALUES)),
-        max_size=3,
+def some_overrides(max_examples: int) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """Runs a test with random lists of overrides."""
+    override = st.tuples(
+        st.sampled_from(["", "+", "++", "~"]), st.sampled_from(KEYS), st.sampled_from(VALUES)
     )
-)
-def test_random_overrides_give_a_config_or_a_config_error(changes: list[tuple[str, str, str]]) -> None:
+
+    def decorate(test: Callable[..., None]) -> Callable[[], None]:
+        given_changes = given(st.lists(override, max_size=3))(test)
+        return settings(
+            max_examples=max_examples,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+            derandomize=True,
+        )(given_changes)
+
+    return decorate
+
+
+def check_overrides(changes: list[tuple[str, str, str]]) -> None:
     line = [f"{prefix}{key}" if prefix == "~" else f"{prefix}{key}={value}" for prefix, key, value in changes]
     error = ""
     values: dict[str, Any] = {}
@@ -381,3 +401,14 @@ def test_random_overrides_give_a_config_or_a_config_error(changes: list[tuple[st
         error = str(refused)
     assert error or values["trainer.epochs"] >= 1
     assert "\n" not in error
+
+
+@some_overrides(max_examples=20)
+def test_random_overrides_give_a_config_or_a_config_error(changes: list[tuple[str, str, str]]) -> None:
+    check_overrides(changes)
+
+
+@pytest.mark.slow
+@some_overrides(max_examples=60)
+def test_more_random_overrides_give_a_config_or_a_config_error(changes: list[tuple[str, str, str]]) -> None:
+    check_overrides(changes)
