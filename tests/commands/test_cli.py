@@ -170,7 +170,8 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
     raise AssertionError(f"{path} did not grow")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+# Ctrl-C, which is SIGINT, also ends a sweep in the quick tier (test_sweep.py).
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_at_a_step_with_whole_files(tmp_path: Path, number: signal.Signals) -> None:
     from safetensors.numpy import load_file
 

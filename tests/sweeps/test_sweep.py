@@ -1,5 +1,6 @@
 """Sweeps: checked whole, run one by one, never trained twice."""
 
+import io
 import json
 import os
 import signal
@@ -7,9 +8,32 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from conftest import Bakeoff, command, files_below
 
+from bakeoff.cli import main
+from bakeoff.config.compose import Job
+from bakeoff.exits import run_reporting_errors
+from bakeoff.sweeps import torch_gates as check
+
 SWEEP = ["train", "-m", "data=digits", "model.channels=[4]", "trainer.epochs=1", "sweep.name=night"]
+
+
+@pytest.fixture(params=["in this process", pytest.param("as processes", marks=pytest.mark.slow)])
+def children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process takes 5 s to load torch, and what these tests look at is what the parent makes of it.
+
+    The first test and the last one have real processes in the quick tier, too.
+    """
+    if request.param == "as processes":
+        return
+
+    def check_here(jobs: list[Job]) -> int:
+        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([job.values for job in jobs])))
+        return run_reporting_errors(check._check, debug=False)
+
+    monkeypatch.setattr("bakeoff.sweeps.serial._check_with_torch", check_here)
+    monkeypatch.setattr("bakeoff.sweeps.serial._run", lambda job: main(["train", *job.overrides]))
 
 
 def test_runs_all_and_compares_and_does_not_train_again(bakeoff: Bakeoff) -> None:
@@ -35,6 +59,7 @@ def test_runs_all_and_compares_and_does_not_train_again(bakeoff: Bakeoff) -> Non
     assert str(summaries[0].parent) in err
 
 
+@pytest.mark.usefixtures("children")
 def test_a_wrong_combination_stops_the_sweep_before_anything_exists(bakeoff: Bakeoff) -> None:
     for wrong, error in (
         ("model.pools=1,9", "model.pools: the pooling"),  # gate 3
@@ -49,6 +74,7 @@ def test_a_wrong_combination_stops_the_sweep_before_anything_exists(bakeoff: Bak
     assert files_below(Path.cwd()) == []
 
 
+@pytest.mark.usefixtures("children")
 def test_dry_run_lists_the_runs(bakeoff: Bakeoff) -> None:
     code, out, _ = bakeoff(*SWEEP, "seed=0,1", "--dry-run")
     assert code == 0
@@ -56,6 +82,7 @@ def test_dry_run_lists_the_runs(bakeoff: Bakeoff) -> None:
     assert files_below(Path.cwd()) == []
 
 
+@pytest.mark.usefixtures("children")
 def test_the_others_finish_when_one_fails(bakeoff: Bakeoff) -> None:
     arguments = [*SWEEP, "optim=sgd", "optim.clip_norm=null", "optim.warmup_epochs=0", "optim.lr=1e30,0.01"]
     code, out, _ = bakeoff(*arguments)
