@@ -109,6 +109,22 @@ def bakeoff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     return run
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs draw none of the pictures that every run has: 1 s each, nine tenths of a small run.
+
+    For tests of something else, of runs whose like another test draws.
+    """
+    monkeypatch.setattr("bakeoff.plots.figures.draw_all", lambda *_: None)
+
+
+@pytest.fixture(params=["no pictures", pytest.param("pictures", marks=pytest.mark.slow)])
+def pictures_if_slow(request: pytest.FixtureRequest) -> None:
+    """The same, but in the slow tier all is drawn: for runs whose pictures are like no other's."""
+    if request.param == "no pictures":
+        request.getfixturevalue("no_pictures")
+
+
 def command(arguments: Sequence[str]) -> list[str]:
     """The same in a process of its own."""
     return [sys.executable, "-m", "bakeoff", *arguments]

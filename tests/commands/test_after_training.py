@@ -115,6 +115,7 @@ def test_prune_says_what_cannot_be_removed(
 # load_runs
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_row_for_each_run_with_its_types(bakeoff: Bakeoff) -> None:
     for seed in (0, 1):
         assert (
@@ -299,6 +300,7 @@ def test_curves_without_validation_images(tmp_path: Path) -> None:
         assert (tmp_path / "x.png").stat().st_size > 10_000
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_is_addressed_by_latest_and_by_prefix(bakeoff: Bakeoff) -> None:
     for seed in (0, 1):
         assert (

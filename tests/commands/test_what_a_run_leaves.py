@@ -204,6 +204,7 @@ def test_no_test_image_is_rated_before_training_ends_and_each_is_predicted_once(
     assert sum(count for kind, count, _ in events[first:end] if kind == "probabilities") == 400
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_test_images_are_written_once_for_several_runs(run: Path) -> None:
     (stored,) = (run.parents[1] / "datasets").iterdir()
     before = stored.stat()

@@ -48,6 +48,7 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_pa
             read(path)
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 def test_broken_pictures_can_be_left_out_and_are_counted(bakeoff: Bakeoff, tmp_path: Path) -> None:
     root = folder(tmp_path / "d")
     for number, kind in enumerate(BROKEN):

@@ -137,6 +137,7 @@ def test_a_whole_run_says_exit_3_in_one_line(
     assert not Path("outputs").exists()
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_from_files_to_table(
     name: str, bakeoff: Bakeoff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

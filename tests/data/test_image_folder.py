@@ -92,6 +92,7 @@ def test_grey_pictures_alone_have_one_channel(tmp_path: Path) -> None:
     assert data.load(config(root)).image_shape == (3, 8, 8)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_without_test_pictures_a_part_is_set_apart_the_same_for_all(bakeoff: Bakeoff, tmp_path: Path) -> None:
     root = folder(tmp_path / "d", test=False, count=20)
     found = []

@@ -144,6 +144,7 @@ def test_digits_and_letters_are_not_mirrored_unless_forced(bakeoff: Bakeoff, nam
     assert code == 0
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 def test_a_forced_flip_and_some_classes_train(bakeoff: Bakeoff) -> None:
     code, out, _ = bakeoff(
         "train", "data=digits", "data.augment.flip=force", "data.classes=[0,8]", "data.train_limit=100",

@@ -157,6 +157,7 @@ def without_times(run: Path) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_same_seed_gives_the_same_weights_history_and_identity(run: Path, tmp_path: Path) -> None:
     again = train(tmp_path)
     first, second = load_file(run / "weights.safetensors"), load_file(again / "weights.safetensors")
@@ -172,6 +173,7 @@ def test_the_same_seed_gives_the_same_weights_history_and_identity(run: Path, tm
     assert other["test"]["nll"] != summaries[0]["test"]["nll"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_early_stopping_ends_after_epochs_without_gain(tmp_path: Path) -> None:
     stopped = train(
         tmp_path,
@@ -185,6 +187,7 @@ def test_early_stopping_ends_after_epochs_without_gain(tmp_path: Path) -> None:
     assert "stopped early" in (stopped / "run.log").read_text()
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 def test_without_validation_the_last_weights_count(tmp_path: Path, tiny_mnist: str) -> None:
     overrides = ["data=mnist", f"data.root={tiny_mnist}", "data.val_fraction=0", "trainer.select=last"]
     found = train(tmp_path, *overrides)
@@ -242,6 +245,7 @@ def test_evaluate_never_runs_code_from_a_config(copied: Path, bakeoff: Bakeoff) 
     assert "model._target_" in err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_evaluate_refuses_other_test_images(tmp_path: Path, tiny_mnist: str, bakeoff: Bakeoff) -> None:
     from conftest import write_mnist
 

@@ -160,6 +160,7 @@ def test_training_twice_gives_the_same_bits() -> None:
     assert_same_bits(*states)
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 def test_a_run_has_boxes_in_its_pictures_and_scores(bakeoff: Bakeoff) -> None:
     code, out, err = bakeoff(
         "train", "model=faster_rcnn", "data=digits", "trainer.epochs=2", "trainer.threads=1", "output_dir=out"

@@ -21,6 +21,7 @@ from shipped import NAMES
 from torch import Tensor
 from torchvision.models import ShuffleNet_V2_X0_5_Weights
 
+from bakeoff.cli import main
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.errors import BakeoffError, ConfigError, DataError
 from bakeoff.experiment.gates import prepare
@@ -247,13 +248,21 @@ DIGITS = ["data=digits", "model=finetune", f"model.arch={ARCH}", "model.image_si
 SHORT = [*DIGITS, "data.train_limit=64", "trainer.epochs=1", "trainer.batch_size=32"]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on the digits 0 to 4."""
+    folder = tmp_path_factory.mktemp("trained")
+    line = [*SHORT, "model.weights=none", "data.classes=[0,1,2,3,4]", f"output_dir={folder}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bakeoff.plots.figures.draw_all", lambda *_: None)
+        assert main(["train", *line]) == 0
+    return folder
+
+
 @pytest.fixture
-def source(bakeoff: Bakeoff) -> Path:
-    """A run on the digits 0 to 4."""
-    code, _, err = bakeoff(
-        "train", *SHORT, "model.weights=none", "data.classes=[0,1,2,3,4]", "output_dir=source"
-    )
-    assert code == 0, err
+def source(bakeoff: Bakeoff, trained: Path) -> Path:
+    """A copy of the run for each test, in the folder where `bakeoff` runs."""
+    shutil.copytree(trained, "source")
     return next(Path("source").glob("*/*-finetune-*")).resolve()
 
 
@@ -274,6 +283,7 @@ def prepared(*overrides: str) -> FineTuned:
     return model
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 def test_a_run_is_fine_tuned_on_other_classes_and_evaluated_without_its_source(
     bakeoff: Bakeoff, source: Path
 ) -> None:
@@ -375,6 +385,7 @@ def test_a_sweep_with_missing_weights_creates_nothing(bakeoff: Bakeoff) -> None:
     assert not Path("outputs").exists()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_another_familys_run_is_refused(bakeoff: Bakeoff) -> None:
     assert bakeoff("train", "data=digits", "model=cnn_small", "trainer.epochs=1", "output_dir=cnn")[0] == 0
     run = next(Path("cnn").rglob("summary.json")).parent

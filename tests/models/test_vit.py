@@ -276,6 +276,7 @@ def test_the_rollout_finds_the_patch_that_decides() -> None:
     assert 7 <= column < 14
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_shows_its_attention(bakeoff: Bakeoff) -> None:
     code, _, err = bakeoff(
         "train", "model=vit", "data=digits", "trainer.epochs=2", "optim.warmup_epochs=1", "model.depth=1"

@@ -27,6 +27,7 @@ def children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """
     if request.param == "as processes":
         return
+    request.getfixturevalue("no_pictures")
 
     def check_here(jobs: list[Job]) -> int:
         monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([job.values for job in jobs])))

@@ -204,6 +204,7 @@ def test_a_state_with_everything_on_goes_on_from_a_copy() -> None:
         assert torch.equal(again.loss_scale.good_steps, reference.loss_scale.good_steps)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_averaged_weights_are_saved_and_tested(bakeoff: Bakeoff) -> None:
     from safetensors.numpy import load_file
 
@@ -350,6 +351,7 @@ def test_overfitting_uses_the_same_few_images() -> None:
     assert (len(everything.train), len(everything.test)) == (100, 60)
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 def test_a_model_learns_its_few_images_by_heart(bakeoff: Bakeoff) -> None:
     code, out, _ = bakeoff(
         "train", "data=digits", "model.channels=[8]", "trainer.epochs=200", "trainer.overfit_batches=1",
@@ -364,6 +366,7 @@ def test_a_model_learns_its_few_images_by_heart(bakeoff: Bakeoff) -> None:
     assert summary["fingerprint"]["train_split"] == summary["fingerprint"]["val_split"]
 
 
+@pytest.mark.usefixtures("pictures_if_slow")
 def test_debug_runs_any_model_and_data_without_validation_images(bakeoff: Bakeoff, tiny_mnist: str) -> None:
     code, out, _ = bakeoff("train", "experiment=debug", f"data.root={tiny_mnist}", "data.val_fraction=0")
     assert code == 0
