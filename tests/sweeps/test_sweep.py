@@ -19,6 +19,13 @@ from bakeoff.sweeps import torch_gates as check
 SWEEP = ["train", "-m", "data=digits", "model.channels=[4]", "trainer.epochs=1", "sweep.name=night"]
 
 
+def check_here(jobs: list[Job]) -> int:
+    """The check of a sweep's jobs, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(json.dumps([job.values for job in jobs])))
+        return run_reporting_errors(check._check, debug=False)
+
+
 @pytest.fixture(params=["in this process", pytest.param("as processes", marks=pytest.mark.slow)])
 def children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process takes 5 s to load torch, and what these tests look at is what the parent makes of it.
@@ -28,16 +35,13 @@ def children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "as processes":
         return
     request.getfixturevalue("no_pictures")
-
-    def check_here(jobs: list[Job]) -> int:
-        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([job.values for job in jobs])))
-        return run_reporting_errors(check._check, debug=False)
-
     monkeypatch.setattr("bakeoff.sweeps.serial._check_with_torch", check_here)
     monkeypatch.setattr("bakeoff.sweeps.serial._run", lambda job: main(["train", *job.overrides]))
 
 
-def test_runs_all_and_compares_and_does_not_train_again(bakeoff: Bakeoff) -> None:
+def test_runs_all_and_compares_and_does_not_train_again(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, out, _ = bakeoff(*SWEEP, "seed=0,1")
     assert code == 0
     folder = Path("outputs/sweeps/night")
@@ -50,6 +54,9 @@ def test_runs_all_and_compares_and_does_not_train_again(bakeoff: Bakeoff) -> Non
     for path in summaries:
         summary = json.loads(path.read_text())
         assert path.parent.name.endswith(summary["identity"][:8])
+    # The check has had its process; no other may start.
+    monkeypatch.setattr("bakeoff.sweeps.serial._check_with_torch", check_here)
+    monkeypatch.setattr("bakeoff.sweeps.serial._run", lambda _: pytest.fail("trains again"))
     code, out, _ = bakeoff(*SWEEP, "seed=0,1")
     assert code == 0
     assert "2 runs, 2 of them finished already" in out
