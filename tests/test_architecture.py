@@ -1,6 +1,8 @@
 """The rooms: who may import whom, which need no torch, and how many files lie outside of them."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,3 +122,28 @@ def test_no_file_is_long_and_none_has_an_empty_name() -> None:
     assert {name: length for name, length in lengths.items() if length > 262} == {}
     vague = {"utils", "helpers", "common", "manager", "misc"}
     assert not [name for name in lengths if set(Path(name).with_suffix("").parts) & vague]
+
+
+@pytest.mark.slow  # every call of every library is looked at
+def test_the_documented_way_of_a_command_is_the_way_it_takes(tmp_path: Path) -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    stops = re.findall(r"^\d+\. `([\w/]+\.py)` `(\w+)`", text, re.MULTILINE)
+    assert 10 <= len(stops) <= 12
+    script = f"""
+import json, sys
+passed = []
+def note(frame, event, _):
+    code = frame.f_code
+    if event == "call" and code.co_filename.startswith({str(PACKAGE)!r}):
+        passed.append((code.co_filename, code.co_name))
+sys.setprofile(note)
+from bakeoff.cli import main
+code = main(["train", "model=cnn_small", "data=digits", "trainer.overfit_batches=1", "trainer.epochs=1", "output_dir={tmp_path}"])
+sys.setprofile(None)
+print(json.dumps(list(dict.fromkeys(passed))))
+sys.exit(code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    passed = [(Path(file), name) for file, name in json.loads(done.stdout.splitlines()[-1])]
+    places = [passed.index((PACKAGE / file, name)) for file, name in stops]
+    assert places == sorted(places)

@@ -339,7 +339,7 @@ BUILT: set[tuple[str, str, int]] = set()
 @pytest.mark.parametrize("model", BY_TIER)
 def test_every_model_composes_with_every_data_set(model: str, data: str) -> None:
     (job,), _ = expand(parse_arguments([f"model={model}", f"data={data}"]))
-    check(job.values)
+    check_shared(job.values)
     check_model(job.values)
     assert job.values["model"]["name"] == model
     family, config = check_model(job.values | {"model": job.values["model"] | offline_values(model)})
