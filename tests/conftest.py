@@ -5,6 +5,7 @@ import os
 # Before torch loads: the tensors of these tests are too small for a second thread to help.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,20 @@ def source_of(name: str) -> Source:
 def sets_with_files() -> list[str]:
     """The data sets that can be fetched."""
     return [name for name in set_names() if (source := find_set(name).SOURCE) and source.files]
+
+
+# With few tests that take long: xdist, which hands out files in this order, must not begin them last.
+LONG_FILES = ("test_sweep.py", "test_slow.py", "test_real_runs.py", "test_cuda.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
+def pytest_collection_finish() -> None:
+    """What lives now lives on: the tests that collect garbage need not look through it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
