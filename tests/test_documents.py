@@ -23,8 +23,8 @@ from run_directories import make_run
 
 from bakeoff.cli import COMMANDS, main
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.config.schema import check
 from bakeoff.data.sources import SOURCES
+from bakeoff.experiment.first_gate import check_shared
 
 # Words that stand for others.
 STANDS_FOR = {"COMMAND": "train", "model=M": "model=cnn_small", "data=D": "data=digits"}
@@ -72,7 +72,7 @@ def test_a_line_is_understood(line: CodeLine, bakeoff: Any) -> None:
         assert bakeoff(*words)[::2] == (2, f"{line.below}\n")
     elif words[0] in ("train", "preview"):
         for values in jobs_of([word for word in words if word != "--help"]):
-            check(values)
+            check_shared(values)
     elif words[0] in COMMANDS:
         importlib.import_module(f"bakeoff.commands.{words[0]}").parser().parse_args(words[1:])
     else:
@@ -131,7 +131,7 @@ def test_a_line_works(
         stopped = stopped_before_training(words, world / "data")
         if stopped is None:
             for values in jobs_of(words):  # the gates that need no data
-                check(values)
+                check_shared(values)
                 check_model(values)
             return
         words = stopped
