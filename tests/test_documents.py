@@ -10,20 +10,17 @@ import logging
 import os
 import re
 import shlex
-import shutil
-import subprocess
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_lines import DOCUMENTS, PROJECT, CodeLine, all_bakeoff_lines, code_lines
-from conftest import command, write_mnist
+from conftest import write_mnist
 from run_directories import make_run
 
 from bakeoff.cli import COMMANDS, main
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.data.sources import SOURCES
+from bakeoff.data.sets import find_set
 from bakeoff.experiment.first_gate import check_shared
 
 # Words that stand for others.
@@ -43,7 +40,12 @@ OTHER_PROGRAMS = {
     ".venv/bin/activate": "is read by a shell; venv's own",
 }
 # Files that a document asks its reader to make.
-TO_BE_MADE = {"src/bakeoff/models/mlp.py", "conf/model/mlp.yaml"}
+TO_BE_MADE = {
+    "src/bakeoff/models/mlp.py",
+    "conf/model/mlp.yaml",
+    "src/bakeoff/data/sets/bars.py",
+    "conf/data/bars.yaml",
+}
 LINES = [line for line in all_bakeoff_lines() if line.text not in NOT_RUN]
 IDS = [line.text for line in LINES]
 CALL = r"(?:^|\s)((?:\./scripts/|\.venv/bin/)[\w-]+)"
@@ -113,7 +115,7 @@ def stopped_before_training(words: list[str], data: Path) -> list[str] | None:
     jobs = jobs_of(words)
     if any(values["model"].get("weights") in ("imagenet", "coco") for values in jobs):
         words = [*words, "model.weights=none"]
-    source = SOURCES.get(jobs[0]["data"]["name"]) if jobs else None
+    source = find_set(jobs[0]["data"]["name"]).SOURCE if jobs else None
     return [*words, "--dry-run"] if source is None or source.is_complete(data) else None
 
 
@@ -197,22 +199,3 @@ def test_what_a_document_imports_is_there(document: Path) -> None:
             if isinstance(node, ast.ImportFrom):
                 module = importlib.import_module(str(node.module))
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
-
-
-@pytest.mark.slow
-def test_the_model_of_the_guide_can_be_trained(tmp_path: Path) -> None:
-    """Its two files, as CONTRIBUTING.md prints them, in a checkout of their own."""
-    for folder in ("src", "conf"):
-        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (PROJECT / "CONTRIBUTING.md").read_text()
-    files = re.findall(r"^\d\. `([\w/.]+)`.*?\n+ *```\w+\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    assert {name for name, _ in files} == TO_BE_MADE
-    for name, content in files:
-        (tmp_path / name).write_text(textwrap.dedent(content))
-    line = ["train", "model=mlp", "data=digits", "trainer.epochs=1", "data.train_limit=100"]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
-    done = subprocess.run(
-        command(line), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert list(tmp_path.glob("outputs/*/*-mlp-digits-*/summary.json"))
