@@ -207,6 +207,8 @@ def test_preview_writes_a_picture_of_stored_and_changed_images(bakeoff: Bakeoff,
         (["data=mnist", "data.root=no/where"], 3, "MNIST is not there"),
         (["data=digits", "-o", "/proc/x.png"], 4, "/proc/x.png: cannot write"),
         (["data=digits", "-o"], 2, "expected one argument"),
+        (["--cfg", "job"], 2, "preview shows one config"),
+        (["data=digits", "--info", "config"], 2, "preview shows one config"),
     ],
 )
 def test_previews_mistakes(bakeoff: Bakeoff, arguments: list[str], code: int, error: str) -> None:
