@@ -96,6 +96,7 @@ WORSE: list[tuple[str, Break, str]] = [
     ("index from 1", arrays(index=np.arange(1, 61)), "predictions.npz: index is no permutation of 0..59"),
     ("one NaN", arrays(probabilities=np.where(np.arange(300).reshape(60, 5) == 7, np.nan, ROWS)),
      "predictions.npz: rows that are no probabilities"),
+    ("rows that sum to 1.001", arrays(probabilities=ROWS * 1.001), "predictions.npz: rows that are no probabilities"),
     ("rows that sum to 1.1", arrays(probabilities=ROWS * 1.1), "predictions.npz: rows that are no probabilities"),
     ("text for rows", arrays(probabilities=ROWS.astype("U9")), "predictions.npz: arrays of the wrong kind"),
 ]  # fmt: skip

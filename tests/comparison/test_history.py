@@ -8,6 +8,7 @@ import pytest
 from conftest import Bakeoff
 from run_directories import make_run
 
+from bakeoff.comparison.tables import SecondsTo
 from bakeoff.runs.storage import write_json
 
 ACCURACIES = {0: [0.5, 0.92, 0.9], 1: [0.6, 0.7, 0.94], 2: [0.4, 0.5, 0.8]}
@@ -107,6 +108,21 @@ def test_seconds_to_an_accuracy(
     row = next(line for line in out.splitlines() if line.startswith(" cnn"))
     assert row.split(maxsplit=2)[2] == shown
     assert f"s to val {float(goal):g}" in out
+
+
+@pytest.mark.parametrize(
+    ("reached", "missed", "median"),
+    [
+        ((4.0, 2.0), (), 4.0),
+        ((2.0,), (6.0,), None),
+        ((6.0, 2.0, 4.0), (1.0,), 6.0),
+        ((2.0, 4.0), (6.0, 6.0), None),
+    ],
+)
+def test_of_two_middle_runs_the_slower_one_counts(
+    reached: tuple[float, ...], missed: tuple[float, ...], median: float | None
+) -> None:
+    assert SecondsTo(0.9, reached, missed).median == median
 
 
 @pytest.mark.parametrize("goal", ["0", "1.5", "-1", "98", "x"])

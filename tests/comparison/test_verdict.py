@@ -12,6 +12,9 @@ from conftest import Bakeoff
 from run_directories import make_run
 from worked_example import LABELS, RUNS, probabilities_of
 
+from bakeoff.comparison.assemble import compare_runs
+from bakeoff.comparison.read import read_runs
+from bakeoff.comparison.view import View
 from bakeoff.runs.storage import write_json
 
 ENVIRONMENT = {
@@ -125,6 +128,31 @@ def test_one_run_speaks_of_one_network(bakeoff: Bakeoff, tmp_path: Path) -> None
     )
 
 
+def test_mcnemars_test_is_of_two_single_networks_only(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("a", 1), ("b", 0), ("c", 0)):
+        made(tmp_path / f"{name}{seed}", seed, name, some_right(0.9, 300, ord(name) + seed))
+    for pair in compared(bakeoff, tmp_path)["pairs"]:
+        is_of_two = {pair["a"], pair["b"]} == {"b", "c"} and pair["metric"] == "accuracy"
+        assert (pair["mcnemar_mid_p"] is not None) == is_of_two
+
+
+@pytest.mark.parametrize(
+    ("scatter", "num_runs", "num_other_runs", "expected"),
+    [(7, 3, 3, True), (5, 3, 3, False), (7, 4, 4, False), (7, 3, 2, False), (7, 2, 3, True)],
+)
+def test_the_noisier_side_has_few_runs_and_four_times_the_variance(
+    tmp_path: Path, scatter: int, num_runs: int, num_other_runs: int, expected: bool
+) -> None:
+    """Settings of 300 images whose runs have 240 right, some more and some fewer."""
+    for name, step, count in (("noisy", scatter, num_runs), ("quiet", 3, num_other_runs)):
+        for seed in range(count):
+            num_right = 240 + step * (seed - 1 if count == 3 else (-1) ** seed)
+            made(tmp_path / f"{name}{seed}", seed, name, np.arange(300) < num_right)
+    runs, _ = read_runs(sorted(tmp_path.iterdir()))
+    (table,) = compare_runs(runs, View(), statistics=True)
+    assert {pair.noisy_side for pair in table.pairs if pair.metric == "accuracy"} == {expected}
+
+
 def test_no_image_tells_two_settings_apart(bakeoff: Bakeoff, tmp_path: Path) -> None:
     right = some_right(0.9, 300, 0)
     for name in ("a", "b"):
@@ -133,6 +161,16 @@ def test_no_image_tells_two_settings_apart(bakeoff: Bakeoff, tmp_path: Path) -> 
     assert "no image tells them apart, which leaves up to 1.22 pp open." in table["verdict"][0]
     pair = table["pairs"][0]
     assert (pair["p"], pair["df"], pair["smallest_detectable_difference"]) == (1, None, None)
+
+
+@pytest.mark.parametrize(("num_differing", "is_told"), [(4, True), (6, False)])
+def test_fewer_than_five_differing_images_are_too_few(
+    bakeoff: Bakeoff, tmp_path: Path, num_differing: int, is_told: bool
+) -> None:
+    for name, num_right in (("a", 250), ("b", 250 - num_differing)):
+        made(tmp_path / name, 0, name, np.arange(300) < num_right)
+    (sentence,) = compared(bakeoff, tmp_path)["verdict"]
+    assert sentence.endswith(" Too few images differ.") == is_told
 
 
 @pytest.mark.parametrize(
@@ -179,12 +217,26 @@ def test_runs_of_one_setting_on_two_kinds_of_machine_are_told(bakeoff: Bakeoff, 
     assert "a: its runs differ in precision (bf16, fp32)" in compared(bakeoff, tmp_path)["notes"]
 
 
+def test_two_settings_that_are_mixed_alike_are_not_comparable(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for seed in range(2):
+            made(tmp_path / f"{name}{seed}", seed, name, some_right(0.9, 300, ord(name) + seed))
+        write_json(tmp_path / f"{name}1" / "environment.json", ENVIRONMENT | {"precision": "bf16"})
+    pairs = compared(bakeoff, tmp_path, "--strict", code=7)["pairs"]
+    assert all(pair["confounders"] == ["precision: bf16, fp32 against bf16, fp32"] for pair in pairs)
+
+
 def test_other_labels_of_the_same_fingerprint_are_another_table(bakeoff: Bakeoff, tmp_path: Path) -> None:
     labels, rows = np.arange(60) % 3, np.full((60, 3), 0.3, dtype=np.float32)
     make_run(tmp_path / "a", 0, "a", stored=(labels, rows))
     make_run(tmp_path / "b", 0, "b", stored=(labels[::-1].copy(), rows))
     out = bakeoff("compare", str(tmp_path), "--format", "json")[1]
     assert [len(table["settings"]) for table in json.loads(out)["tables"]] == [1, 1]
+    # Without predictions nobody knows to which of the two a run belongs.
+    make_run(tmp_path / "c", 0, "c", stored=(labels, rows))
+    (tmp_path / "c" / "predictions.npz").unlink()
+    out = bakeoff("compare", str(tmp_path), "--format", "json")[1]
+    assert [len(table["settings"]) for table in json.loads(out)["tables"]] == [1, 1, 1]
 
 
 def test_a_setting_without_predictions_is_shown_and_not_tested(bakeoff: Bakeoff, tmp_path: Path) -> None:
@@ -221,6 +273,15 @@ def test_notes(bakeoff: Bakeoff, tmp_path: Path, guesses: str, note: str) -> Non
             rows[:30] = 0
         make_run(tmp_path / str(seed), seed, "a", model="a", stored=(labels, rows))
     assert note in compared(bakeoff, tmp_path)["notes"]
+
+
+@pytest.mark.parametrize(("num_right", "is_told"), [(149, True), (150, False)])
+def test_no_better_than_guessing_ends_at_one_and_a_half_times_the_chance(
+    bakeoff: Bakeoff, tmp_path: Path, num_right: int, is_told: bool
+) -> None:
+    made(tmp_path / "a", 0, "a", np.arange(300) < num_right)  # of 3 classes
+    notes = compared(bakeoff, tmp_path)["notes"]
+    assert ("a: no better than guessing with seed 0" in notes) == is_told
 
 
 @pytest.mark.parametrize(
