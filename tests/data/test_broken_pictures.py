@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import Bakeoff
 from picture_files import broken_content, config, folder
+from PIL import Image
 
 from bakeoff import data
 from bakeoff.data.pictures import BrokenPictureError, read_header, read_picture
@@ -45,6 +46,16 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_pa
     path.write_bytes(broken_content("too large"))
     for read in (read_header, lambda bad: read_picture(bad, 8, 1), lambda bad: read_picture(bad, None, 3)):
         with pytest.raises(BrokenPictureError, match=r"exceeds limit .* decompression bomb"):
+            read(path)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PPM", "ICO", "TGA", "PCX"])
+def test_a_whole_picture_of_another_format_is_refused(tmp_path: Path, kind: str) -> None:
+    """Only four decoders may see a user's bytes, whatever the name of the file says."""
+    path = tmp_path / "x.png"
+    Image.fromarray(np.zeros((16, 16, 3), dtype=np.uint8)).save(path, kind)
+    for read in (read_header, lambda bad: read_picture(bad, 8, 3)):
+        with pytest.raises(BrokenPictureError, match="no PNG, JPEG, BMP or WebP"):
             read(path)
 
 

@@ -124,6 +124,18 @@ def test_any_missing_file_is_fetched(server: FileServer, tmp_path: Path, missing
     assert files_below(root) == sorted(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in MNIST_FILES)])
 
 
+def test_a_file_of_the_users_own_is_not_replaced(server: FileServer, tmp_path: Path) -> None:
+    folder = write_mnist(tmp_path / "data") / "MNIST" / "raw"
+    missing, own = folder / "train-images-idx3-ubyte", folder / "t10k-labels-idx1-ubyte"
+    missing.unlink()
+    altered = own.read_bytes()[:-1] + b"\x00"
+    own.write_bytes(altered)
+    loaded = data.load(DataConfig(root=str(tmp_path / "data")))
+    assert missing.is_file()
+    assert own.read_bytes() == altered
+    assert loaded.test.as_arrays()[1][-1] == 0
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_second_mirror_is_tried(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -49,6 +49,15 @@ def test_what_is_no_picture_by_name_is_passed_over(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    """One that leads back up would loop, and one that leads to another class would give its pictures two labels."""
+    root = folder(tmp_path / "d", count=2)
+    (root / "train" / "cat" / "up").symlink_to(root / "train", target_is_directory=True)
+    (root / "train" / "dog" / "cats").symlink_to(root / "train" / "cat", target_is_directory=True)
+    names = [item.name for item in list_pictures(root).train]
+    assert names == ["train/cat/00.png", "train/cat/01.png", "train/dog/00.png", "train/dog/01.png"]
+
+
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
@@ -110,6 +119,16 @@ def test_without_test_pictures_a_part_is_set_apart_the_same_for_all(bakeoff: Bak
     assert [name.split("/")[1] for name in found[0]["test"]] == ["cat"] * 4 + ["dog"] * 4
     code, out, _ = bakeoff("compare")
     assert (code, "image_folder: 8 test images, 2 classes" in out) == (0, True)
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_no_picture_is_in_two_splits(tmp_path: Path, test: bool) -> None:
+    root = folder(tmp_path / "d", test=test, count=20)
+    files = data.load(config(root, val_fraction=0.25)).files
+    assert files is not None
+    names = [name for part in files.values() for name in part]
+    assert sorted(names) == sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    assert [len(files[part]) for part in ("train", "val", "test")] == ([30, 10, 20] if test else [24, 8, 8])
 
 
 def test_a_run_on_photographs_is_evaluated_again_and_named_in_tables(
