@@ -29,6 +29,7 @@ SHORTEST = {
     ],
     "bench_image_folder.py": ["--pictures", "100"],
     "bench_notebook.py": ["--pairs", "1", "--seeds", "1", "--images", "320"],
+    "draw_terminal.py": ["drawn.svg"],
     "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
 }
 NO_PROGRAM = {"notebook_loop.py": "what bench_notebook.py imports"}
@@ -87,7 +88,7 @@ def test_a_script_does_its_work(name: str, tmp_path: Path) -> None:
     environment = os.environ | {"BAKEOFF_DATA": str(data)}
     done = subprocess.run(
         [sys.executable, SCRIPTS / name, *SHORTEST[name]],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, input="",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
