@@ -30,7 +30,9 @@ def draw(text: str, title: str) -> str:
 
 def main() -> None:
     """Runs the script."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("output", type=Path)
     parser.add_argument("--title", default="bakeoff")
     options = parser.parse_args()

@@ -74,6 +74,32 @@ def test_config_environment_and_code(bakeoff: Bakeoff, pair: tuple[Path, Path]) 
     assert "code           the same" in out
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "line", "files"),
+    [
+        ({"training/loop.py": "1", "models/cnn.py": "2"}, {"training/loop.py": "3", "models/cnn.py": "2"},
+         "differs in training/loop.py", ["training/loop.py"]),
+        # Runs of two families: each has a file that the other has not.
+        ({"training/loop.py": "1", "models/cnn.py": "2"}, {"training/loop.py": "1", "models/vit.py": "2"},
+         "the same in all files that both run", []),
+        ({"training/loop.py": "1"}, None, "aaaaaaaa against bbbbbbbb", None),
+        ("text", {"training/loop.py": "1"}, "aaaaaaaa against bbbbbbbb", None),
+    ],
+)  # fmt: skip
+def test_the_sources_that_differ_are_named(
+    bakeoff: Bakeoff, pair: tuple[Path, Path], ours: Any, theirs: Any, line: str, files: Any
+) -> None:
+    for path, code, sources in zip(pair, ("a" * 64, "b" * 64), (ours, theirs), strict=True):
+        summary = json.loads((path / "summary.json").read_text())
+        summary["fingerprint"]["code"] = code
+        write_json(path / "summary.json", summary)
+        write_json(path / "environment.json", {} if sources is None else {"code": sources})
+    out = bakeoff("diff", *map(str, pair))[1]
+    assert f"code           {line}\n" in out
+    assert "environment    the same" in out
+    assert json.loads(bakeoff("diff", *map(str, pair), "--json")[1])["code_files"] == files
+
+
 def test_json(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
     found = json.loads(bakeoff("diff", *map(str, pair), "--json")[1])
     assert found["config"] == {"optim.lr": [0.001, 0.5], "seed": [0, 1]}

@@ -86,6 +86,14 @@ def changed_environment(a: Run, b: Run) -> dict[str, tuple[Any, Any]]:
     return {key: pair for key, pair in differing(*own).items() if all(key in facts for facts in own)}
 
 
+def changed_sources(a: Run, b: Run) -> list[str] | None:
+    """The files that both runs executed and that differ; None if a run has not recorded them."""
+    ours, theirs = (run.environment.get("code") for run in (a, b))
+    if not (isinstance(ours, dict) and isinstance(theirs, dict) and ours and theirs):
+        return None
+    return sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
+
+
 def sides(a: Run, b: Run) -> Sides | str:
     """Which images changed sides, or why it cannot be said."""
     import numpy as np
@@ -127,10 +135,20 @@ def _lines(a: Run, b: Run, most_images: int) -> list[str]:
     config, environment = changed_config(a, b), changed_environment(a, b)
     lines += ["", *_table("config", {key: _texts(pair) for key, pair in config.items()})]
     lines += ["", *_table("environment", {key: _texts(pair) for key, pair in environment.items()})]
-    hashes = [run.text("fingerprint", "code")[:8] for run in (a, b)]
-    lines += ["", f"code           {'the same' if hashes[0] == hashes[1] else ' against '.join(hashes)}"]
+    lines += ["", f"code           {_code(a, b)}"]
     lines += ["", *_table("metrics", _metrics(a, b), ("a", "b", "a - b")), ""]
     return lines + _image_lines(a, b, most_images)
+
+
+def _code(a: Run, b: Run) -> str:
+    hashes = [run.text("fingerprint", "code") for run in (a, b)]
+    if hashes[0] == hashes[1]:
+        return "the same"
+    sources = changed_sources(a, b)
+    if sources is None:
+        return " against ".join(text[:8] for text in hashes)
+    # Runs of two families execute two families' files.
+    return f"differs in {', '.join(sources)}" if sources else "the same in all files that both run"
 
 
 def _title(run: Run) -> str:
@@ -216,6 +234,7 @@ def _as_json(a: Run, b: Run) -> dict[str, Any]:
         "config": {key: list(pair) for key, pair in changed_config(a, b).items()},
         "environment": {key: list(pair) for key, pair in changed_environment(a, b).items()},
         "code": hashes if hashes[0] != hashes[1] else [],
+        "code_files": changed_sources(a, b),
         "metrics": {
             name: [one.mean if one else None, other.mean if other else None]
             for name in RUN_FIGURES
