@@ -12,7 +12,7 @@ SOME_RUNS_BAD = 7
 
 
 class BakeoffError(Exception):
-    """Something that the user can mend. The text says what, where, and what to do, in one line."""
+    """Something that the user can fix. The text says what, where, and what to do, in one line."""
 
     exit_code = 1
 

@@ -31,6 +31,11 @@ def test_where_things_lie_makes_no_difference(override: str) -> None:
     assert identity(values(override), "d") == identity(values(), "d")
 
 
+def test_room_for_kept_features_makes_no_difference() -> None:
+    line = ("model=shufflenet_small", "model.weights=none")
+    assert identity(values(*line, "model.cache_bytes=1"), "d") == identity(values(*line), "d")
+
+
 @pytest.mark.parametrize(
     "override",
     ["optim.lr=0.1", "model.channels=[1]", "trainer.device=cpu", "trainer.threads=1", "data.val_fraction=0.2",

@@ -33,7 +33,7 @@ def with_statistics(table: Table, shown: Sequence[SettingRow], baseline: str | N
     Args:
         table: all settings of a test set.
         shown: those that are to be shown, perhaps with fewer runs, in their order.
-        baseline: the setting that the others are held against; None for all pairs.
+        baseline: the setting that the others are compared with; None for all pairs.
     """
     chosen = {row.setting: row for row in shown}
     everything = [chosen.get(row.setting, row) for row in table.settings]

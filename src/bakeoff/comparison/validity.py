@@ -1,4 +1,4 @@
-"""What a stored run must say to be believed: values in their range, scores that its predictions bear out.
+"""What a stored run must say to be believed: values in their range, scores that its predictions give.
 
 No torch here.
 """
@@ -67,7 +67,7 @@ def invalid_summary(summary: dict[str, Any]) -> str | None:
 
 
 def checked_outcomes(path: Path, summary: dict[str, Any]) -> "Outcomes | None":
-    """The stored predictions of the test images, held against the scores of the summary.
+    """The stored predictions of the test images, checked against the scores of the summary.
 
     Returns:
         What is kept of them; None where the run has none.

@@ -1,7 +1,7 @@
 """The hash of what a data set is made of. No torch here.
 
 It is part of a run's identity, so it must be known before the data are read, also by a sweep's parent
-that reads none. A source whose files are held against official hashes before they are opened is known
+that reads none. A source whose files are checked against official hashes before they are opened is known
 by those hashes: nothing else gets in. MNIST, which may be altered, and a folder of pictures are known
 by their contents. Hashes of contents are kept in the user's cache folder by path, size and time of
 change; never in the data's own folder.

@@ -74,7 +74,7 @@ def parse_idx(
 
 
 def _check_header(name: str, header: bytes, size: int, shape: tuple[int, ...], kind: int) -> int:
-    """Returns the number of items, which the size of the file must bear out."""
+    """Returns the number of items, which must fit the size of the file."""
     num_dims = 1 + len(shape)
     magic = bytes((0, 0, kind, num_dims))
     if header[:2] == b"\x1f\x8b":

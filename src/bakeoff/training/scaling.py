@@ -15,7 +15,7 @@ from torch import Tensor
 _FIRST_SCALE = 2.0**16
 _GROWTH_FACTOR = 2.0
 _STEPS_BEFORE_GROWTH = 2000
-# Below this the loss itself is what overflows, and no scale can mend it.
+# Below this the loss itself is what overflows, and no scale can help.
 LOWEST_SCALE = 2.0**-10
 
 

@@ -30,7 +30,7 @@ def load_runs(path: str | Path = "outputs") -> "pd.DataFrame":
         A row for each run: `run_id`, `path`, the fields of `summary.json` by their dotted names
         (`test.accuracy`, `time.train_seconds`; not the classes' own scores), and the keys of the
         config (`optim.lr`). Types are pandas' nullable ones; what a run does not have is `<NA>`; a
-        list is text. `attrs["problems"]` lists the directories that are no row, with the reason.
+        list is text. `attrs["problems"]` lists the directories that are left out, with the reason.
 
     Raises:
         ConfigError: there is no such folder.

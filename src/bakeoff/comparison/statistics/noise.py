@@ -1,4 +1,4 @@
-"""How much the score of one setting scatters: seed noise, held against the floor of pure luck.
+"""How much the score of one setting scatters: seed noise, compared with the floor of pure luck.
 
 Each run has a value per image. Part of the scatter between runs is luck on single images (*interplay*),
 which the floor estimates; what is above it is the seed's own. With two or three runs this is easily too

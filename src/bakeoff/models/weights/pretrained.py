@@ -1,7 +1,7 @@
 """Weights to begin with: of torchvision, of a file, or of another run. Tensors only, never unpickled.
 
 torchvision's own loaders unpickle by default, so its weights are fetched here through its enums, with
-`weights_only=True`, and a file that is there already is held against its hash as well.
+`weights_only=True`, and a file that is there already is checked against its hash as well.
 """
 
 import pickle
@@ -25,7 +25,7 @@ from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of
 from bakeoff.text import one_line
 
 _HASH_IN_NAME = re.compile(r"-([a-f0-9]{8,})\.[a-z]+$")
-# Files that are older than the names of their layers, which torchvision mends while it loads them
+# Files that are older than the names of their layers, which torchvision renames while it loads them
 # (torchvision.models.densenet, torchvision.models.vision_transformer).
 _OLD_NAMES = (
     (re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$"), r"\1\2"),
