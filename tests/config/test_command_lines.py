@@ -163,6 +163,10 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("data.val_fraction=0", r"data\.val_fraction=0.*trainer\.select=last"),
         ("data=digits data.val_fraction=0.2", r"data\.val_fraction=0\.2: digits has a stored split"),
         ("optim.warmup_epochs=9 trainer.epochs=2", r"optim\.warmup_epochs=9: longer than trainer\.epochs=2"),
+        (
+            "optim.warmup_epochs=2.5 trainer.epochs=2",
+            r"optim\.warmup_epochs=2\.5: longer than trainer\.epochs=2",
+        ),
         ("optim.step_epochs=2", r"optim\.step_epochs=2: only optim\.schedule=step uses it"),
         ("trainer.device=gpu", r'trainer\.device="gpu": must be auto, cpu, cuda or cuda:N'),
         ("sweep.name=../x", r"sweep\.name=.*letters, digits"),

@@ -268,3 +268,34 @@ def test_extra_scores_are_divided_by_all_images(trained: TrainState, monkeypatch
         trained.model, "extra_scores", lambda images, _: {"count": torch.tensor(2.0 * len(images))}
     )
     assert predict(trained.model, VAL, CPU, 7).extra == {"count": 2.0}
+
+
+class OverflowingToy(Toy):
+    """Its activations can be made so large that batch norm's variance alone is not finite."""
+
+    factor = 1.0
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        return super().normalise(images) * self.factor
+
+
+def test_a_running_statistic_that_overflows_stops_the_run_though_the_loss_is_finite() -> None:
+    config, model = toy_config(), OverflowingToy()
+    state = toy_state(config, model)
+    batch = next(
+        training_batches(
+            TRAIN,
+            plan_epoch(TRAIN, config.data.augment, 0, 1, CPU.device),
+            16,
+            config.data.augment,
+            CPU.device,
+        )
+    )
+    model.train()
+    train_step(state, batch, config, CPU)
+    before = weights_of(state)
+    model.factor = 1e30
+    assert torch.isfinite(train_step(state, batch, config, CPU))
+    assert state.guard.tripped()
+    state.guard.restore_buffers()
+    assert_same_bits(weights_of(state), before)
