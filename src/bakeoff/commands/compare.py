@@ -92,6 +92,14 @@ exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some 
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to a file")
+    _add_rows(parser)
+    _add_columns(parser)
+    _add_statistics(parser)
+    parser.suggestions = {"sort": tuple(RUN_FIGURES)}
+    return parser
+
+
+def _add_rows(parser: Parser) -> None:
     rows = parser.add_argument_group("rows")
     rows.add_argument(
         "--where",
@@ -102,6 +110,9 @@ exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some 
     rows.add_argument("--group-by", type=_names, default=(), metavar="KEY,...", help="settings in blocks")
     rows.add_argument("--sort", metavar="NAME[:asc|:desc]", help="by a metric, best first, or by a key")
     rows.add_argument("--top", type=_positive, metavar="N", help="the first N settings")
+
+
+def _add_columns(parser: Parser) -> None:
     columns = parser.add_argument_group("columns")
     columns.add_argument("--columns", type=_names, default=(), metavar="NAME,...", help="these and no others")
     columns.add_argument(
@@ -123,6 +134,9 @@ exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some 
     columns.add_argument(
         "--cost", choices=tuple(COST_NAMES), help="a column, and the front of accuracy against this cost"
     )
+
+
+def _add_statistics(parser: Parser) -> None:
     tests = parser.add_argument_group("statistics")
     tests.add_argument(
         "--baseline", metavar="NAME", help="test each setting against this one only (a name, a model, or "
@@ -135,5 +149,3 @@ exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some 
         help="leave predictions and pairs alone",
     )
     tests.add_argument("--strict", action="store_true", help="exit 7 if settings are not comparable")
-    parser.suggestions = {"sort": tuple(RUN_FIGURES)}
-    return parser

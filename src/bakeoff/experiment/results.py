@@ -44,8 +44,6 @@ def write_results(
         files = (prepared.data.files or {}).get("test")
         figures.draw_all(run, title, epochs, counts, names, prepared.data.test, test, files)
         overlays.draw_explanations(run, title, state.model, prepared.data.test, test, names, runtime)
-    times = state.times
-    chosen = state.best.epoch if config.trainer.select == "best" and state.best else epochs[-1].epoch
     summary = Summary(
         schema=SCHEMA,
         run_id=run.run_id,
@@ -58,18 +56,11 @@ def write_results(
         data=prepared.data.name,
         seed=config.seed,
         epochs_run=len(epochs),
-        best_epoch=chosen,
+        best_epoch=_chosen_epoch(prepared, state, epochs),
         test=_scores(test, names),
         val=_scores(val, names) if val else None,
         train_loss_final=epochs[-1].train_loss,
-        time=Times(
-            setup_seconds=times["setup"],
-            train_seconds=times["train"],
-            first_epoch_seconds=state.first_epoch_seconds,
-            eval_seconds=times["eval"],
-            save_seconds=times["save"],
-            total_seconds=time.perf_counter() - began,
-        ),
+        time=_times(state, time.perf_counter() - began),
         speed=speed,
         cost=spent,
         fingerprint=fingerprints,
@@ -78,6 +69,22 @@ def write_results(
     run.write_status("finished", state.step)
     run.write_summary(summary)
     return summary
+
+
+def _chosen_epoch(prepared: Prepared, state: TrainState, epochs: list[EpochRecord]) -> int:
+    return state.best.epoch if prepared.config.trainer.select == "best" and state.best else epochs[-1].epoch
+
+
+def _times(state: TrainState, total_seconds: float) -> Times:
+    times = state.times
+    return Times(
+        setup_seconds=times["setup"],
+        train_seconds=times["train"],
+        first_epoch_seconds=state.first_epoch_seconds,
+        eval_seconds=times["eval"],
+        save_seconds=times["save"],
+        total_seconds=total_seconds,
+    )
 
 
 def _store_test_images(prepared: Prepared, test_hash: str) -> None:
