@@ -26,7 +26,7 @@ examples:
   bakeoff train experiment=debug data=cifar10
   bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
-  bakeoff compare --where 'optim.lr < 0.01' --baseline cnn --cost train_seconds
+  bakeoff compare --where 'optim.lr <= 0.01' --baseline cnn --cost train_seconds
   bakeoff evaluate latest
   eval "$(bakeoff -sc install=bash)"     completion by TAB; zsh and fish too
 

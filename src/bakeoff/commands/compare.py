@@ -76,7 +76,7 @@ def parser() -> Parser:
         "each test set, a row for each setting. docs/statistics.md explains the numbers.",
         epilog="""examples:
   bakeoff compare outputs/sweeps/NAME --format markdown -o table.md
-  bakeoff compare --where 'model == "cnn" and optim.lr < 0.01' --sort nll --top 5
+  bakeoff compare --where 'model == "cnn" and optim.lr <= 0.01' --sort nll --top 5
   bakeoff compare --baseline cnn --cost train_seconds
   bakeoff compare --metric 'best(val.accuracy)' --seconds-to 0.98
 
