@@ -123,7 +123,7 @@ def test_reading_writes_nothing(bakeoff: Bakeoff, tmp_path: Path) -> None:
 
 
 def test_a_comparison_while_others_write_shows_whole_runs_only(bakeoff: Bakeoff, tmp_path: Path) -> None:
-    """Runs appear in the order of `experiment.py`: status, config, predictions, summary."""
+    """Runs appear in the order of `experiment/train.py`: status, config, predictions, summary."""
     source, root = tmp_path / "source", tmp_path / "r"
     expected = {seed: make_run(source / str(seed), seed, "a").test.accuracy for seed in range(8)}
     contents = {

@@ -50,7 +50,7 @@ def parse_where(text: str, names: Collection[str]) -> Condition:
     if "#" in without_texts:  # Python would pass over the rest
         raise _error(f"column {text.rindex('#') + 1}: a comment is not understood")
     # The expression may go on in a second line; a backslash in a text is a backslash.
-    source = text.strip().replace("\n", " ").replace("\\", "\\\\")
+    source = re.sub(r"\s", " ", text).strip().replace("\\", "\\\\")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # what Python only warns of, such as `1or`, is an error
@@ -152,7 +152,7 @@ def _not_understood(source: str, error: SyntaxError) -> ConfigError:
     word = re.split(r"\W", rest)[0]
     if keyword.iskeyword(word) and source[: column - 1].endswith("."):
         why = f": no name can be written here that holds {word}, a word of Python's own"
-    elif rest.startswith("="):
+    elif rest.startswith("=") and not rest.startswith("=="):
         why = "; write == to compare"
     else:
         why = error.msg.removeprefix("invalid syntax").lstrip(". ").partition(" (detected at")[0]

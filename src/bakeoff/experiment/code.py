@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # What every run executes and what may change its result.
 EVERY_RUN = (
     "config/schema.py",
+    "config/strict.py",
     "data/__init__.py",
     "data/augment.py",
     "data/batches.py",
@@ -24,12 +25,15 @@ EVERY_RUN = (
     "data/selection.py",
     "data/sets/__init__.py",
     "data/splits.py",
+    "evaluation/cost.py",
     "evaluation/metrics.py",
     "evaluation/prediction.py",
     "experiment/gates.py",
+    "experiment/results.py",
     "experiment/train.py",
     "machine/environment.py",
     "machine/runtime.py",
+    "machine/timing.py",
     "models/__init__.py",
     "models/base.py",
     "training/ema.py",
@@ -54,21 +58,17 @@ LEFT_OUT = (
     "config/__init__.py",
     "config/canonical.py",
     "config/compose.py",
-    "config/strict.py",
     "data/download.py",
     "data/fingerprint.py",
     "evaluation/__init__.py",
-    "evaluation/cost.py",
     "experiment/__init__.py",
     "experiment/code.py",
     "experiment/first_gate.py",
     "experiment/identity.py",
     "experiment/outcome.py",
     "experiment/progress.py",
-    "experiment/results.py",
     "machine/__init__.py",
     "machine/signals.py",
-    "machine/timing.py",
     "plots/",
     "runs/",
     "sweeps/",
@@ -85,6 +85,11 @@ def code_files(values: dict[str, Any]) -> dict[str, str]:
     family = model.get("family") if isinstance(model, dict) else None
     data_set = data.get("name") if isinstance(data, dict) else None
     names = {*EVERY_RUN, *_closure("models", str(family)), *_closure("data/sets", str(data_set))}
+    # What a set stores beside its file, as the split of the digits.
+    stored = [
+        path for path in (PACKAGE / "data" / "sets").glob("*.txt") if path.stem.startswith(f"{data_set}_")
+    ]
+    names |= {f"data/sets/{path.name}" for path in stored}
     return {name: _hash(name) for name in sorted(names)}
 
 
@@ -106,8 +111,8 @@ def _closure(folder: str, module: str) -> frozenset[str]:
     """A file and all that it imports from its own room, directly or not."""
     room = folder.partition("/")[0]
     found: set[str] = set()
-    # The name comes from a config that may be somebody else's: no path, so nothing outside is read.
-    todo = [f"{folder}/{module}.py"] if module.isidentifier() else []
+    # The name comes from a config that may be somebody else's: only what the folder holds is read.
+    todo = [f"{folder}/{path.name}" for path in (PACKAGE / folder).glob("*.py") if path.stem == module]
     while todo:
         current = todo.pop()
         # What every run executes chooses among families and data sets: it is not followed to all of them.

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -21,14 +22,16 @@ from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summa
 from bakeoff.runs.storage import (
     UnreadableFileError,
     append_line,
-    check_regular,
+    opened,
     read_bytes,
     storage_errors,
     sync_folder,
     without_nan,
     write_atomically,
+    write_by_name_atomically,
     write_json,
 )
+from bakeoff.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,13 +158,19 @@ class RunDir:
 
     def write_weights(self, tensors: Mapping[str, "Tensor"], *, finished: bool) -> None:
         """Writes weights: the chosen ones of a finished run, else the last good ones."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        # By the temporary file's name, so that no second copy of all weights stands in memory.
-        write_atomically(
-            self.path / (WEIGHTS if finished else LAST_WEIGHTS), lambda file: save_file(plain, file.name)
-        )
+
+        def write(temporary: Path) -> None:
+            try:
+                save_file(plain, temporary)
+            except SafetensorError as error:
+                raise _as_os_error(error) from error
+
+        # By name, so that no second copy of all weights stands in memory.
+        write_by_name_atomically(self.path / (WEIGHTS if finished else LAST_WEIGHTS), write)
 
     def write_files(self, files: Mapping[str, Sequence[str]], skipped: Sequence[tuple[str, str]]) -> None:
         """Writes which pictures the splits hold, in their order, and which could not be read and why."""
@@ -197,11 +206,12 @@ def read_weights(run: Path) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    check_regular(run / WEIGHTS, _MAX_WEIGHT_BYTES)
-    try:
-        return load_file(run / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise UnreadableFileError(f"{WEIGHTS}: damaged: {str(error)[:200]}") from error
+    # The library wants a name: that of the descriptor which was checked, so that nothing can be exchanged.
+    with opened(run / WEIGHTS, _MAX_WEIGHT_BYTES) as (descriptor, _):
+        try:
+            return load_file(f"/dev/fd/{descriptor}")
+        except SafetensorError as error:
+            raise UnreadableFileError(f"{WEIGHTS}: damaged: {str(error)[:200]}") from error
 
 
 def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str, np.ndarray]":
@@ -220,6 +230,12 @@ def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str
             return {key: arrays[key] for key in ("index", "label", "probabilities")}
     except Exception as error:  # zipfile and NumPy raise a dozen kinds for a damaged archive
         raise UnreadableFileError(f"{name}: damaged: {str(error)[:200]}") from error
+
+
+def _as_os_error(error: Exception) -> OSError:
+    """What the system said, which safetensors hides in a text: "I/O error: ... (os error 28)"."""
+    found = re.search(r"os error (\d+)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else OSError(one_line(error))
 
 
 def _refuse_compression(content: bytes) -> None:

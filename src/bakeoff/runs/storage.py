@@ -50,13 +50,35 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         ResourceError: the file cannot be written; what stood under `path` is untouched.
     """
+    with _replacing(path) as temporary, open(temporary, "xb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_by_name_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """The same for a library that wants a name, and may put a file of its own in the temporary one's place.
+
+    Raises:
+        ResourceError: the file cannot be written; what stood under `path` is untouched.
+    """
+    with _replacing(path) as temporary:
+        # Made here first, so that it has the mode that the user's umask gives.
+        with open(temporary, "xb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; what stands under it after the block takes the place of `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     with storage_errors(path):
         try:
-            with open(temporary, "xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
+            yield temporary
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -113,23 +135,17 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     Raises:
         UnreadableFileError: with the reason.
     """
-    with _opened(path, max_bytes) as (descriptor, size), open(descriptor, "rb", closefd=False) as file:
+    with opened(path, max_bytes) as (descriptor, size), open(descriptor, "rb", closefd=False) as file:
         return file.read(size)
 
 
-def check_regular(path: Path, max_bytes: int) -> None:
-    """Refuses what `read_bytes` refuses, for a library that opens the file by its name.
+@contextmanager
+def opened(path: Path, max_bytes: int) -> Iterator[tuple[int, int]]:
+    """Descriptor and size of a regular file of at most `max_bytes`; follows no link, waits on no pipe.
 
     Raises:
         UnreadableFileError: with the reason.
     """
-    with _opened(path, max_bytes):
-        pass
-
-
-@contextmanager
-def _opened(path: Path, max_bytes: int) -> Iterator[tuple[int, int]]:
-    """Descriptor and size of a regular file of at most `max_bytes`; follows no link, waits on no pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
