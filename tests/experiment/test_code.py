@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,8 @@ def loaded_by_training(tmp_path: Path, *overrides: str) -> set[str]:
     return {Path(file).relative_to(PACKAGE).as_posix() for file in files}
 
 
-@pytest.mark.parametrize(
-    "family", ["cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES if name != "cnn")]
-)
+@pytest.mark.slow  # a whole training each
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_module_of_a_training_is_listed_or_left_out_by_name(family: str, tmp_path: Path) -> None:
     line = [
         *FAMILIES[family],
@@ -83,13 +83,13 @@ def test_each_list_names_files_that_are_there_and_no_file_twice() -> None:
 
 
 def test_what_a_covered_file_imports_is_covered_or_left_out() -> None:
+    imports = cache(lambda file: frozenset(code._imported(file)) if file.endswith(".py") else frozenset())
     sets = [path.stem for path in (PACKAGE / "data" / "sets").glob("[a-z]*.py")]
     for family in FAMILIES:
         for data_set in sets:
             listed = set(code_files({"model": {"family": family}, "data": {"name": data_set}}))
             for file in listed:
-                imported = set(code._imported(file)) if file.endswith(".py") else set()
-                uncovered = {name for name in imported - listed if not is_left_out(name)}
+                uncovered = {name for name in imports(file) - listed if not is_left_out(name)}
                 # Gates and readers ask by name for the set or the family, which is listed.
                 assert uncovered - NAMED_BY_OTHERS == set(), (family, data_set, file)
 

@@ -125,7 +125,8 @@ def old_vit(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arch", "old_name", "renamed"), [("densenet121", old_densenet, 290), ("vit_b_32", old_vit, 48)]
+    ("arch", "old_name", "renamed"),
+    [("densenet121", old_densenet, 290), pytest.param("vit_b_32", old_vit, 48, marks=pytest.mark.slow)],
 )
 def test_files_with_the_names_of_older_networks_load(
     arch: str, old_name: Callable[[str], str], renamed: int, tmp_path: Path

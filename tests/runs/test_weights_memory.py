@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # Each measures a process of its own, whose highest memory so far nothing else has raised.
 SCRIPT = """
 import resource, sys
@@ -34,6 +36,7 @@ def growth(run: Path, action: str) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow  # two processes that load torch
 def test_weights_are_held_once(tmp_path: Path) -> None:
     assert growth(tmp_path, "write") < 0.3
     assert growth(tmp_path, "read") < 1.3
