@@ -38,6 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(draw(sys.stdin.read(), options.title))
+    print(options.output)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ NAMED_BY_OTHERS = {"data/folders.py", "models/weights/__init__.py", "models/weig
 TRAIN = """
 import json, sys
 from bakeoff.cli import main
+from bakeoff.evaluation import cost
+cost._THROUGHPUT_BATCH, cost._LATENCY_REPEATS = 2, 1  # a large network takes minutes for 256 images
 code = main(json.loads(sys.argv[1]))
 files = [m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] == "bakeoff" and m.__file__]
 print(json.dumps(sorted(files)))
