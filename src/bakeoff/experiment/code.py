@@ -43,7 +43,7 @@ EVERY_RUN = (
     "training/scaling.py",
     "training/state.py",
 )
-# What a run executes as well, and what cannot change its result: what is said, shown, stored and checked.
+# What a run executes as well, and what cannot change its result: what is said and drawn, composed and stored.
 # A test holds both lists against what trainings import, so that a new file is in one of them.
 LEFT_OUT = (
     "__init__.py",
