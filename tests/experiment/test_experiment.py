@@ -14,6 +14,7 @@ import torch
 from conftest import Bakeoff
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
+from toy import CPU, toy_config, toy_split
 
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.splits import Split
@@ -270,3 +271,23 @@ def test_the_csv_of_a_comparison_holds_the_runs_figures(run: Path, bakeoff: Bake
     out = bakeoff("compare", str(run), "--format", "csv")[1]
     (row,) = csv.DictReader(out.splitlines())
     assert float(row["accuracy_mean"]) == read(run, "summary.json")["test"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("residency", "free", "moves"),
+    [
+        ("auto", None, True),  # a CPU: the data are there already
+        ("auto", 2 * 4 * 36 + 1, True),
+        ("auto", 2 * 4 * 36, False),  # half of the free memory is left for the network
+        ("device", 1, True),
+        ("host", None, False),
+    ],
+)
+def test_images_go_to_the_device_if_asked_for_or_if_they_leave_room(
+    residency: str, free: int | None, moves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = toy_split(4)  # 4 images of 36 bytes
+    monkeypatch.setattr(experiment, "free_memory_bytes", lambda _: free)
+    meta = dataclasses.replace(CPU, device=torch.device("meta"))
+    moved = experiment._resident(split, toy_config(data__residency=residency), meta)
+    assert (moved.device.type == "meta") == moves
