@@ -90,3 +90,12 @@ def test_a_run_without_a_summary_yet_is_not_in_a_table(
     run = train(job_of(tmp_path, "trainer.epochs=1"), StopSignal())
     assert isinstance(seen[0], Problem)
     assert not isinstance(read_run(run), Problem)
+
+
+def test_the_first_weights_are_the_seeds_own(tmp_path: Path) -> None:
+    def first_weights(seed: int) -> np.ndarray:
+        model = prepare(job_of(tmp_path, f"seed={seed}").values).model
+        return np.concatenate([parameter.detach().numpy().ravel() for parameter in model.parameters()])
+
+    assert np.array_equal(first_weights(1), first_weights(1))
+    assert not np.array_equal(first_weights(1), first_weights(2))
