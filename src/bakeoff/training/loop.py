@@ -7,6 +7,7 @@ step the host reads nothing from the device.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -96,8 +97,9 @@ class _Training:
     pause: Callable[[], bool]
     progress: Progress | None
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
+        # Asked in every step, and counted by listing an epoch's batches.
         return num_batches(len(self.train), self.config.trainer.batch_size)
 
     def batches(self, state: TrainState) -> Iterator[Batch]:
