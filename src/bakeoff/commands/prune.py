@@ -13,7 +13,7 @@ from bakeoff.arguments import Parser
 from bakeoff.comparison.read import Run, read_run
 from bakeoff.comparison.validity import is_number
 from bakeoff.errors import OK, ConfigError
-from bakeoff.runs.locate import find_run_dirs, outputs_root, resolve
+from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
 from bakeoff.runs.rundir import WEIGHTS
 from bakeoff.runs.storage import storage_errors
 from bakeoff.text import printable
@@ -32,7 +32,7 @@ def prune(words: list[str]) -> int:
     options = parser().parse_args(words)
     root = outputs_root()
     paths = [resolve(word, root) for word in options.paths] or [root]
-    run_dirs = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
+    run_dirs = distinct_run_dirs(paths)
     if not run_dirs:
         raise ConfigError(f"{', '.join(map(str, paths))}: no run directory here; give a PATH")
     runs = [run for run in map(read_run, run_dirs) if isinstance(run, Run)]

@@ -1,6 +1,7 @@
 """Finds run directories: below a folder, or by the name that a command line gives. No torch here."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
@@ -45,6 +46,11 @@ def find_run_dirs(root: Path) -> list[Path]:
             ]
         level = below
     return sorted(found)
+
+
+def distinct_run_dirs(paths: Iterable[Path]) -> list[Path]:
+    """All run directories at or below some paths; by their real places, so that each comes once."""
+    return list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
 
 
 def find_run(name: str, root: Path) -> Path:

@@ -10,7 +10,7 @@ from bakeoff.comparison.read import Problem, read_runs
 from bakeoff.comparison.tables import Table
 from bakeoff.comparison.view import View
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
-from bakeoff.runs.locate import find_run_dirs
+from bakeoff.runs.locate import distinct_run_dirs
 from bakeoff.runs.storage import storage_errors, write_atomically
 
 FORMATS = ("table", "markdown", "csv", "json", "latex")
@@ -26,8 +26,7 @@ def print_comparison(
     strict: bool = False,
 ) -> int:
     """Compares the runs at and below some paths; returns the exit code."""
-    # By their real places: a run that two paths lead to is one run.
-    run_dirs = list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
+    run_dirs = distinct_run_dirs(paths)
     if not run_dirs:
         where = ", ".join(map(str, paths))
         raise ConfigError(f"{where}: no run directory here; train one, give a PATH, or set BAKEOFF_OUTPUTS")
