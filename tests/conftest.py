@@ -130,7 +130,8 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     For tests of something else, of runs whose like another test draws.
     """
-    monkeypatch.setattr("bakeoff.plots.figures.draw_all", lambda *_: None)
+    monkeypatch.setattr("bakeoff.plots.figures.pictures", lambda *_: {})
+    monkeypatch.setattr("bakeoff.plots.style.check", lambda: None)
 
 
 @pytest.fixture(params=["no pictures", pytest.param("pictures", marks=pytest.mark.slow)])

@@ -9,6 +9,6 @@ if __name__ == "__main__":
     if not sys.flags.safe_path and sys.path[:1] and os.path.realpath(sys.path[0]) == os.getcwd():
         del sys.path[0]
 
-    from bakeoff.cli import main
+    from bakeoff.cli import run_as_process
 
-    sys.exit(main())
+    run_as_process()

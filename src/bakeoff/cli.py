@@ -1,16 +1,16 @@
 """The commands, their one-line errors and exit codes. No torch here: it loads when a run needs it."""
 
 import importlib
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bakeoff import __version__
-from bakeoff.errors import OK, ConfigError, nearest
-from bakeoff.exits import run_reporting_errors
-from bakeoff.machine import environment
+from bakeoff.errors import OK, ConfigError, InterruptedRunError, nearest
+from bakeoff.machine import environment, signals
+from bakeoff.machine.streams import run_command
 
 _HELP = """\
 bakeoff {version}: fair bake-offs between vision architectures
@@ -48,9 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     environment.prepare()
-    if sys.stdout is None:  # closed by the caller, as in `bakeoff compare >&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
-    return run_reporting_errors(lambda: _dispatch(words), debug)
+    return run_command(lambda: _dispatch(words), debug, only_shows=words[:1] != ["train"])
+
+
+def run_as_process() -> NoReturn:
+    """The program `bakeoff`: ends the process with the command's exit code."""
+    try:
+        code = main()
+    except KeyboardInterrupt:  # between two bytecodes of ours
+        code = InterruptedRunError.exit_code
+    signals.ignore_until_exit()
+    sys.exit(code)
 
 
 def _dispatch(words: list[str]) -> int:

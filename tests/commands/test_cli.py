@@ -188,7 +188,8 @@ def test_a_signal_ends_at_a_step_with_whole_files(tmp_path: Path, number: signal
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 75
-    assert err.splitlines()[-1].startswith(f"error: {number.name}: interrupted in step")
+    said = "Ctrl-C" if number == signal.SIGINT else number.name
+    assert err.splitlines()[-1].startswith(f"error: stopped by {said} in step")
     status = json.loads((run / "status.json").read_text())
     assert status["status"] == "interrupted"
     assert status["step"] > 0

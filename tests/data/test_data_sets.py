@@ -294,7 +294,7 @@ def test_a_mirror_that_never_answers_is_left_for_the_next(
 
     from torchvision.datasets import MNIST
 
-    monkeypatch.setattr("bakeoff.data.download.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("bakeoff.data.fetching.CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{deaf.getsockname()[1]}/", server.url])
         began = time.monotonic()

@@ -40,7 +40,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     server.fault = fault
-    monkeypatch.setattr("bakeoff.data.download.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("bakeoff.data.fetching.CONNECT_SECONDS", 0.3)
     if fault == "checksum":
         monkeypatch.setattr(MNIST, "resources", [(f"{name}.gz", "0" * 32) for name in MNIST_FILES])
     root = tmp_path / "new" / "data"

@@ -35,11 +35,11 @@ def test_the_first_two_passes_warm_up_and_the_median_counts(monkeypatch: pytest.
 def test_parameters_are_counted_and_those_that_are_trained() -> None:
     model = Toy()
     model.layers[0].requires_grad_(requires_grad=False)  # 4 kernels of 3x3, and 4 biases
-    counted = cost.measure_cost(model, toy_split(3), CPU)
+    counted = cost.measure_size(model, CPU)
     assert counted.parameters == 4 * 9 + 4 + 4 + 4 + 64 * 3 + 3
     assert counted.trainable_parameters == counted.parameters - 40
     # A multiplication and an addition for each weight of each of 4x4 places, then the linear layer.
-    assert counted.forward_flops_per_image == 2 * (4 * 16 * 9 + 64 * 3)
+    assert cost.count_flops(model, toy_split(3), CPU) == 2 * (4 * 16 * 9 + 64 * 3)
     assert counted.peak_memory_bytes > 2**20
 
 

@@ -1,16 +1,14 @@
 """Device, precision, threads and environment, without a GPU."""
 
-import signal
 from typing import Any
 
 import pytest
 import torch
 
 from bakeoff.config.schema import TrainerConfig
-from bakeoff.errors import ConfigError, InterruptedRunError
+from bakeoff.errors import ConfigError
 from bakeoff.machine import runtime
 from bakeoff.machine.runtime import Runtime, choose_device, set_up
-from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.timing import PhaseTimes
 
 AUTO = {"cpu": "bf16", "cuda": "bf16"}
@@ -121,18 +119,3 @@ def test_phases_add_up_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(KeyError), times.phase("train", lambda: waits.append(1)):
         raise KeyError
     assert (times["train"], times["eval"], len(waits)) == (5.0, 0.0, 4)
-
-
-def test_a_signal_is_deferred_once() -> None:
-    stop = StopSignal()
-    before = signal.getsignal(signal.SIGTERM)
-    with stop.caught():
-        with pytest.raises(InterruptedRunError, match="SIGTERM"):
-            signal.raise_signal(signal.SIGTERM)
-        stop.name = None
-        with stop.deferred():
-            signal.raise_signal(signal.SIGINT)
-            assert stop.name == "SIGINT"
-            with pytest.raises(InterruptedRunError):
-                signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is before

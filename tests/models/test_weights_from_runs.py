@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     line = [*SHORT, "model.weights=none", "data.classes=[0,1,2,3,4]", f"output_dir={folder}"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bakeoff.plots.figures.draw_all", lambda *_: None)
+        patch.setattr("bakeoff.plots.figures.pictures", lambda *_: {})
         assert main(["train", *line]) == 0
     return folder
 

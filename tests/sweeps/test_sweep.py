@@ -5,25 +5,33 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from conftest import Bakeoff, command, files_below
 
-from bakeoff.cli import main
-from bakeoff.config.compose import Job
 from bakeoff.exits import run_reporting_errors
-from bakeoff.sweeps import torch_gates as check
+from bakeoff.machine.signals import StopSignal
+from bakeoff.sweeps import job, torch_gates
 
 SWEEP = ["train", "-m", "data=digits", "model.channels=[4]", "trainer.epochs=1", "sweep.name=night"]
 
 
-def check_here(jobs: list[Job]) -> int:
-    """The check of a sweep's jobs, in this process."""
+def child_here(module: str, content: object, _stop: StopSignal) -> int:
+    """A sweep's child in this process."""
+    work = {"bakeoff.sweeps.torch_gates": torch_gates._check, "bakeoff.sweeps.job": job._train}[module]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stdin", io.StringIO(json.dumps([job.values for job in jobs])))
-        return run_reporting_errors(check._check, debug=False)
+        patch.setattr("sys.stdin", io.StringIO(json.dumps(content)))
+        patch.setattr("sys.argv", sys.argv)
+        return run_reporting_errors(work, debug=False)
+
+
+def only_checks(module: str, content: object, stop: StopSignal) -> int:
+    if module == "bakeoff.sweeps.job":
+        pytest.fail("trains again")
+    return child_here(module, content, stop)
 
 
 @pytest.fixture(params=["in this process", pytest.param("as processes", marks=pytest.mark.slow)])
@@ -35,8 +43,7 @@ def children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "as processes":
         return
     request.getfixturevalue("no_pictures")
-    monkeypatch.setattr("bakeoff.sweeps.serial._check_with_torch", check_here)
-    monkeypatch.setattr("bakeoff.sweeps.serial._run", lambda job: main(["train", *job.overrides]))
+    monkeypatch.setattr("bakeoff.sweeps.serial._run_child", child_here)
 
 
 def test_runs_all_and_compares_and_does_not_train_again(
@@ -55,8 +62,7 @@ def test_runs_all_and_compares_and_does_not_train_again(
         summary = json.loads(path.read_text())
         assert path.parent.name.endswith(summary["identity"][:8])
     # The check has had its process; no other may start.
-    monkeypatch.setattr("bakeoff.sweeps.serial._check_with_torch", check_here)
-    monkeypatch.setattr("bakeoff.sweeps.serial._run", lambda _: pytest.fail("trains again"))
+    monkeypatch.setattr("bakeoff.sweeps.serial._run_child", only_checks)
     code, out, _ = bakeoff(*SWEEP, "seed=0,1")
     assert code == 0
     assert "2 runs, 2 of them finished already" in out
@@ -115,7 +121,7 @@ def test_ctrl_c_ends_the_running_job_and_starts_no_other(tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 75
-    assert "sweep.name=night: interrupted" in err.splitlines()[-1]
+    assert "stopped by Ctrl-C: sweep.name=night" in err.splitlines()[-1]
     statuses = [
         json.loads(path.read_text())["status"] for path in tmp_path.glob("sweeps/night/*/status.json")
     ]

@@ -5,6 +5,7 @@ from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import Job, expand, parse_arguments, show
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
+from bakeoff.machine.signals import StopSignal
 
 USAGE = "train [KEY=VALUE ...]"
 SUMMARY = "train a model and write a run directory; --multirun for a sweep"
@@ -16,19 +17,22 @@ def train(words: list[str]) -> int:
     Raises:
         BakeoffError: with the exit code of what went wrong.
     """
-    options, rest = parser().parse_known_args(words)
-    dry_run: bool = options.dry_run
-    line = parse_arguments(rest)
-    if line.shows:
-        show(rest)
-        return OK
-    jobs, is_sweep = expand(line)
-    if is_sweep:
-        from bakeoff.sweeps.serial import run_sweep
+    stop = StopSignal()
+    with stop.caught():  # from the start: libraries that take seconds to load are no place for an error
+        options, rest = parser().parse_known_args(words)
+        line = parse_arguments(rest)
+        if line.shows:
+            show(rest)
+            return OK
+        jobs, is_sweep = expand(line)
+        stop.check()
+        if is_sweep:
+            from bakeoff.sweeps.serial import run_sweep
 
-        return run_sweep(jobs, dry_run)
-    check_shared(jobs[0].values)  # gate 1, before torch
-    return run_single(jobs[0], dry_run)
+            return run_sweep(jobs, options.dry_run, stop)
+        check_shared(jobs[0].values)  # gate 1, before torch
+        _run_single(jobs[0], options.dry_run, stop)
+    return OK
 
 
 def parser() -> Parser:
@@ -39,20 +43,17 @@ def parser() -> Parser:
     return parser
 
 
-def run_single(job: Job, dry_run: bool) -> int:
+def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
     """Trains, or with `dry_run` only passes all gates, data included, and says so."""
     # torch loads here, not when a command line is read.
     from bakeoff.experiment.gates import description, prepare
     from bakeoff.experiment.train import train as train_run
-    from bakeoff.machine.signals import StopSignal
 
-    stop = StopSignal()
-    with stop.caught():
-        if dry_run:
-            prepared = prepare(job.values)
-            for note in (*prepared.data.notes, *prepared.model.notes):
-                print(f"note: {note}")
-            print(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")
-        else:
-            train_run(job, stop)
-    return OK
+    stop.check()
+    if not dry_run:
+        train_run(job, stop)
+        return
+    prepared = prepare(job.values)
+    for note in (*prepared.data.notes, *prepared.model.notes):
+        print(f"note: {note}")
+    print(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")

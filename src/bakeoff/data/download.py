@@ -2,29 +2,30 @@
 
 Everything arrives in a side folder and is moved in when it is complete and its hashes are right, so no
 partial file ever has a final name, and a failed download leaves nothing. Of two processes that want
-the same files, one fetches and the other waits.
+the same files, one fetches and the other waits, and says so.
 """
 
 import fcntl
 import gzip
 import os
 import shutil
-import socket
+import sys
 import tarfile
-import tempfile
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
-from torchvision.datasets.utils import download_url
-
+from bakeoff.data.fetching import fetch_file, side_folder
 from bakeoff.data.sources import Archive, Source
 from bakeoff.errors import DataError
+from bakeoff.machine.signals import check_stop
 from bakeoff.text import one_line
 
-CONNECT_SECONDS = 5.0
+_SECONDS_BETWEEN_TRIES = 0.2  # of a lock that another process holds
 _FAILURES = (OSError, RuntimeError, EOFError, HTTPException, zlib.error, tarfile.TarError, KeyError)
 
 
@@ -41,34 +42,36 @@ def download(source: Source, root: str) -> None:
         if not source.archives():
             raise DataError(_how_to_get(source, place, "nobody gives it away"))
         beside = place if place.is_dir() else place.resolve().parent
-        try:
-            side = Path(tempfile.mkdtemp(prefix=".bakeoff-download-", dir=beside))
-        except OSError as error:
-            raise DataError(_how_to_get(source, place, f"{beside} cannot be written")) from error
-        try:
-            for archive in source.archives():
-                _fetch(archive, side)
-                _unpack(archive, source, side)
-            folder = source.folder_in(place)
-            folder.mkdir(parents=True, exist_ok=True)
-            for file_name in source.files:
-                if not (folder / file_name).exists():  # a file that the user put there stays
-                    os.replace(side / file_name, folder / file_name)
-        except _FAILURES as error:
-            raise DataError(_how_to_get(source, place, f"the download failed ({one_line(error)})")) from error
-        finally:
-            shutil.rmtree(side, ignore_errors=True)
+        with ExitStack() as stack:
+            try:
+                side = stack.enter_context(side_folder(beside))
+            except OSError as error:
+                raise DataError(_how_to_get(source, place, f"{beside} cannot be written")) from error
+            try:
+                for archive in source.archives():
+                    _fetch(archive, side)
+                    _unpack(archive, source, side)
+                folder = source.folder_in(place)
+                folder.mkdir(parents=True, exist_ok=True)
+                for file_name in source.files:
+                    if not (folder / file_name).exists():  # a file that the user put there stays
+                        os.replace(side / file_name, folder / file_name)
+            except _FAILURES as error:
+                reason = f"the download failed ({one_line(error)})"
+                raise DataError(_how_to_get(source, place, reason)) from error
 
 
 def _fetch(archive: Archive, side: Path) -> None:
     """Tries the addresses in turn; raises the last one's error."""
     for number, url in enumerate(archive.urls, start=1):
         try:
-            with connect_timeout(CONNECT_SECONDS):
-                download_url(url, str(side), archive.name, archive.md5)
+            fetch_file(
+                url, side / archive.name, algorithm="md5", digest=archive.md5, most_bytes=archive.most_bytes
+            )
             return
-        except _FAILURES:
-            (side / archive.name).unlink(missing_ok=True)
+        except _FAILURES as error:
+            if isinstance(error, HTTPError):
+                error.close()  # it holds the connection of a refusing server
             if number == len(archive.urls):
                 raise
 
@@ -92,26 +95,34 @@ def _unpack(archive: Archive, source: Source, side: Path) -> None:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Holds the folder above the data root, so that the lock itself leaves no file anywhere."""
-    descriptor = None
-    with suppress(OSError):  # no such folder, or a file system without locks: moving in is atomic anyway
-        descriptor = os.open(root.resolve().parent, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    parent = root.resolve().parent
     try:
+        descriptor = os.open(parent, os.O_RDONLY)
+    except OSError:
+        yield  # no such folder: the side folder says so
+        return
+    said = False
+    try:
+        while not _try_lock(descriptor):
+            if not said:
+                print(f"waiting: another process downloads into {root} (it locks {parent})", file=sys.stderr)
+                said = True
+            check_stop()
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
-@contextmanager
-def connect_timeout(seconds: float) -> Iterator[None]:
-    """Neither torchvision nor torch.hub gives a time limit to urllib, which then waits for minutes."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
+def _try_lock(descriptor: int) -> bool:
+    """Whether the lock is ours, or cannot be had on this file system: moving in is atomic anyway."""
     try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _how_to_get(source: Source, root: Path, reason: str) -> str:

@@ -17,6 +17,7 @@ from bakeoff.data.folders import list_pictures
 from bakeoff.data.sets import find_set
 from bakeoff.data.sources import Source
 from bakeoff.errors import DataError, ResourceError
+from bakeoff.machine.signals import check_stop
 from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of, write_json
 
 
@@ -103,6 +104,7 @@ def _remembered(key: str, compute: Callable[[], str]) -> str:
 def _digest(named_hashes: Iterable[tuple[str, str]]) -> str:
     digest = hashlib.sha256()
     for name, content in named_hashes:
+        check_stop()
         digest.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

@@ -20,6 +20,7 @@ from bakeoff.data.pictures import BrokenPictureError, Header, read_header, read_
 from bakeoff.data.selection import select, stratified
 from bakeoff.data.splits import DataSet, TensorSplit
 from bakeoff.errors import DataError
+from bakeoff.machine.signals import check_stop
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -184,7 +185,7 @@ def _in_parallel(function: Callable[[Item], Result], items: Sequence[Item], titl
     pool = ThreadPoolExecutor(num_cores)
     try:
         # disable=None: no bar in a pipe.
-        yield from tqdm(
+        for result in tqdm(
             pool.map(function, items),
             total=len(items),
             desc=title,
@@ -192,7 +193,9 @@ def _in_parallel(function: Callable[[Item], Result], items: Sequence[Item], titl
             leave=False,
             dynamic_ncols=True,
             disable=None,
-        )
+        ):
+            check_stop()
+            yield result
     finally:
         # After an error nobody wants the rest.
         pool.shutdown(cancel_futures=True)

@@ -16,12 +16,14 @@ class Archive(NamedTuple):
     name: str
     md5: str
     urls: list[str]  # tried in turn
+    most_bytes: int  # a limit well above its size
 
 
-def mirrored(kind: Any) -> list[Archive]:
+def mirrored(kind: Any, most_bytes: int) -> list[Archive]:
     """The archives of a torchvision class that lists its files and the mirrors of all of them."""
     return [
-        Archive(file, md5, [f"{mirror}{file}" for mirror in kind.mirrors]) for file, md5 in kind.resources
+        Archive(file, md5, [f"{mirror}{file}" for mirror in kind.mirrors], most_bytes)
+        for file, md5 in kind.resources
     ]
 
 

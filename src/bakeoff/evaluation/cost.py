@@ -18,18 +18,23 @@ _THROUGHPUT_REPEATS = 5
 _THROUGHPUT_BATCH = 256
 
 
-def measure_cost(model: Classifier, images: Split, runtime: Runtime) -> Cost:
-    """Counts parameters and forward FLOPs (a multiplication and an addition are two)."""
-    counter = FlopCounterMode(display=False)
-    with counter:
-        _rate(model, _some_images(images, 1, runtime), runtime)
+def measure_size(model: Classifier, runtime: Runtime) -> Cost:
+    """Counts parameters, and reads the memory that was needed so far."""
     parameters = list(model.parameters())
     return Cost(
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
-        forward_flops_per_image=counter.get_total_flops() or None,
+        forward_flops_per_image=None,
         peak_memory_bytes=peak_memory_bytes(runtime.device),
     )
+
+
+def count_flops(model: Classifier, images: Split, runtime: Runtime) -> int | None:
+    """Forward FLOPs for one image (a multiplication and an addition are two)."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        _rate(model, _some_images(images, 1, runtime), runtime)
+    return counter.get_total_flops() or None
 
 
 def measure_speed(

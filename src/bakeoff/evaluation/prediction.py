@@ -12,6 +12,7 @@ from bakeoff.data.splits import Split
 from bakeoff.errors import DivergedError
 from bakeoff.evaluation import metrics
 from bakeoff.machine.runtime import Runtime
+from bakeoff.machine.signals import check_stop
 from bakeoff.models.base import Classifier, evaluating
 from bakeoff.runs.records import ValidationScores
 
@@ -35,11 +36,13 @@ def predict(
 
     Raises:
         DivergedError: a probability is not finite.
+        InterruptedRunError: a signal came.
     """
     rows: list[Tensor] = []
     sums: dict[str, Tensor] = {}
     with evaluating(model):
         for batch in evaluation_batches(split, batch_size, runtime.device):
+            check_stop()
             with runtime.autocast():
                 rows.append(model.probabilities(batch.images))
                 for name, value in model.extra_scores(batch.images, batch.labels).items():

@@ -24,6 +24,7 @@ from bakeoff.machine.runtime import (
     seed_everything,
     set_up,
 )
+from bakeoff.machine.signals import check_stop
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
 
@@ -56,7 +57,9 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     config = check_shared(values)
     family, model_config = check_model(values)
     runtime = set_up(config.trainer, auto_precision(family, model_config))
+    check_stop()
     dataset = dataset or data.load(config.data)
+    check_stop()
     if config.trainer.overfit_batches is not None:
         dataset = few_images(dataset, config.trainer.overfit_batches * config.trainer.batch_size)
         config.data.augment = AugmentConfig()

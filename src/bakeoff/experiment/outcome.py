@@ -6,26 +6,34 @@ from contextlib import contextmanager, suppress
 import torch
 
 from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError, ResourceError
+from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.rundir import RunDir
 from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
 
 @contextmanager
-def outcome_recorded(run: RunDir, state: TrainState, batch_size: int) -> Iterator[None]:
-    """Writes into the run directory why the block ended early, then lets the error go on.
+def outcome_recorded(run: RunDir, state: TrainState, batch_size: int, stop: StopSignal) -> Iterator[None]:
+    """Writes into the run directory that it runs, then that it finished, or why not; lets errors go on.
+
+    A second signal ends the process inside its handler: what is left to do then is the status.
 
     Raises:
         ResourceError: in place of what the allocators of host and device raise.
         BakeoffError: as it came.
     """
     try:
+        run.write_status("running", 0)
+        stop.last_words = lambda text: run.abandon(state.step, text)
         with torch_errors_explained(batch_size):
             yield
+        stop.last_words = lambda _: None  # nothing is left to lose
+        with suppress(ResourceError):  # the summary says the same, and wins
+            run.write_status("finished", state.step)
     except BaseException as error:
         status = _status_of(error)
-        # A full disk may be the very reason; the first error is the one to show.
-        with suppress(ResourceError):
+        # A full disk or a broken device may be the very reason; the first error is the one to show.
+        with suppress(Exception):
             run.write_status(status, state.step, _one_line(error))
             run.log(f"{status}: {_one_line(error)}")
             if status != "failed":

@@ -7,9 +7,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bakeoff.runs.records import EpochRecord
+from bakeoff.runs.rundir import RunDir
 from bakeoff.training.state import TrainState
 
 _SECONDS_BETWEEN_READS = 0.5
+
+
+def say(run: RunDir, text: str) -> None:
+    """A line for the person who waits, and for the run's log."""
+    print(text, flush=True)
+    run.log(text)
 
 
 class ProgressReport:

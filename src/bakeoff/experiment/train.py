@@ -1,7 +1,8 @@
 """One experiment, from a config to a run directory. Read this file first.
 
 `gates.prepare` passes the three gates and leaves nothing on disk. `train` makes the run directory, runs
-the loop, and evaluates the test split exactly once: after training, with the chosen weights.
+the loop, and evaluates the test split exactly once: after training, with the chosen weights. What makes
+the result comes first, what only shows it after that. A signal is read at the borders between.
 """
 
 import dataclasses
@@ -14,12 +15,14 @@ from bakeoff.data.splits import Split
 from bakeoff.errors import InterruptedRunError
 from bakeoff.evaluation.prediction import predict
 from bakeoff.experiment.code import code_files
+from bakeoff.experiment.extras import Extras, attempt
 from bakeoff.experiment.gates import Prepared, description, prepare
 from bakeoff.experiment.outcome import outcome_recorded
-from bakeoff.experiment.progress import ProgressReport
+from bakeoff.experiment.progress import ProgressReport, say
 from bakeoff.experiment.results import input_fingerprints, write_results
 from bakeoff.machine.runtime import Runtime, describe, free_memory_bytes
-from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.signals import StopSignal, stopped_by
+from bakeoff.plots import style
 from bakeoff.runs.records import EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
 from bakeoff.training.loop import fit
@@ -44,18 +47,20 @@ def train(job: Job, stop: StopSignal) -> Path:
     fingerprints = input_fingerprints(job.values, prepared.data)
     optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
     state = start(prepared.model, optimizer, config.trainer, runtime)
+    stop.check()
     run = RunDir.create(_folder(prepared))
-    with outcome_recorded(run, state, config.trainer.batch_size):
-        run.write_status("running", 0)
+    with outcome_recorded(run, state, config.trainer.batch_size, stop):
         run.write_config(job.values, job.overrides)
         environment = describe(runtime)
         run.write_environment(dataclasses.replace(environment, code=code_files(job.values)))
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
         _announce(run, prepared)
+        attempt(run, "pictures", style.check)  # now, and not after hours
         train_split = _resident(prepared.data.train, config, runtime)
         val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
         state.times.seconds["setup"] = time.perf_counter() - began
+        stop.check()
         epochs = _run_loop(run, prepared, state, train_split, val_split, stop)
         chosen = state.best.weights if config.trainer.select == "best" and state.best else None
         state.model.load_state_dict(chosen or state.judged.state_dict())
@@ -63,7 +68,9 @@ def train(job: Job, stop: StopSignal) -> Path:
             # The one time in a run that test images go through the model.
             test = predict(state.model, prepared.data.test, runtime)
             val = predict(state.model, val_split, runtime) if val_split else None
+        # From here to the summary no signal is read: a finished training is not thrown away.
         summary = write_results(run, prepared, state, epochs, test, val, fingerprints, began)
+    summary = Extras(run, prepared, state, epochs, test, summary).make(stop, began)
     _conclude(run, summary, in_sweep=config.sweep.name is not None)
     return run.path
 
@@ -90,23 +97,20 @@ def _run_loop(
         pause=lambda: stop.name is not None or time.monotonic() - beat > _HEARTBEAT_SECONDS,
         progress=report,
     )
-    with stop.deferred():
-        for event in events:
-            with state.times.phase("save", prepared.runtime.synchronize):
-                if isinstance(event, EpochRecord):
-                    epochs.append(event)
-                    run.append_epoch(event)
-                    _say(run, report.end_epoch(event))
-                run.write_status("running", state.step)
-                beat = time.monotonic()
-            if stop.name is not None:
-                report.close()
-                raise InterruptedRunError(
-                    f"{stop.name}: interrupted in step {state.step}, epoch {state.epoch}"
-                )
-            if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
-                _say(run, f"no better validation accuracy for {patience} epochs: stopped early")
-                break
+    for event in events:
+        with state.times.phase("save", prepared.runtime.synchronize):
+            if isinstance(event, EpochRecord):
+                epochs.append(event)
+                run.append_epoch(event)
+                say(run, report.end_epoch(event))
+            run.write_status("running", state.step)
+            beat = time.monotonic()
+        if stop.name is not None:
+            report.close()
+            raise InterruptedRunError(f"{stopped_by(stop.name)} in step {state.step}, epoch {state.epoch}")
+        if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
+            say(run, f"no better validation accuracy for {patience} epochs: stopped early")
+            break
     return epochs
 
 
@@ -127,21 +131,16 @@ def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
     return split.to(runtime.device) if wanted == "device" or (wanted == "auto" and fits) else split
 
 
-def _say(run: RunDir, text: str) -> None:
-    print(text, flush=True)
-    run.log(text)
-
-
 def _announce(run: RunDir, prepared: Prepared) -> None:
-    _say(run, description(prepared))
+    say(run, description(prepared))
     for note in (*prepared.data.notes, *prepared.model.notes):
-        _say(run, f"note: {note}")
+        say(run, f"note: {note}")
 
 
 def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
     test = summary.test
     no_answer = f", {test.num_no_answer} without an answer" if test.num_no_answer else ""
-    _say(
+    say(
         run,
         f"test accuracy {test.accuracy:.2%}  macro-F1 {test.macro_f1:.2%}  NLL {test.nll:.4f}  "
         f"({test.num_images:,} images{no_answer}; weights of epoch {summary.best_epoch}; "

@@ -1,42 +1,99 @@
-"""Ctrl-C and SIGTERM: during training a flag for the next step border, else an error at once."""
+"""Signals that ask a process to stop: a handler sets a flag, and the borders of the work read it.
 
+An error that is raised inside a handler is lost wherever Python happens to run it, in the callback of a
+weak reference for one. So no handler raises: `check_stop` does, before, between and after the phases of
+a run. A second signal ends the process at the spot. No torch here.
+"""
+
+import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import ClassVar
 
 from bakeoff.errors import InterruptedRunError
 
+# Ctrl-C, a stop, a closed terminal, Ctrl-\ and what batch systems send before they take a machine back.
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
+_STANDARD_ERROR = 2
+
 
 class StopSignal:
-    """Counts signals. The second one always ends the process at the spot."""
+    """Counts the signals that came. The second one ends the process, after `last_words`."""
+
+    _current: ClassVar["StopSignal | None"] = None  # signals belong to the process, so there is one at most
 
     def __init__(self) -> None:
-        self.name: str | None = None
-        self._deferred = False
+        self.name: str | None = None  # of the first one
+        self.count = 0
+        self.last_words: Callable[[str], None] = lambda _: None  # given what happened, as a text
+        self.ends_at_second = True
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Handles both signals inside the block."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._handle) for number in numbers}
+        """Handles the signals inside the block; those that the caller ignores, as nohup does, stay ignored.
+
+        Python hands signals to the main thread alone: in another one the block changes nothing.
+        """
+        outer, StopSignal._current = StopSignal._current, self
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {number: signal.getsignal(number) for number in NUMBERS}
+            before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
         try:
+            for number in before:
+                signal.signal(number, self._handle)
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            StopSignal._current = outer
 
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Inside the block a first signal only raises the flag `name`."""
-        self._deferred = True
-        try:
-            yield
-        finally:
-            self._deferred = False
+    def check(self) -> None:
+        """A border.
+
+        Raises:
+            InterruptedRunError: a signal came.
+        """
+        if self.name is not None:
+            raise InterruptedRunError(stopped_by(self.name))
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        first = self.name is None
-        self.name = signal.Signals(number).name
-        if not first or not self._deferred:
-            raise InterruptedRunError(f"{self.name}: interrupted")
+        self.count += 1
+        if self.name is None:
+            self.name = signal.Signals(number).name
+        elif self.ends_at_second:
+            self._end()
+
+    def _end(self) -> None:
+        """Nothing that could wait or fail: no buffered output, no clean-up at exit."""
+        assert self.name is not None
+        text = f"{stopped_by(self.name)} twice: ended at once"
+        try:
+            self.last_words(text)
+            os.write(_STANDARD_ERROR, f"error: {text}\n".encode())
+        finally:
+            os._exit(InterruptedRunError.exit_code)
+
+
+def check_stop() -> None:
+    """A border anywhere in the work; nothing outside of `StopSignal.caught`.
+
+    Raises:
+        InterruptedRunError: a signal came.
+    """
+    if StopSignal._current is not None:
+        StopSignal._current.check()
+
+
+def stopped_by(name: str) -> str:
+    """The signal as a person knows it."""
+    return "stopped by Ctrl-C" if name == "SIGINT" else f"stopped by {name}"
+
+
+def ignore_until_exit() -> None:
+    """While Python shuts down a signal could only spoil what is done: it would end in a traceback."""
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_IGN)

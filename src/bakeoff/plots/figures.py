@@ -5,7 +5,7 @@ in colour, so that they read in grey print.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from bakeoff.evaluation.metrics import ECE_BINS, answers, calibration_bins
 from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import RunDir
 from bakeoff.runs.storage import write_atomically
+from bakeoff.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +29,7 @@ _MOST_CELLS_WITH_NUMBERS = 20  # classes; above that the numbers would not be re
 _DARK, _LIGHT = "#1b3a57", "#c8553d"
 
 
-def draw_all(
-    run: RunDir,
+def pictures(
     title: str,
     epochs: Sequence[EpochRecord],
     counts: np.ndarray,
@@ -37,12 +37,14 @@ def draw_all(
     test: "Split",
     predictions: "Predictions",
     files: Sequence[str] | None,
-) -> None:
-    """Writes the pictures of a run. `files` names the test images of a folder of pictures."""
-    save(run, learning_curves(epochs, title), "curves.png")
-    save(run, confusion_matrix(counts, class_names, title), "confusion.png")
-    save(run, worst_mistakes(test, predictions, class_names, title, files), "mistakes.png")
-    save(run, reliability_diagram(predictions, title), "reliability.png")
+) -> dict[str, Callable[[], "Figure"]]:
+    """The pictures of a run: file name -> what draws it. `files` names the images of a folder of pictures."""
+    return {
+        "curves.png": lambda: learning_curves(epochs, title),
+        "confusion.png": lambda: confusion_matrix(counts, class_names, title),
+        "mistakes.png": lambda: worst_mistakes(test, predictions, class_names, title, files),
+        "reliability.png": lambda: reliability_diagram(predictions, title),
+    }
 
 
 def learning_curves(epochs: Sequence[EpochRecord], title: str) -> "Figure":
@@ -184,7 +186,8 @@ def reliability_diagram(predictions: "Predictions", title: str) -> "Figure":
 
 
 def short(text: str) -> str:
-    """A class or a file's name that leaves room for the rest of a line, and is no formula."""
+    """A class or a file's name that leaves room for the rest of a line, is no formula, and can be drawn."""
+    text = printable(text)
     text = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
     return text.replace("$", r"\$")
 

@@ -71,11 +71,11 @@ class Times:
 
 @dataclass(frozen=True)
 class Speed:
-    """Rates, from bytes on the device to probabilities on the device."""
+    """Rates, from bytes on the device to probabilities on the device; None where nothing was measured."""
 
     train_images_per_second: float
-    latency_ms_batch1: float
-    images_per_second_batch256: float
+    latency_ms_batch1: float | None = None
+    images_per_second_batch256: float | None = None
 
 
 @dataclass(frozen=True)

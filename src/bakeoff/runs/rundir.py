@@ -13,11 +13,12 @@ import socket
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
     UnreadableFileError,
@@ -30,6 +31,7 @@ from bakeoff.runs.storage import (
     write_atomically,
     write_by_name_atomically,
     write_json,
+    write_json_in_place,
 )
 from bakeoff.text import one_line
 
@@ -52,6 +54,7 @@ PLOTS = "plots"
 LOG = "run.log"
 DATASETS = "datasets"
 _MAX_WEIGHT_BYTES = 2**36
+_MAX_ERROR_BYTES = 1500  # so that a status with it, its escapes counted, stays within a disk's block of 4096
 MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
 
 
@@ -121,18 +124,30 @@ class RunDir:
         write_json(self.path / ENVIRONMENT, dataclasses.asdict(environment))
 
     def write_status(self, status: str, step: int, error: str | None = None) -> None:
-        """Writes how far the run is, with the time as its heartbeat."""
+        """Writes how far the run is, with the time as its heartbeat; on a full disk as well.
+
+        Raises:
+            ResourceError: it cannot be written.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        record = Status(status, step, error, socket.gethostname(), os.getpid(), now)
-        write_json(self.path / STATUS, dataclasses.asdict(record))
+        text = (error or "").encode("utf-8", "backslashreplace")[:_MAX_ERROR_BYTES].decode("utf-8", "ignore")
+        record = Status(status, step, text or None, socket.gethostname(), os.getpid(), now)
+        write_json_in_place(self.path / STATUS, dataclasses.asdict(record))
+
+    def abandon(self, step: int, error: str) -> None:
+        """What can be done when the process ends this moment: the status, and no half files left."""
+        for temporary in self.path.glob(f".*.{os.getpid()}.*.tmp"):
+            temporary.unlink(missing_ok=True)
+        self.write_status("interrupted", step, error)
 
     def append_epoch(self, record: EpochRecord) -> None:
         """Adds a line to the history."""
         append_line(self.path / EPOCHS, json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False))
 
     def log(self, text: str) -> None:
-        """Adds a line with the time to the log."""
-        append_line(self.path / LOG, f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}")
+        """Adds a line with the time to the log. What cannot be logged is lost, and nothing else with it."""
+        with suppress(ResourceError):
+            append_line(self.path / LOG, f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}")
 
     def write_predictions(
         self, split: str, index: "np.ndarray", label: "np.ndarray", probabilities: "np.ndarray"

@@ -10,21 +10,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from bakeoff.comparison.output.printing import print_comparison
 from bakeoff.comparison.read import Run, read_run
 from bakeoff.config.compose import Job
 from bakeoff.data.fingerprint import data_fingerprint
-from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, InterruptedRunError
+from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, InterruptedRunError, ResourceError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity
+from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.runs.rundir import sweep_folder, sweep_run_folder
 
 # -P: the current folder is not a place to import from.
 _PYTHON = [sys.executable, "-P", "-m"]
+_SECONDS_BETWEEN_LOOKS = 0.05  # at a signal to hand on
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class _PlannedJob:
     finished: bool
 
 
-def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
+def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
     """Checks every job, trains those that have not finished, and prints the comparison.
 
     Returns:
@@ -42,16 +44,17 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
 
     Raises:
         BakeoffError: before anything is created, if a job's config, data or folder is not right.
-        InterruptedRunError: Ctrl-C; the jobs that had not begun are not started.
+        InterruptedRunError: a signal; the jobs that had not begun are not started.
     """
+    stop.ends_at_second = False  # the child ends, then this process says so
     planned = [_plan(job) for job in jobs]
     folders = [item.folder for item in planned]
     for item in planned:
         if folders.count(item.folder) > 1:
             raise ConfigError(f"{_shown(item.job)}: the sweep holds this run twice")
-    code = _check_with_torch([item.job for item in planned])
+    code = _check_with_torch([item.job for item in planned], stop)
     if code != OK:
-        return code
+        return code  # the child has said why
     roots = list(dict.fromkeys(item.folder.parent for item in planned))
     todo = [item for item in planned if not item.finished]
     where = ", ".join(map(str, roots))
@@ -65,7 +68,17 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool) -> int:
     failed = 0
     for number, item in enumerate(todo, start=1):
         print(f"\n[{number}/{len(todo)}] {_shown(item.job)}", flush=True)
-        failed += _run(item.job) != OK
+        content = {"values": item.job.values, "overrides": list(item.job.overrides)}
+        code = _run_child("bakeoff.sweeps.job", content, stop)
+        if stop.name is not None:
+            name = item.job.values["sweep"]["name"]
+            raise InterruptedRunError(
+                f"{stopped_by(stop.name)}: sweep.name={name}: the jobs after this one were not started"
+            )
+        if code < 0:
+            print(f"the process of this job was {_ended_by(code)}", flush=True)
+        # What was printed may be lost (exit code 4) and the run be whole: its directory says what it is.
+        failed += code != OK and not isinstance(read_run(item.folder), Run)
     print(flush=True)
     compared = print_comparison(roots)
     return SOME_RUNS_BAD if failed else compared
@@ -94,35 +107,50 @@ def _plan(job: Job) -> _PlannedJob:
     )
 
 
-def _check_with_torch(jobs: Sequence[Job]) -> int:
-    """Gates 2 and 3 need torch and the data: one child passes all jobs through them."""
-    values = json.dumps([job.values for job in jobs])
-    return subprocess.run(
-        [*_PYTHON, "bakeoff.sweeps.torch_gates"], input=values, text=True, check=False
-    ).returncode
+def _check_with_torch(jobs: Sequence[Job], stop: StopSignal) -> int:
+    """Gates 2 and 3 need torch and the data: one child passes all jobs through them.
+
+    Returns:
+        Its exit code; it says itself what is wrong.
+
+    Raises:
+        ResourceError: the child was killed.
+        InterruptedRunError: a signal, of which the child has said nothing.
+    """
+    code = _run_child("bakeoff.sweeps.torch_gates", [job.values for job in jobs], stop)
+    if code != InterruptedRunError.exit_code:
+        stop.check()
+    if code < 0:
+        raise ResourceError(f"the check of all jobs was {_ended_by(code)}")
+    return code
 
 
-def _run(job: Job) -> int:
-    """Trains one job in a child and returns its exit code.
+def _run_child(module: str, content: object, stop: StopSignal) -> int:
+    """Runs a module that reads JSON from standard input; its exit code, negative for a signal's number.
 
     The child has a process group of its own, so that Ctrl-C reaches this process alone, which hands
-    each signal on once: the first lets the child end at its next step, a second ends it at once.
+    each signal on once: the first lets the child end at its next border, a second ends it at once.
     """
-    child = subprocess.Popen([*_PYTHON, "bakeoff", "train", *job.overrides], process_group=0)
-    interrupted = False
+    child = subprocess.Popen([*_PYTHON, module], stdin=subprocess.PIPE, text=True, process_group=0)
+    assert child.stdin is not None
+    with suppress(BrokenPipeError):  # it died while it started: its exit code says how
+        json.dump(content, child.stdin)
+        child.stdin.close()
+    handed_on = 0
+    while True:
+        if stop.name is not None and handed_on < stop.count:
+            handed_on += 1
+            child.send_signal(signal.Signals[stop.name])
+        try:
+            return child.wait(timeout=_SECONDS_BETWEEN_LOOKS)
+        except subprocess.TimeoutExpired:
+            continue
 
-    def hand_on(number: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        child.send_signal(number)
 
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        code = child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if interrupted:
-        name = job.values["sweep"]["name"]
-        raise InterruptedRunError(f"sweep.name={name}: interrupted; the jobs after this one were not started")
-    return code
+def _ended_by(code: int) -> str:
+    """A child's negative exit code in words."""
+    name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+    hint = (
+        " (the system does that when memory runs out; lower trainer.batch_size)" if name == "SIGKILL" else ""
+    )
+    return f"ended by {name}{hint}"

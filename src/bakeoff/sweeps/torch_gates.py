@@ -8,23 +8,32 @@ import sys
 
 from bakeoff.config.canonical import canonical_json
 from bakeoff.errors import OK
-from bakeoff.exits import run_reporting_errors
+from bakeoff.machine import environment, signals
+from bakeoff.machine.streams import run_command
 
 
 def _check() -> int:
-    from bakeoff import data
-    from bakeoff.data.splits import DataSet
-    from bakeoff.experiment.first_gate import check_shared
-    from bakeoff.experiment.gates import prepare
+    stop = signals.StopSignal()
+    with stop.caught():
+        jobs = json.load(sys.stdin)
 
-    loaded: dict[str, DataSet] = {}  # most sweeps vary anything but the data
-    for values in json.load(sys.stdin):
-        key = canonical_json(values["data"])
-        if key not in loaded:
-            loaded[key] = data.load(check_shared(values).data)
-        prepare(values, loaded[key])
+        from bakeoff import data
+        from bakeoff.data.splits import DataSet
+        from bakeoff.experiment.first_gate import check_shared
+        from bakeoff.experiment.gates import prepare
+
+        loaded: dict[str, DataSet] = {}  # most sweeps vary anything but the data
+        for values in jobs:
+            stop.check()
+            key = canonical_json(values["data"])
+            if key not in loaded:
+                loaded[key] = data.load(check_shared(values).data)
+            prepare(values, loaded[key])
     return OK
 
 
 if __name__ == "__main__":
-    sys.exit(run_reporting_errors(_check, debug=False))
+    environment.prepare()
+    code = run_command(_check, debug=False, only_shows=False)
+    signals.ignore_until_exit()
+    sys.exit(code)

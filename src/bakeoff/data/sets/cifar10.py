@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _archives() -> list[Archive]:
     from torchvision.datasets import CIFAR10
 
-    return [Archive(CIFAR10.filename, CIFAR10.tgz_md5, [CIFAR10.url])]
+    return [Archive(CIFAR10.filename, CIFAR10.tgz_md5, [CIFAR10.url], 2**28)]
 
 
 TRAITS = Traits()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _archives() -> list[Archive]:
     from torchvision.datasets import CIFAR100
 
-    return [Archive(CIFAR100.filename, CIFAR100.tgz_md5, [CIFAR100.url])]
+    return [Archive(CIFAR100.filename, CIFAR100.tgz_md5, [CIFAR100.url], 2**28)]
 
 
 TRAITS = Traits()

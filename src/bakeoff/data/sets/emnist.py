@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _archives() -> list[Archive]:
     from torchvision.datasets import EMNIST
 
-    return [Archive("gzip.zip", EMNIST.md5, [EMNIST.url])]
+    return [Archive("gzip.zip", EMNIST.md5, [EMNIST.url], 2**30)]
 
 
 TRAITS = Traits(has_text=True, has_ink=True, own_keys=("emnist_split",))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _archives() -> list[Archive]:
     from torchvision.datasets import FashionMNIST
 
-    return mirrored(FashionMNIST)
+    return mirrored(FashionMNIST, 2**25)
 
 
 TRAITS = Traits(has_ink=True)

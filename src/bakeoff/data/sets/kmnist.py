@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _archives() -> list[Archive]:
     from torchvision.datasets import KMNIST
 
-    return mirrored(KMNIST)
+    return mirrored(KMNIST, 2**25)
 
 
 TRAITS = Traits(has_text=True, has_ink=True)

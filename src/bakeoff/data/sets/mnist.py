@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _archives() -> list[Archive]:
     from torchvision.datasets import MNIST
 
-    return mirrored(MNIST)
+    return mirrored(MNIST, 2**24)
 
 
 TRAITS = Traits(has_text=True, has_ink=True)

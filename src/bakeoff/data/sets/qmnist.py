@@ -15,7 +15,7 @@ def _archives() -> list[Archive]:
     from torchvision.datasets import QMNIST
 
     parts = QMNIST.resources["train"] + QMNIST.resources["test"]
-    return [Archive(url.rpartition("/")[2], md5, [url]) for url, md5 in parts]
+    return [Archive(url.rpartition("/")[2], md5, [url], 2**25) for url, md5 in parts]
 
 
 _NUM_LABEL_COLUMNS = 8  # the class, then writer, sheet and the like

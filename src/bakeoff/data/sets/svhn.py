@@ -15,7 +15,7 @@ def _archives() -> list[Archive]:
     from torchvision.datasets import SVHN
 
     parts = [SVHN.split_list[part] for part in ("train", "test")]
-    return [Archive(file, md5, [url]) for url, file, md5 in parts]
+    return [Archive(file, md5, [url], 2**28) for url, file, md5 in parts]
 
 
 TRAITS = Traits(has_text=True)

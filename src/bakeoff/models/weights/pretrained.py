@@ -4,9 +4,9 @@ torchvision's own loaders unpickle by default, so its weights are fetched here t
 `weights_only=True`, and a file that is there already is checked against its hash as well.
 """
 
+import os
 import pickle
 import re
-import sys
 import warnings
 from http.client import HTTPException
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torchvision.models import WeightsEnum
 
-from bakeoff.data.download import CONNECT_SECONDS, connect_timeout
+from bakeoff.data.fetching import fetch_file, side_folder
 from bakeoff.errors import DataError
 from bakeoff.runs import rundir
 from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of
@@ -33,6 +33,7 @@ _OLD_NAMES = (
     (re.compile(r"^(.*encoder_layer_\d+\.mlp)\.linear_2\.(.+)$"), r"\1.3.\2"),
 )
 _MOST_KEYS_SHOWN = 20
+_MIB = 2**20
 
 
 class Pretrained(NamedTuple):
@@ -79,9 +80,15 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
     if path.exists() and wanted and not sha256_of(path).startswith(wanted):
         raise DataError(f"{path}: damaged (its SHA-256 does not begin with {wanted}); remove it")
     try:
-        with connect_timeout(CONNECT_SECONDS):
-            bar = sys.stderr.isatty()
-            tensors: dict[str, Tensor] = enum.get_state_dict(progress=bar, check_hash=True, weights_only=True)
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            most_bytes = int(_MIB * (1.1 * enum.meta["_file_size"] + 1))
+            with side_folder(folder) as side:
+                new = side / path.name
+                fetch_file(enum.url, new, algorithm="sha256", digest=wanted, most_bytes=most_bytes)
+                os.replace(new, path)
+        # Of a file that is there this asks nobody.
+        tensors: dict[str, Tensor] = enum.get_state_dict(progress=False, weights_only=True)
     except (OSError, RuntimeError, HTTPException, EOFError, pickle.UnpicklingError) as error:
         if isinstance(error, HTTPError):
             error.close()  # it holds the connection of a refusing server

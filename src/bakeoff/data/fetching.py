@@ -1,0 +1,100 @@
+"""One file from an address: of a size and in a time that can be, and whole or not at all.
+
+torchvision's own function has no limit of size or time, and writes its bar into pipes.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from bakeoff.machine.signals import check_stop
+
+CONNECT_SECONDS = 5.0  # also the longest silence of a server
+_SLOWEST_BYTES_PER_SECOND = 50_000  # of the largest file that it may be
+_SHORTEST_DEADLINE_SECONDS = 120.0
+_BLOCK_BYTES = 2**16
+_SIDE_PREFIX = ".bakeoff-download-"
+
+
+def fetch_file(url: str, path: Path, *, algorithm: str, digest: str, most_bytes: int) -> None:
+    """Brings a file, with a bar on a terminal.
+
+    Args:
+        url: where it is.
+        path: where it goes, in a side folder; a file that failed stays there.
+        algorithm: of hashlib.
+        digest: how the hash begins, in hex; "" if none is known.
+        most_bytes: no file that is asked for is larger.
+
+    Raises:
+        OSError, RuntimeError, http.client.HTTPException: it cannot be had, is too large or slow, or another.
+        InterruptedRunError: a signal came.
+    """
+    deadline_seconds = max(_SHORTEST_DEADLINE_SECONDS, most_bytes / _SLOWEST_BYTES_PER_SECOND)
+    ends = time.monotonic() + deadline_seconds
+    found, count = hashlib.new(algorithm, usedforsecurity=False), 0
+    request = urllib.request.Request(url, headers={"User-Agent": "bakeoff"})  # noqa: S310 - of torchvision
+    with (
+        urllib.request.urlopen(request, timeout=CONNECT_SECONDS) as answer,  # noqa: S310
+        open(path, "wb") as file,
+        tqdm(
+            total=answer.length, desc=path.name, unit="B", unit_scale=True, leave=False, disable=None
+        ) as bar,
+    ):
+        announced = answer.length
+        while block := answer.read1(_BLOCK_BYTES):
+            check_stop()
+            count += len(block)
+            if count > most_bytes:
+                raise RuntimeError(f"{path.name} is larger than {most_bytes:,} bytes: not what was asked for")
+            if time.monotonic() > ends:
+                raise RuntimeError(f"{path.name} did not come within {deadline_seconds:,.0f} s")
+            found.update(block)
+            file.write(block)
+            bar.update(len(block))
+    if announced is not None and count != announced:
+        raise RuntimeError(f"{path.name} was cut after {count:,} of {announced:,} bytes")
+    if not found.hexdigest().startswith(digest):
+        raise RuntimeError(f"{path.name} has another {algorithm.upper()} than {digest}")
+
+
+@contextmanager
+def side_folder(beside: Path) -> Iterator[Path]:
+    """A folder for what is not whole yet, in `beside`; removed at the end, or by the next one after a kill.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    _remove_abandoned(beside)
+    side = Path(tempfile.mkdtemp(prefix=_SIDE_PREFIX, dir=beside))
+    descriptor = os.open(side, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as this process lives
+        yield side
+    finally:
+        shutil.rmtree(side, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _remove_abandoned(beside: Path) -> None:
+    for side in beside.glob(f"{_SIDE_PREFIX}*"):
+        try:
+            descriptor = os.open(side, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(side, ignore_errors=True)
+        except OSError:
+            pass  # its process lives
+        finally:
+            os.close(descriptor)

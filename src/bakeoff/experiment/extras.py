@@ -1,0 +1,126 @@
+"""What a finished run has besides its result: speed, pictures, test images for reports.
+
+All of it comes after the summary, and none of it can cost the result: what fails is named in a line and
+in `run.log`, and the next thing is done. A signal ends it early.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from bakeoff.errors import BakeoffError
+from bakeoff.evaluation import cost, metrics
+from bakeoff.evaluation.prediction import Predictions
+from bakeoff.experiment.gates import Prepared
+from bakeoff.experiment.progress import say
+from bakeoff.experiment.results import phase_times
+from bakeoff.machine.signals import StopSignal, stopped_by
+from bakeoff.plots import figures, overlays, style
+from bakeoff.runs.records import EpochRecord, Summary
+from bakeoff.runs.rundir import RunDir, write_test_images
+from bakeoff.text import one_line
+from bakeoff.training.state import TrainState
+
+_LARGEST_STORED_SIDE = 32  # pixels; larger test images are not kept for reports
+
+
+@dataclasses.dataclass
+class Extras:
+    """Measures, draws and stores; `summary` gains what was measured."""
+
+    run: RunDir
+    prepared: Prepared
+    state: TrainState
+    epochs: list[EpochRecord]
+    test: Predictions
+    summary: Summary
+
+    def make(self, stop: StopSignal, began: float) -> Summary:
+        """Does all of it, and writes the summary again with the measured figures."""
+        steps = self._steps()
+        for name, step in steps.items():
+            if stop.name is not None:
+                left_out = list(steps)[list(steps).index(name) :]
+                say(self.run, f"{stopped_by(stop.name)}: the result is whole; without {', '.join(left_out)}")
+                break
+            attempt(self.run, name, step)
+        self.summary = dataclasses.replace(self.summary, time=phase_times(self.state, began))
+        attempt(self.run, "speed in summary.json", lambda: self.run.write_summary(self.summary))
+        return self.summary
+
+    def _steps(self) -> dict[str, Callable[[], object]]:
+        """What a step makes -> the step, in their order."""
+        draw = self._pictures()
+        return {
+            "the speed": self._measure_speed,
+            "FLOPs": self._count_flops,
+            "confusion.json": self._saving(lambda: self.run.write_confusion(self._names, self._counts)),
+            **{f"plots/{name}": self._saving(partial(_in_own_style, step)) for name, step in draw.items()},
+            "the test images for reports": self._saving(self._store_test_images),
+        }
+
+    def _pictures(self) -> dict[str, Callable[[], object]]:
+        title = f"{self.prepared.name} on {self.prepared.data.name}, seed {self.prepared.config.seed}"
+        files = (self.prepared.data.files or {}).get("test")
+        images = self.prepared.data.test
+        drawn = figures.pictures(title, self.epochs, self._counts, self._names, images, self.test, files)
+        return {
+            **{name: partial(_save, self.run, draw, name) for name, draw in drawn.items()},
+            "explain.png": lambda: overlays.draw_explanations(
+                self.run, title, self.state.model, images, self.test, self._names, self.prepared.runtime
+            ),
+        }
+
+    def _measure_speed(self) -> None:
+        rate = self.summary.speed.train_images_per_second
+        speed = cost.measure_speed(self.state.model, self.prepared.data.test, self.prepared.runtime, rate)
+        self.summary = dataclasses.replace(self.summary, speed=speed)
+
+    def _count_flops(self) -> None:
+        flops = cost.count_flops(self.state.model, self.prepared.data.test, self.prepared.runtime)
+        spent = dataclasses.replace(self.summary.cost, forward_flops_per_image=flops)
+        self.summary = dataclasses.replace(self.summary, cost=spent)
+
+    def _store_test_images(self) -> None:
+        if max(self.prepared.data.image_shape[1:]) <= _LARGEST_STORED_SIDE:
+            images, labels = self.prepared.data.test.as_arrays()
+            test_hash = self.summary.fingerprint.test_split
+            write_test_images(Path(self.prepared.config.output_dir), test_hash, images, labels)
+
+    def _saving(self, step: Callable[[], object]) -> Callable[[], None]:
+        """The step within the phase of saving."""
+
+        def timed() -> None:
+            with self.state.times.phase("save", self.prepared.runtime.synchronize):
+                step()
+
+        return timed
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.prepared.data.class_names
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        return metrics.confusion(self.test.label, metrics.answers(self.test.probabilities), len(self._names))
+
+
+def attempt(run: RunDir, name: str, step: Callable[[], object]) -> None:
+    """Does one thing; whatever is wrong with it becomes a line."""
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 - a library may raise anything, and nothing here is worth a run
+        kind = "" if isinstance(error, BakeoffError) else f"{type(error).__name__}: "
+        say(run, f"note: without {name}: {kind}{one_line(error)}")
+
+
+def _in_own_style(draw: Callable[[], object]) -> None:
+    with style.own_style():
+        draw()
+
+
+def _save(run: RunDir, draw: Callable[[], object], name: str) -> None:
+    figures.save(run, draw(), name)

@@ -1,0 +1,49 @@
+"""matplotlib as bakeoff uses it: its own canvas and style, whatever the user's environment asks for.
+
+A notebook's kernel exports a backend for all its children, and a `matplotlibrc` in the current folder may
+ask for LaTeX: both end in an error where a picture is drawn, hours after the start. No pyplot anywhere.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Default style inside the block; the user's own is back after it."""
+    _import_matplotlib()
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+def check() -> None:
+    """Draws a small picture into memory; raises whatever is wrong here with matplotlib or its fonts."""
+    with own_style():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(1, 1))
+        figure.text(0.5, 0.5, "bakeoff")
+        figure.savefig(io.BytesIO(), format="png")
+
+
+def _import_matplotlib() -> None:
+    """Imported for the first time, it reads two variables and a file in the current folder: not ours."""
+    if "matplotlib" in sys.modules:
+        return
+    ours = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        import matplotlib  # noqa: F401 - for what it does while it is imported
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

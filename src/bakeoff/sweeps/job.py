@@ -1,0 +1,35 @@
+"""A sweep's child that trains one job, of the values that the sweep has checked.
+
+Reads one JSON object, `values` and `overrides`, from standard input, so that a config file that is changed
+while the sweep runs cannot change what is trained; exits like any command.
+"""
+
+import json
+import sys
+
+from bakeoff.config.compose import Job
+from bakeoff.errors import OK
+from bakeoff.machine import environment, signals
+from bakeoff.machine.streams import run_command
+
+
+def _train() -> int:
+    stop = signals.StopSignal()
+    with stop.caught():
+        content = json.load(sys.stdin)
+        job = Job(content["values"], content["overrides"])
+        # Recorded in environment.json: the command line that trains the same alone.
+        sys.argv = ["bakeoff", "train", *job.overrides]
+
+        from bakeoff.experiment.train import train
+
+        stop.check()
+        train(job, stop)
+    return OK
+
+
+if __name__ == "__main__":
+    environment.prepare()
+    code = run_command(_train, debug=False, only_shows=False)
+    signals.ignore_until_exit()
+    sys.exit(code)
