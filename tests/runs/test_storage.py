@@ -12,13 +12,14 @@ import threading
 import time
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 from conftest import files_below
 
 from bakeoff.errors import ConfigError, ResourceError
+from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.runs.rundir import RunDir, read_predictions, single_run_folder, write_test_images
 from bakeoff.runs.storage import (
@@ -361,3 +362,51 @@ def test_stored_test_images_are_not_written_again(tmp_path: Path) -> None:
 def test_the_hash_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")  # the example of FIPS 180-2
     assert sha256_of(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_status_is_written_where_no_file_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: the block that the file has is all there is."""
+    run = RunDir.create(tmp_path / "run")
+    run.write_status("running", 3)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def not_new(path: Any, mode: str = "r", **options: Any) -> Any:
+        return full() if mode in ("xb", "a") else open(path, mode, **options)
+
+    monkeypatch.setattr("bakeoff.runs.storage.open", not_new, raising=False)
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "ftruncate", full)
+    for error in ("x" * 100_000, "\udcf6" * 100_000, "too short to cover it", None):
+        run.write_status("failed", 12, error)
+        stored = read_json(run.path / "status.json")
+        assert (stored["status"], stored["step"], (stored["error"] or "")[:3]) == (
+            "failed",
+            12,
+            (error or "")[:3],
+        )
+        assert (run.path / "status.json").stat().st_size <= 4096
+    run.log("lost, and that is all")
+    assert not (run.path / "run.log").exists()
+
+
+def test_a_status_takes_no_link(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    (tmp_path / "mine").write_text("kept")
+    (run.path / "status.json").symlink_to(tmp_path / "mine")
+    with pytest.raises(ResourceError):
+        run.write_status("running", 0)
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_a_folder_that_died_before_its_first_file_is_found(tmp_path: Path) -> None:
+    old = time.time() - 3600
+    for name in ("120000-cnn-mnist-s0-abcd", "cnn-mnist-s12-0123abcd", "notes", "120000-cnn-mnist-s0-young"):
+        (tmp_path / name).mkdir()
+        if not name.endswith("young"):
+            os.utime(tmp_path / name, (old, old))
+    found = [path.name for path in find_run_dirs(tmp_path)]
+    assert found == ["120000-cnn-mnist-s0-abcd", "cnn-mnist-s12-0123abcd"]

@@ -14,7 +14,7 @@ from conftest import Bakeoff, command, files_below
 
 from bakeoff.exits import run_reporting_errors
 from bakeoff.machine.signals import StopSignal
-from bakeoff.sweeps import job, torch_gates
+from bakeoff.sweeps import job, serial, torch_gates
 
 SWEEP = ["train", "-m", "data=digits", "model.channels=[4]", "trainer.epochs=1", "sweep.name=night"]
 
@@ -126,3 +126,68 @@ def test_ctrl_c_ends_the_running_job_and_starts_no_other(tmp_path: Path) -> None
         json.loads(path.read_text())["status"] for path in tmp_path.glob("sweeps/night/*/status.json")
     ]
     assert statuses == ["interrupted"]
+
+
+DIES = "import os, sys; os.kill(os.getpid(), int(sys.argv[1]))"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (
+            signal.SIGKILL,
+            "ended by SIGKILL (the system does that when memory runs out; lower trainer.batch_size)",
+        ),
+        (signal.SIGSEGV, "ended by SIGSEGV"),
+    ],
+)
+def test_a_killed_check_is_said_and_has_an_exit_code_of_ours(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """Python gives minus the signal's number, which the shell would see as 247."""
+    run_child = serial._run_child
+    monkeypatch.setattr(serial, "_PYTHON", [sys.executable, "-c", DIES])
+    monkeypatch.setattr(serial, "_run_child", lambda _, *rest: run_child(str(number), *rest))
+    code, _, err = bakeoff(*SWEEP)
+    assert code == 4
+    assert err.splitlines()[-1] == f"error: the check of all jobs was {said}"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_killed_job_is_said_and_the_next_one_runs(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_child, jobs = serial._run_child, []
+
+    def first_dies(module: str, content: object, stop: StopSignal) -> int:
+        jobs.append(module)
+        if jobs.count("bakeoff.sweeps.job") == 1 and module == "bakeoff.sweeps.job":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(serial, "_PYTHON", [sys.executable, "-c", DIES])
+                return run_child(str(int(signal.SIGKILL)), content, stop)
+        return child_here(module, content, stop)
+
+    monkeypatch.setattr(serial, "_run_child", first_dies)
+    code, out, _ = bakeoff(*SWEEP, "seed=0,1")
+    assert code == 7
+    assert "the process of this job was ended by SIGKILL" in out
+    assert len(list(Path("outputs/sweeps/night").glob("*/summary.json"))) == 1
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_job_trains_what_was_checked_though_its_config_file_has_changed(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "conf" / "trainer" / "mine.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("# @package trainer\nepochs: 1\n")
+
+    def changes_then_runs(module: str, content: object, stop: StopSignal) -> int:
+        config.write_text("# @package trainer\nepochs: 2\n")
+        return child_here(module, content, stop)
+
+    monkeypatch.setattr(serial, "_run_child", changes_then_runs)
+    line = [word for word in SWEEP if not word.startswith("trainer.epochs")]
+    assert bakeoff(*line, "trainer=mine", "--config-dir", str(tmp_path / "conf"))[0] == 0
+    (summary,) = Path("outputs/sweeps/night").glob("*/summary.json")
+    assert json.loads(summary.read_text())["epochs_run"] == 1

@@ -31,12 +31,13 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int, stop: Stop
         with suppress(ResourceError):  # the summary says the same, and wins
             run.write_status("finished", state.step)
     except BaseException as error:
-        status = _status_of(error)
+        # With its summary on the disk a run is a finished one, whatever failed then.
+        status = "finished" if run.has_summary() else _status_of(error)
         # A full disk or a broken device may be the very reason; the first error is the one to show.
         with suppress(Exception):
             run.write_status(status, state.step, _one_line(error))
             run.log(f"{status}: {_one_line(error)}")
-            if status != "failed":
+            if status in ("diverged", "interrupted"):
                 run.write_weights(state.model.state_dict(), finished=False)
         if isinstance(error, BakeoffError):
             error.args = (f"{error}; see {run.path}",)

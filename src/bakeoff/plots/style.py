@@ -33,17 +33,12 @@ def check() -> None:
 
 
 def _import_matplotlib() -> None:
-    """Imported for the first time, it reads two variables and a file in the current folder: not ours."""
+    """Imported for the first time it refuses a backend that is not installed, which we do not use."""
     if "matplotlib" in sys.modules:
         return
-    ours = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
+    wanted = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib  # noqa: F401 - for what it does while it is imported
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        if wanted is not None:
+            os.environ["MPLBACKEND"] = wanted

@@ -1,13 +1,16 @@
 """Finds run directories: below a folder, or by the name that a command line gives. No torch here."""
 
 import os
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
-from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, STATUS, SUMMARY
+from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, RUN_NAME, STATUS, SUMMARY
 
 SEARCH_DEPTH = 6
+_SECONDS_TO_START = 60.0  # within which a new folder gets its first file
 
 
 def is_run_dir(path: Path) -> bool:
@@ -34,7 +37,8 @@ def find_run_dirs(root: Path) -> list[Path]:
             except OSError:
                 found.append(folder)  # its reader says why it cannot be read
                 continue
-            if any(entry.name in MARKS and not entry.is_dir(follow_symlinks=False) for entry in entries):
+            marked = any(entry.name in MARKS and not entry.is_dir(follow_symlinks=False) for entry in entries)
+            if marked or (not entries and _died_at_once(folder)):
                 found.append(folder)
                 continue
             below += [
@@ -46,6 +50,14 @@ def find_run_dirs(root: Path) -> list[Path]:
             ]
         level = below
     return sorted(found)
+
+
+def _died_at_once(folder: Path) -> bool:
+    """Whether an empty folder was made for a run that ended before it could write its status."""
+    with suppress(OSError):  # removed meanwhile
+        seconds = time.time() - folder.stat().st_mtime
+        return seconds > _SECONDS_TO_START and RUN_NAME.fullmatch(folder.name) is not None
+    return False
 
 
 def distinct_run_dirs(paths: Iterable[Path]) -> list[Path]:

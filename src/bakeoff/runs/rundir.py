@@ -55,11 +55,15 @@ LOG = "run.log"
 DATASETS = "datasets"
 _MAX_WEIGHT_BYTES = 2**36
 _MAX_ERROR_BYTES = 1500  # so that a status with it, its escapes counted, stays within a disk's block of 4096
+RUN_NAME = re.compile(r".+-.+-s\d+-([a-z]{4}|[0-9a-f]{8})")
 MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
 
 
 def single_run_folder(output_dir: str, model: str, data: str, seed: int) -> Path:
-    """A new folder's name; four random letters keep runs of the same second apart."""
+    """A new folder's name; four random letters keep runs of the same second apart.
+
+    `RUN_NAME` fits it, and a sweep's folders.
+    """
     letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(4))
     name = f"{time.strftime('%H%M%S')}-{model}-{data}-s{seed}-{letters}"
     return Path(output_dir) / time.strftime("%Y-%m-%d") / name
@@ -192,6 +196,10 @@ class RunDir:
         write_json(self.path / FILES, dict(files))
         if skipped:
             write_json(self.path / SKIPPED_FILES, dict(skipped))
+
+    def has_summary(self) -> bool:
+        """Whether the result is there."""
+        return (self.path / SUMMARY).exists()
 
     def write_summary(self, summary: Summary) -> None:
         """Writes the result. From here on the run counts as finished."""

@@ -1,0 +1,102 @@
+"""What comes after the result can fail, or be cut short, and costs nothing but itself."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_run import LINE, read
+
+from bakeoff.comparison.read import Run, read_run
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.experiment.train import train
+from bakeoff.machine.signals import StopSignal
+
+# What fails -> what the line says is missing.
+PARTS = {
+    "bakeoff.evaluation.cost.measure_speed": "the speed",
+    "bakeoff.evaluation.cost.count_flops": "FLOPs",
+    "bakeoff.runs.rundir.RunDir.write_confusion": "confusion.json",
+    "bakeoff.plots.figures.worst_mistakes": "plots/mistakes.png",
+    "bakeoff.plots.overlays.draw_explanations": "plots/explain.png",
+    "bakeoff.experiment.extras.write_test_images": "the test images for reports",
+}
+
+
+def run_with(tmp_path: Path, stop: StopSignal | None = None, *overrides: str) -> Path:
+    (job,), _ = expand(parse_arguments([*LINE, f"output_dir={tmp_path}", *overrides]))
+    return train(job, stop or StopSignal())
+
+
+def breaks(error: Exception) -> Callable[..., Any]:
+    def call(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize("error", [RuntimeError("set_text(): no such\nglyph"), MemoryError()])
+def test_whatever_fails_is_named_and_the_run_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    for part in PARTS:
+        monkeypatch.setattr(part, breaks(error))
+    run = run_with(tmp_path)
+    out, log = capsys.readouterr().out, (run / "run.log").read_text()
+    for name in PARTS.values():
+        line = f"note: without {name}: {type(error).__name__}: {' '.join(str(error).split())}\n"
+        assert line in out
+        assert line in log
+    assert (run / "plots" / "curves.png").is_file()  # the others are there
+    assert read(run, "status.json")["status"] == "finished"
+    summary = read(run, "summary.json")
+    assert (summary["speed"]["latency_ms_batch1"], summary["cost"]["forward_flops_per_image"]) == (None, None)
+    assert summary["speed"]["train_images_per_second"] > 0
+    assert isinstance(read_run(run), Run)
+
+
+def test_a_drawing_library_that_cannot_draw_is_named_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bakeoff.plots.style.check", breaks(ValueError("no fonts")))
+    log = (run_with(tmp_path) / "run.log").read_text()
+    assert log.index("without pictures: ValueError: no fonts") < log.index("epoch 1/1")
+
+
+def test_datasets_of_somebody_else_cost_nothing(tmp_path: Path) -> None:
+    (tmp_path / "datasets").write_text("no folder")
+    run = run_with(tmp_path)
+    assert isinstance(read_run(run), Run)
+    assert "without the test images for reports" in (run / "run.log").read_text()
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("after", ["weights.safetensors", "predictions.npz", "summary.json"])
+def test_a_signal_while_results_are_written_throws_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], after: str
+) -> None:
+    import os
+
+    replace = os.replace
+
+    def then_signal(source: Any, target: Any) -> None:
+        replace(source, target)
+        if Path(target).name == after and stop.name is None:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(os, "replace", then_signal)
+    stop = StopSignal()
+    with stop.caught():
+        run = run_with(tmp_path, stop)
+    assert isinstance(read_run(run), Run)
+    assert read(run, "status.json")["status"] == "finished"
+    assert "stopped by SIGTERM: the result is whole; without the speed, FLOPs, confusion.json" in (
+        capsys.readouterr().out
+    )
+    assert not (run / "confusion.json").exists()
+    with np.load(run / "predictions.npz") as arrays:
+        assert len(arrays["label"]) == 400
+    assert json.loads((run / "summary.json").read_text())["time"]["total_seconds"] > 0
