@@ -54,7 +54,7 @@ PLOTS = "plots"
 LOG = "run.log"
 DATASETS = "datasets"
 _MAX_WEIGHT_BYTES = 2**36
-_MAX_ERROR_BYTES = 1500  # so that a status with it, its escapes counted, stays within a disk's block of 4096
+_MAX_ERROR_CHARACTERS = 600  # 6 bytes each at most, so that a status stays within a disk's block of 4096
 RUN_NAME = re.compile(r".+-.+-s\d+-([a-z]{4}|[0-9a-f]{8})")
 MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
 
@@ -134,8 +134,8 @@ class RunDir:
             ResourceError: it cannot be written.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        text = (error or "").encode("utf-8", "backslashreplace")[:_MAX_ERROR_BYTES].decode("utf-8", "ignore")
-        record = Status(status, step, text or None, socket.gethostname(), os.getpid(), now)
+        error = error and error[:_MAX_ERROR_CHARACTERS]
+        record = Status(status, step, error, socket.gethostname(), os.getpid(), now)
         write_json_in_place(self.path / STATUS, dataclasses.asdict(record))
 
     def abandon(self, step: int, error: str) -> None:
