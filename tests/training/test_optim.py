@@ -331,8 +331,6 @@ def test_a_real_nan_freezes_the_last_good_step(name: Any, value: float, bad_step
     guard.restore_buffers()
     assert guard.tripped()
     assert guard.good_steps.item() == bad_step
-    if bad_step == 0:  # state that the first step made means nothing yet
-        optimizer.state.clear()
     assert_unchanged(before, model, optimizer)
     for tensor in (*model.state_dict().values(), *tensors_of(optimizer)):
         assert torch.isfinite(tensor).all()

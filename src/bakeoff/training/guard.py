@@ -91,8 +91,7 @@ def _step_unless(skip: Bool[Tensor, ""], optimizer: Optimizer) -> None:
     for parameter, (value, state) in zip(parameters, before, strict=True):
         parameter.copy_(torch.where(skip, value, parameter))
         for key, now in _state(optimizer, parameter):
-            # What the very first step has made begins at zero.
-            now.copy_(torch.where(skip, state.get(key, torch.zeros_like(now)), now))
+            now.copy_(torch.where(skip, state[key], now))
 
 
 def _state(optimizer: Optimizer, parameter: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -74,6 +74,7 @@ def fit(
     restore_rng_states(state.rng, runtime.device)
     while state.epoch <= config.trainer.epochs:
         state.model.set_epoch(state.epoch)
+        optim.begin_state(state.optimizer)  # of what has just been unfrozen
         state.model.train()
         with state.times.phase("train", runtime.synchronize):
             batches = training.batches(state)

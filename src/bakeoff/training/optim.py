@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from bakeoff.config.schema import OptimConfig
@@ -24,6 +26,8 @@ _RMSPROP_ALPHA = 0.99  # torch's; Hinton's lecture 6e has 0.9
 def make_optimizer(groups: Sequence[dict[str, Any]], config: OptimConfig) -> Optimizer:
     """Makes an optimizer, a fused one where torch has it: that skips a step by itself (see `guard.py`).
 
+    It has its state from the start (`begin_state`).
+
     Args:
         groups: parameter groups with `params`, `decays` (whether weight decay applies) and
             `lr_scale` (relative to the schedule).
@@ -38,12 +42,46 @@ def make_optimizer(groups: Sequence[dict[str, Any]], config: OptimConfig) -> Opt
         for group in groups
         if group["params"]
     ]
+    optimizer: Optimizer
     if config.name == "sgd":
-        return SGD(prepared, lr=config.lr, momentum=config.momentum, fused=True)
-    if config.name == "rmsprop":
-        return RMSprop(prepared, lr=config.lr, alpha=_RMSPROP_ALPHA, momentum=config.momentum)
-    kind = AdamW if config.name == "adamw" else Adam
-    return kind(prepared, lr=config.lr, betas=(config.momentum, _ADAM_BETA2), fused=True)
+        optimizer = SGD(prepared, lr=config.lr, momentum=config.momentum, fused=True)
+    elif config.name == "rmsprop":
+        optimizer = RMSprop(prepared, lr=config.lr, alpha=_RMSPROP_ALPHA, momentum=config.momentum)
+    else:
+        kind = AdamW if config.name == "adamw" else Adam
+        optimizer = kind(prepared, lr=config.lr, betas=(config.momentum, _ADAM_BETA2), fused=True)
+    begin_state(optimizer)
+    return optimizer
+
+
+@torch.no_grad()
+def begin_state(optimizer: Optimizer) -> None:
+    """Gives every parameter that learns, and has none yet, the state that torch would make in its first step.
+
+    Torch makes it while it steps, SGD's momentum from memory as it happens to be (`empty_like`). A fused
+    step that is skipped, as at the first overflow of fp16, fills in nothing, and the next step would add
+    up whatever was there. Frozen parameters get theirs when they are unfrozen: call this after
+    `Classifier.set_epoch`.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.requires_grad and parameter not in optimizer.state:
+                optimizer.state[parameter] = _first_state(optimizer, group, parameter)
+
+
+def _first_state(optimizer: Optimizer, group: dict[str, Any], parameter: Tensor) -> dict[str, Tensor]:
+    """Zeros: a first step from them is torch's own first step, to the bit."""
+    if isinstance(optimizer, SGD):
+        names = ["momentum_buffer"] if group["momentum"] else []
+        return {name: torch.zeros_like(parameter) for name in names}
+    # Fused optimizers count their steps where the weights are, RMSprop on the host.
+    device = parameter.device if group.get("fused") else "cpu"
+    state = {"step": torch.zeros((), dtype=torch.float32, device=device)}
+    if isinstance(optimizer, RMSprop):
+        names = ["square_avg"] + (["momentum_buffer"] if group["momentum"] else [])
+    else:
+        names = ["exp_avg", "exp_avg_sq"]
+    return state | {name: torch.zeros_like(parameter) for name in names}
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
