@@ -5,9 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from toy import CPU, Toy, toy_split
+from fake_cuda import fake_cuda
+from shipped import TASKS, build_model
+from torch import Tensor, nn
+from toy import CPU, TASK, Toy, toy_split
 
 from bakeoff.evaluation import cost
+from bakeoff.models.base import LogitsClassifier
 
 
 def clock(seconds: Iterator[float]) -> Iterator[float]:
@@ -49,3 +53,52 @@ def test_measuring_leaves_the_model_as_it_was() -> None:
     cost.measure_speed(model, toy_split(2), CPU, 1.0)
     assert model.training
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def flops(model_name: str, overrides: tuple[str, ...], device: str) -> int:
+    model = build_model(model_name, TASKS[0], overrides=overrides).to(device)
+    return cost.forward_flops(model, torch.zeros((1, 1, 28, 28), dtype=torch.uint8).to(device))
+
+
+@pytest.mark.parametrize(
+    ("patch", "heads", "pooling"), [(7, 4, "mean"), (2, 4, "mean"), (4, 2, "class_token")]
+)
+def test_attention_counts_and_alike_on_a_cpu_and_on_a_gpu(patch: int, heads: int, pooling: str) -> None:
+    """A ViT's multiplications by hand, after Vaswani et al. 2017, table 1: attention is quadratic in tokens."""
+    width, depth, hidden, classes = 96, 4, 192, 10
+    patches = (28 // patch) ** 2
+    tokens = patches + (pooling == "class_token")
+    stem = patches * patch**2 * width
+    queries_keys_values, output = tokens * width * 3 * width, tokens * width * width
+    scores, mixed = tokens * tokens * width, tokens * tokens * width  # of all heads together
+    perceptron = 2 * tokens * width * hidden
+    block = queries_keys_values + scores + mixed + output + perceptron
+    by_hand = 2 * (stem + depth * block + width * classes)
+    overrides = (f"model.patch_size={patch}", f"model.heads={heads}", f"model.pooling={pooling}")
+    assert flops("vit", overrides, "cpu") == by_hand
+    with fake_cuda():
+        assert flops("vit", overrides, "cuda") == by_hand
+
+
+class TorchsAttention(LogitsClassifier):
+    """As in torchvision's transformers: torch's own layer, which has a fast path in evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__(TASK)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.head = nn.Linear(36, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = images[:, 0]
+        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return self.head(mixed.flatten(1))
+
+
+def test_torchs_own_attention_layer_counts_and_keeps_its_fast_path() -> None:
+    before = torch.backends.mha.get_fastpath_enabled()
+    tokens, width = 6, 6
+    attention = tokens * width * 3 * width + 2 * tokens * tokens * width + tokens * width * width
+    assert cost.forward_flops(TorchsAttention(), torch.zeros((1, 1, 6, 6), dtype=torch.uint8)) == 2 * (
+        attention + 36 * 3
+    )
+    assert torch.backends.mha.get_fastpath_enabled() is before
