@@ -136,6 +136,22 @@ def test_watching_does_not_change_the_weights(options: dict[str, Any]) -> None:
     assert_same_bits(weights_of(run(config)[0]), weights_of(run(config, **options)[0]))
 
 
+@pytest.mark.parametrize("kind", [SavePoint, EpochRecord])
+def test_a_consumer_that_draws_does_not_change_the_training(kind: type) -> None:
+    config = toy_config()
+    straight, straight_records = run(config)
+    state, records, drawn = toy_state(config), [], 0
+    for event in fit(state, TRAIN, VAL, config, CPU, pause=lambda: state.step % 5 == 2):
+        if isinstance(event, EpochRecord):
+            records.append(event)
+        if isinstance(event, kind):
+            drawn += 1
+            torch.rand(7)
+    assert drawn >= 3
+    assert_same_bits(weights_of(straight), weights_of(state))
+    assert without_times(records) == without_times(straight_records)
+
+
 @pytest.mark.parametrize("border", range(1, 22))
 def test_a_copy_at_any_step_border_goes_on_with_the_same_bits(border: int) -> None:
     config = toy_config()

@@ -40,7 +40,7 @@ class SavePoint:
 
 @runtime_checkable
 class Progress(Protocol):
-    """Told of every step; must not read the loss more than now and then."""
+    """Told of every step; must not read the loss more than now and then, and draw no random number."""
 
     def __call__(self, state: TrainState, num_images: int, loss: Float[Tensor, ""]) -> None:
         """`loss` is a scalar on the device: reading it makes the host wait."""
@@ -56,6 +56,8 @@ def fit(
     progress: Progress | None = None,
 ) -> Iterator[EpochRecord | SavePoint]:
     """Trains from where `state` stands to the last epoch.
+
+    After each `yield` the generators go on from where they stood, whatever the consumer has drawn.
 
     Args:
         state: changed in place.
@@ -84,7 +86,10 @@ def fit(
             if paused:
                 state.rng = rng_states(runtime.device)
                 yield SavePoint(state)
+                # Whoever consumes this may draw random numbers of its own.
+                restore_rng_states(state.rng, runtime.device)
         yield _end_epoch(state, training)
+        restore_rng_states(state.rng, runtime.device)
 
 
 @dataclass(frozen=True)
