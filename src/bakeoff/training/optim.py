@@ -94,8 +94,9 @@ def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: 
     """The learning rate of an optimizer step, counted from 0.
 
     Warm-up is a straight line from lr/100 (one_cycle: a cosine from lr/25) to lr over
-    `warmup_epochs`. After it: constant; cosine to 0 at the last step (Loshchilov and Hutter 2017,
-    without restarts); one_cycle, a cosine to lr/250,000; step, times `step_factor` every
+    `warmup_epochs`. After it: constant; cosine, which reaches 0 after the last step, so that no step is
+    wasted on a rate of 0 (Loshchilov and Hutter 2017, without restarts); one_cycle, a cosine to lr/250,000
+    at the last step; step, times `step_factor` every
     `step_epochs` (counted from the first step, warm-up included).
     """
     total = steps_per_epoch * epochs
@@ -109,10 +110,11 @@ def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: 
         return config.lr * config.step_factor ** (step // every)
     if config.schedule == "constant":
         return config.lr
-    # The peak is the last step of a one_cycle's warm-up, and the first step after a linear one.
-    peak = warmup - 1 if config.schedule == "one_cycle" and warmup else warmup
-    lowest = _ONE_CYCLE_END if config.schedule == "one_cycle" else 0.0
-    return config.lr * _cosine(1.0, lowest, (step - peak) / max(1, total - 1 - peak))
+    if config.schedule == "cosine":
+        return config.lr * _cosine(1.0, 0.0, (step - warmup) / (total - warmup))
+    # The peak is the last step of a one_cycle's warm-up; without one it is the first step.
+    peak = max(0, warmup - 1)
+    return config.lr * _cosine(1.0, _ONE_CYCLE_END, (step - peak) / max(1, total - 1 - peak))
 
 
 def _cosine(start: float, end: float, done: float) -> float:
