@@ -278,6 +278,32 @@ def test_a_preset_may_be_a_sweep_and_the_command_line_wins(own_configs: str) -> 
     assert [(job.values["seed"], job.values["optim"]["lr"]) for job in jobs] == [(5, 0.1), (5, 0.2)]
 
 
+@pytest.mark.parametrize(
+    ("given", "seeds"),
+    [("++seed=5", [5]), ("++seed=5,6", [5, 6]), ("'seed=7'", [7]), ("seed=range(3,5)", [3, 4])],
+)
+def test_a_key_of_the_command_line_beats_a_presets_sweep_however_it_is_written(
+    given: str, seeds: list[int], own_configs: str
+) -> None:
+    line = ["--config-dir", own_configs, "experiment=several", *shlex.split(given)]
+    jobs, is_sweep = expand(parse_arguments(line))
+    assert is_sweep
+    found = [(job.values["seed"], job.values["optim"]["lr"]) for job in jobs]
+    assert found == [(seed, lr) for seed in seeds for lr in (0.1, 0.2)]
+    assert len({job.values["sweep"]["name"] for job in jobs}) == 1
+
+
+def test_a_key_that_is_there_cannot_be_added_to_a_presets_sweep(own_configs: str) -> None:
+    with pytest.raises(ConfigError, match="already at 'seed'"):
+        expand(parse_arguments(["--config-dir", own_configs, "experiment=several", "+seed=5"]))
+
+
+def test_a_forced_name_of_a_sweep_is_its_name() -> None:
+    jobs, _ = expand(parse_arguments(["-m", "seed=0,1", "++sweep.name=night"]))
+    assert [job.values["sweep"]["name"] for job in jobs] == ["night", "night"]
+    assert not any("++sweep.name" in text for job in jobs for text in job.overrides)
+
+
 def test_a_job_of_a_sweep_finds_the_users_files_by_its_own_overrides(own_configs: str) -> None:
     jobs, _ = expand(parse_arguments(["--config-dir", own_configs, "-m", "experiment=quiet", "seed=0,1"]))
     for job in jobs:

@@ -114,10 +114,10 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
         parsed = parse_overrides(line.overrides)
         _refuse_hydra_keys(parsed)
         extra = search_path(line.config_dir, parsed)
-        swept = [override.input_line or "" for override in parsed if override.is_sweep_override()]
-        fixed = [override.input_line or "" for override in parsed if not override.is_sweep_override()]
+        swept = [override for override in parsed if override.is_sweep_override()]
+        fixed = [override for override in parsed if not override.is_sweep_override()]
         # Composed with the fixed values alone, to see what an experiment says of sweeping.
-        base = compose("config", overrides=fixed + extra, return_hydra_config=True)
+        base = compose("config", overrides=_texts(fixed) + extra, return_hydra_config=True)
         _refuse_own_directories(base)
         preset_sweeps = str(base.hydra.mode) == "RunMode.MULTIRUN"
         if not (line.multirun or preset_sweeps):
@@ -127,13 +127,14 @@ def expand(line: CommandLine) -> tuple[list[Job], bool]:
                 with open_dict(base):
                     del base["hydra"]
             return [_job(base, line.overrides)], False
-        given = {override.get_key_element() for override in parsed}
+        # By the key alone: `++seed=5` sets the seed as `seed=5` does.
+        given = {override.key_or_group for override in parsed}
         params = OmegaConf.to_container(base.hydra.sweeper.params or OmegaConf.create({}))
         assert isinstance(params, dict)
-        preset = [f"{key!s}={value}" for key, value in params.items() if str(key) not in given]
-        kept = [text for text in fixed + swept if not text.startswith(("hydra.mode=", "sweep.name="))]
+        preset = [f"{key!s}={value}" for key, value in params.items() if str(key).lstrip("+~") not in given]
+        kept = [one for one in fixed + swept if one.key_or_group not in ("hydra.mode", "sweep.name")]
         name = _sweep_name(base)
-        combinations = BasicSweeper.split_arguments(parse_overrides(kept + preset), None)[0]
+        combinations = BasicSweeper.split_arguments(parse_overrides(_texts(kept) + preset), None)[0]
         # A job is a single run, whatever its experiment says.
         extra += [f"sweep.name={name}", *(["hydra.mode=RUN"] if preset_sweeps else [])]
         jobs = []
@@ -158,6 +159,10 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     """Parses overrides; needs an initialised Hydra."""
     # With the loader the parser knows the groups, which `model=glob(*)` needs.
     return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(overrides))
+
+
+def _texts(overrides: Sequence[Override]) -> list[str]:
+    return [override.input_line or "" for override in overrides]
 
 
 def search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]:
