@@ -42,6 +42,15 @@ def test_evaluate_repeats_the_figures_and_writes_nothing(copied: Path, bakeoff: 
     assert files_below(Path.cwd()) == []
 
 
+def test_a_run_from_before_a_key_is_evaluated(copied: Path, bakeoff: Bakeoff) -> None:
+    config = read(copied, "config.json")
+    del config["optim"]["warmup"]
+    (copied / "config.json").write_text(json.dumps(config))
+    code, out, err = bakeoff("evaluate", str(copied))
+    assert (code, err) == (0, "")
+    assert out.endswith("equal to summary.json\n")
+
+
 @pytest.mark.parametrize("word", ["latest", "copied", "cop"])
 def test_evaluate_finds_a_run_by_name(
     copied: Path, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, word: str

@@ -37,7 +37,8 @@ SGD = {
     "optim.weight_decay": 0.0005,
     "optim.momentum": 0.9,
     "optim.schedule": "cosine",
-    "optim.warmup_epochs": 1.0,
+    "optim.warmup": 0.1,
+    "optim.warmup_epochs": None,
     "optim.clip_norm": 1.0,
 }
 
@@ -50,6 +51,13 @@ SGD = {
         ("optim=sgd model=cnn", SGD),
         ("optim=adam", {"optim.name": "adam", "optim.clip_norm": None, "optim.schedule": "constant"}),
         ("optim=sgd optim.lr=7", SGD | {"optim.lr": 7}),
+        ("", {"optim.warmup": 0.1, "optim.warmup_epochs": None}),
+        ("optim=adam", {"optim.warmup": None, "optim.warmup_epochs": 0.0}),
+        # What stands on the command line is what counts: an epoch given in place of a recipe's share.
+        ("optim.warmup_epochs=0", {"optim.warmup": None, "optim.warmup_epochs": 0}),
+        ("optim=sgd ++optim.warmup_epochs=2", {"optim.warmup": None, "optim.warmup_epochs": 2}),
+        ("optim.warmup_epochs=2 optim.warmup=0.3", {"optim.warmup": 0.3, "optim.warmup_epochs": 2}),
+        ("optim.warmup_epochs=99 optim.warmup=0.3", {"optim.warmup": 0.3}),
         ("optim.lr=7 optim=sgd", SGD | {"optim.lr": 7}),
         ("optim.lr=1e-4", {"optim.lr": 1e-4, "optim.name": "adamw"}),
         ("optim.clip_norm=null", {"optim.clip_norm": None}),
@@ -167,6 +175,11 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
             "optim.warmup_epochs=2.5 trainer.epochs=2",
             r"optim\.warmup_epochs=2\.5: longer than trainer\.epochs=2",
         ),
+        (
+            "optim.warmup=null optim.warmup_epochs=9 trainer.epochs=2",
+            r"longer than trainer\.epochs=2; shorten it, or give a share of the run, as in optim\.warmup=0\.1",
+        ),
+        ("optim.warmup=1.5", r"optim\.warmup=1\.5: must be less than or equal to 1"),
         ("optim.step_epochs=2", r"optim\.step_epochs=2: only optim\.schedule=step uses it"),
         ("trainer.device=gpu", r'trainer\.device="gpu": must be auto, cpu, cuda or cuda:N'),
         ("sweep.name=../x", r"sweep\.name=.*letters, digits"),

@@ -360,6 +360,8 @@ def test_a_model_learns_its_few_images_by_heart(bakeoff: Bakeoff) -> None:
     assert code == 0
     assert "note: trainer.overfit_batches: trains and validates on the same 20 images" in out
     (path,) = Path("outputs").glob("*/*/summary.json")
+    augment = json.loads((path.parent / "config.json").read_text())["data"]["augment"]
+    assert not any(augment.values())  # as it was trained, not as it was asked for
     summary = json.loads(path.read_text())
     assert summary["val"]["accuracy"] == 1.0
     assert summary["test"]["num_images"] == 20

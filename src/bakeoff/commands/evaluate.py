@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.arguments import Parser
 from bakeoff.comparison.read import Problem, Run, read_run
+from bakeoff.config.schema import defaults
 from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.evaluation import metrics
 from bakeoff.experiment.code import code_hash
@@ -48,6 +49,7 @@ def evaluate(words: list[str]) -> int:
     if isinstance(found, Problem):
         raise RunsDifferError(f"{path}: {found.reason}; only a finished run can be evaluated")
     values = {key: value for key, value in found.config.items() if key != "schema"}
+    _add_later_keys(values)
     _apply_options(values, options)
     # torch loads here, after what can be refused without it.
     from bakeoff.data.splits import fingerprint
@@ -95,6 +97,14 @@ def _print_classes(scores: SplitScores) -> None:
         figures = f"{item.precision:9.2%}  {item.recall:7.2%}  {item.f1:7.2%}  {item.support:6,}"
         print(f"{name:{width}}  {figures}")
     print()
+
+
+def _add_later_keys(values: dict[str, Any]) -> None:
+    """Shared keys that are younger than the run: their defaults mean what was done before there was a key."""
+    for section, keys in defaults().items():
+        given = values.get(section)
+        if isinstance(keys, dict) and isinstance(given, dict):
+            values[section] = keys | given
 
 
 def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bakeoff.arguments import Parser
 from bakeoff.config import schema as shared
+from bakeoff.config.settled import settle
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import one_line
@@ -152,7 +153,9 @@ def register_defaults() -> None:
 def _job(composed: DictConfig, overrides: Sequence[str]) -> Job:
     values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
-    return Job({str(key): value for key, value in values.items()}, list(overrides))
+    named = {str(key): value for key, value in values.items()}
+    settle(named, overrides)
+    return Job(named, list(overrides))
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:

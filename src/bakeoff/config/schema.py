@@ -79,7 +79,8 @@ class OptimConfig:
     weight_decay: NotNegative = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # Adam's and AdamW's beta1
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "one_cycle"
-    warmup_epochs: NotNegative = 1.0
+    warmup: Fraction | None = None  # share of the run's steps; it wins over warmup_epochs
+    warmup_epochs: NotNegative | None = 1.0
     step_epochs: Positive | None = None  # of schedule=step; null: a third of the epochs
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1  # of schedule=step
     clip_norm: Positive | None = 1.0  # largest norm of the whole gradient
@@ -172,10 +173,10 @@ def check_training(config: Config) -> None:
             f"trainer.accumulate={trainer.accumulate}: more parts than trainer.batch_size="
             f"{trainer.batch_size} has images; lower it"
         )
-    if optim.warmup_epochs > trainer.epochs:
+    if optim.warmup is None and optim.warmup_epochs is not None and optim.warmup_epochs > trainer.epochs:
         raise ConfigError(
             f"optim.warmup_epochs={optim.warmup_epochs:g}: longer than trainer.epochs={trainer.epochs}; "
-            "shorten it"
+            "shorten it, or give a share of the run, as in optim.warmup=0.1"
         )
     if optim.schedule != "step" and optim.step_epochs is not None:
         raise ConfigError(

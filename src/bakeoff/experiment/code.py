@@ -58,6 +58,7 @@ LEFT_OUT = (
     "config/__init__.py",
     "config/canonical.py",
     "config/compose.py",
+    "config/settled.py",
     "data/download.py",
     "data/fetching.py",
     "data/fingerprint.py",

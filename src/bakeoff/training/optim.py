@@ -93,14 +93,13 @@ def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
 def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: int) -> float:
     """The learning rate of an optimizer step, counted from 0.
 
-    Warm-up is a straight line from lr/100 (one_cycle: a cosine from lr/25) to lr over
-    `warmup_epochs`. After it: constant; cosine, which reaches 0 after the last step, so that no step is
-    wasted on a rate of 0 (Loshchilov and Hutter 2017, without restarts); one_cycle, a cosine to lr/250,000
-    at the last step; step, times `step_factor` every
-    `step_epochs` (counted from the first step, warm-up included).
+    Warm-up (`warmup_steps`) is a straight line from lr/100 (one_cycle: a cosine from lr/25) to lr. After
+    it: constant; cosine, which reaches 0 after the last step, so that no step is wasted on a rate of 0
+    (Loshchilov and Hutter 2017, without restarts); one_cycle, a cosine to lr/250,000 at the last step;
+    step, times `step_factor` every `step_epochs` (counted from the first step, warm-up included).
     """
     total = steps_per_epoch * epochs
-    warmup = round(config.warmup_epochs * steps_per_epoch)
+    warmup = warmup_steps(config, steps_per_epoch, epochs)
     if step < warmup:
         if config.schedule == "one_cycle":
             return config.lr * _cosine(_ONE_CYCLE_START, 1.0, step / (warmup - 1) if warmup > 1 else 1.0)
@@ -115,6 +114,13 @@ def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: 
     # The peak is the last step of a one_cycle's warm-up; without one it is the first step.
     peak = max(0, warmup - 1)
     return config.lr * _cosine(1.0, _ONE_CYCLE_END, (step - peak) / max(1, total - 1 - peak))
+
+
+def warmup_steps(config: OptimConfig, steps_per_epoch: int, epochs: int) -> int:
+    """Steps of the warm-up: `warmup` of the run, or else `warmup_epochs`."""
+    if config.warmup is not None:
+        return round(config.warmup * steps_per_epoch * epochs)
+    return round((config.warmup_epochs or 0.0) * steps_per_epoch)
 
 
 def _cosine(start: float, end: float, done: float) -> float:
