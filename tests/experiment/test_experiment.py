@@ -43,10 +43,10 @@ def run(tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, int]]) 
             original = getattr(__import__(f"bakeoff.{module}", fromlist=["predict"]), "predict")  # noqa: B009
 
             def predict(
-                model: Any, split: Split, *rest: Any, _name: str = module, _call: Any = original
+                model: Any, split: Split, *rest: Any, _name: str = module, _call: Any = original, **named: Any
             ) -> Any:
                 calls.append((_name, len(split)))
-                return _call(model, split, *rest)
+                return _call(model, split, *rest, **named)
 
             patch.setattr(f"bakeoff.{module}.predict", predict)
         yield train(tmp_path_factory.mktemp("outputs"))

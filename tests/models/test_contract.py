@@ -125,6 +125,17 @@ def test_an_image_is_rated_alike_alone_and_in_a_batch(model_name: str) -> None:
 
 
 @each_model
+def test_rate_is_both_of_what_it_joins(model_name: str) -> None:
+    model, batch = build_model(model_name, TASKS[0]).eval(), some_batch(TASKS[0], 5)
+    with torch.no_grad():
+        rows, own = model.rate(batch.images, batch.labels)
+        assert torch.equal(rows, model.probabilities(batch.images))
+        expected = model.extra_scores(batch.images, batch.labels)
+    assert own.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in own.items())
+
+
+@each_model
 def test_the_same_seed_builds_the_same_model(model_name: str) -> None:
     first, second = (build_model(model_name, TASKS[0], seed=3).state_dict() for _ in range(2))
     other = build_model(model_name, TASKS[0], seed=4).state_dict()

@@ -18,8 +18,9 @@ from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import TensorSplit
 from bakeoff.errors import ConfigError, DataError
+from bakeoff.evaluation import metrics
 from bakeoff.evaluation.metrics import NO_ANSWER, answers
-from bakeoff.evaluation.prediction import predict
+from bakeoff.evaluation.prediction import predict, validate
 from bakeoff.machine.runtime import Runtime
 from bakeoff.models import torchvision_detector
 from bakeoff.models.base import TaskSpec
@@ -91,6 +92,32 @@ def test_extra_scores_are_the_overlap_with_the_ink() -> None:
     scores = model.extra_scores(images, torch.zeros(6, dtype=torch.int64))
     torch.testing.assert_close(scores["mean_iou"], expected.sum())
     assert torch.equal(model.true_boxes(images), truth)
+
+
+def test_boxes_are_looked_for_once_and_validation_asks_for_no_overlap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, counts = make(), {"detect": 0, "true_boxes": 0}
+
+    def counted(name: str) -> Any:
+        method = getattr(model, name)
+
+        def call(images: torch.Tensor) -> Any:
+            counts[name] += len(images)
+            return method(images)
+
+        return call
+
+    for name in counts:
+        monkeypatch.setattr(model, name, counted(name))
+    images, _ = images_with_boxes(6)
+    split = TensorSplit(images, torch.zeros(6, dtype=torch.int64))
+    validated = validate(model, split, CPU)
+    assert counts == {"detect": 6, "true_boxes": 0}
+    predicted = predict(model, split, CPU)
+    assert counts == {"detect": 12, "true_boxes": 6}
+    assert set(predicted.extra) == {"mean_iou", "no_detection"}
+    assert metrics.score(predicted.label, predicted.probabilities, [""] * 10).nll == validated.nll
 
 
 @pytest.mark.parametrize(

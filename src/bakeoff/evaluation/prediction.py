@@ -30,9 +30,21 @@ class Predictions:
 
 
 def predict(
-    model: Classifier, split: Split, runtime: Runtime, batch_size: int = EVALUATION_BATCH_SIZE
+    model: Classifier,
+    split: Split,
+    runtime: Runtime,
+    batch_size: int = EVALUATION_BATCH_SIZE,
+    *,
+    with_own_scores: bool = True,
 ) -> Predictions:
     """Rates every image of a split. Leaves weights, buffers, mode and generators as they were.
+
+    Args:
+        model: rates the images.
+        split: what to rate.
+        runtime: device and precision.
+        batch_size: images at once.
+        with_own_scores: whether the model's own scores are wanted beside its probabilities.
 
     Raises:
         DivergedError: a probability is not finite.
@@ -44,26 +56,30 @@ def predict(
         for batch in evaluation_batches(split, batch_size, runtime.device):
             check_stop()
             with runtime.autocast():
-                rows.append(model.probabilities(batch.images))
-                for name, value in model.extra_scores(batch.images, batch.labels).items():
-                    sums[name] = sums.get(name, torch.zeros_like(value)) + value
+                if with_own_scores:
+                    probabilities, own = model.rate(batch.images, batch.labels)
+                else:
+                    probabilities, own = model.probabilities(batch.images), {}
+            rows.append(probabilities)
+            for name, value in own.items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value
     # The results come to the host in one piece, at the end.
-    probabilities = torch.cat(rows).float().cpu().numpy()
-    if not np.isfinite(probabilities).all():
+    everything = torch.cat(rows).float().cpu().numpy()
+    if not np.isfinite(everything).all():
         raise DivergedError(
             "the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32"
         )
     return Predictions(
         index=np.arange(len(split), dtype=np.int64),
         label=split.labels.cpu().numpy(),
-        probabilities=probabilities,
+        probabilities=everything,
         extra={name: float(value) / len(split) for name, value in sums.items()},
     )
 
 
 def validate(model: Classifier, val: Split, runtime: Runtime) -> ValidationScores:
     """Accuracy, macro-F1 and NLL of a split."""
-    predictions = predict(model, val, runtime)
+    predictions = predict(model, val, runtime, with_own_scores=False)
     num_classes = predictions.probabilities.shape[1]
     scores = metrics.score(predictions.label, predictions.probabilities, [""] * num_classes)
     return ValidationScores(scores.accuracy, scores.macro_f1, scores.nll)

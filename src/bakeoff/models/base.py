@@ -104,6 +104,12 @@ class Classifier(nn.Module, ABC):
         """Scores of the model's own, summed over the batch; divided later by the number of images."""
         return {}
 
+    def rate(
+        self, images: UInt8[Tensor, "b c h w"], labels: Int64[Tensor, "b"]
+    ) -> tuple[Float32[Tensor, "b classes"], dict[str, Float[Tensor, ""]]]:
+        """`probabilities` and `extra_scores`; for models that find both in one pass."""
+        return self.probabilities(images), self.extra_scores(images, labels)
+
     def explain(self, images: UInt8[Tensor, "b c h w"]) -> list[Overlay]:
         """What to draw on images, one for each; empty if there is nothing to show."""
         return []
