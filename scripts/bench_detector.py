@@ -20,7 +20,8 @@ from torchvision.ops import MultiScaleRoIAlign
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.batches import Batch
 from bakeoff.experiment.first_gate import check_shared
-from bakeoff.machine.runtime import Runtime, peak_memory_bytes, set_up
+from bakeoff.machine.memory import peak_memory_bytes
+from bakeoff.machine.runtime import Runtime, set_up
 from bakeoff.models.base import TaskSpec, check_model
 from bakeoff.models.faster_rcnn import FasterRcnn
 from bakeoff.training.optim import make_optimizer

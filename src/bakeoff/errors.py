@@ -53,6 +53,25 @@ class InterruptedRunError(BakeoffError):
     exit_code = 75
 
 
+# As torch, oneDNN, CUDA's libraries, NumPy and C++ say it.
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "alloc_failed",
+    "bad_alloc",
+    "storage size calculation overflowed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator of host or device has refused. The CPU's raises a plain RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(part in text for part in _OUT_OF_MEMORY)
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Returns "; did you mean X?" for a likely typo, else an empty text.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from toy import CPU, TASK, Toy, toy_split
 
 from bakeoff.evaluation import cost
+from bakeoff.machine.memory import PhasePeaks
 from bakeoff.models.base import LogitsClassifier
 
 
@@ -45,6 +46,11 @@ def test_parameters_are_counted_and_those_that_are_trained() -> None:
     # A multiplication and an addition for each weight of each of 4x4 places, then the linear layer.
     assert cost.count_flops(model, toy_split(3), CPU) == 2 * (4 * 16 * 9 + 64 * 3)
     assert counted.peak_memory_bytes > 2**20
+    assert (counted.peak_train_memory_bytes, counted.peak_eval_memory_bytes) == (None, None)
+    peaks = PhasePeaks({"train": 2**60, "eval": 5}, highest=2**61)
+    counted = cost.measure_size(model, CPU, peaks)
+    assert (counted.peak_train_memory_bytes, counted.peak_eval_memory_bytes) == (2**60, 5)
+    assert counted.peak_memory_bytes == 2**61
 
 
 def test_measuring_leaves_the_model_as_it_was() -> None:

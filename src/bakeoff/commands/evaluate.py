@@ -53,6 +53,7 @@ def evaluate(words: list[str]) -> int:
     _apply_options(values, options)
     # torch loads here, after what can be refused without it.
     from bakeoff.data.splits import fingerprint
+    from bakeoff.evaluation.batch_size import EvaluationBatch
     from bakeoff.evaluation.prediction import predict
     from bakeoff.experiment.gates import prepare
     from bakeoff.experiment.outcome import torch_errors_explained
@@ -63,7 +64,8 @@ def evaluate(words: list[str]) -> int:
         raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
     _load_weights(prepared.model, found)
     with torch_errors_explained(prepared.config.trainer.batch_size):
-        predictions = predict(prepared.model, prepared.data.test, prepared.runtime)
+        batch_size = EvaluationBatch(prepared.config.trainer.eval_batch_size)
+        predictions = predict(prepared.model, prepared.data.test, prepared.runtime, batch_size)
     scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
     print(f"{path}: {scores.num_images:,} test images of {prepared.data.name}")
     print(f"{'':10}{'summary.json':>14}{'now':>14}")

@@ -95,6 +95,7 @@ class TrainerConfig:
     epochs: Count = 6
     batch_size: Count = 128  # images per optimizer step
     accumulate: Count = 1  # parts that a batch is split into, to save memory
+    eval_batch_size: Count | None = None  # images rated at once; null: by memory, at most 512
     device: Annotated[str, AfterValidator(_device)] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True

@@ -10,7 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bakeoff.data.splits import Split
-from bakeoff.machine.runtime import Runtime, peak_memory_bytes
+from bakeoff.machine.memory import PhasePeaks
+from bakeoff.machine.runtime import Runtime
 from bakeoff.models.base import Classifier, evaluating
 from bakeoff.runs.records import Cost, Speed
 
@@ -19,14 +20,19 @@ _THROUGHPUT_REPEATS = 5
 _THROUGHPUT_BATCH = 256
 
 
-def measure_size(model: Classifier, runtime: Runtime) -> Cost:
-    """Counts parameters, and reads the memory that was needed so far."""
-    parameters = list(model.parameters())
+def measure_size(model: Classifier, runtime: Runtime, memory: PhasePeaks | None = None) -> Cost:
+    """Counts parameters, and reads the memory that was needed so far.
+
+    `memory` has the peaks of training and of evaluation.
+    """
+    parameters, memory = list(model.parameters()), memory or PhasePeaks()
     return Cost(
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
         forward_flops_per_image=None,
-        peak_memory_bytes=peak_memory_bytes(runtime.device),
+        peak_memory_bytes=memory.of_all(runtime.device),
+        peak_train_memory_bytes=memory.phases.get("train"),
+        peak_eval_memory_bytes=memory.phases.get("eval"),
     )
 
 

@@ -9,14 +9,13 @@ from torch import Tensor
 
 from bakeoff.data.batches import evaluation_batches
 from bakeoff.data.splits import Split
-from bakeoff.errors import DivergedError
+from bakeoff.errors import DivergedError, is_out_of_memory
 from bakeoff.evaluation import metrics
+from bakeoff.evaluation.batch_size import EvaluationBatch
 from bakeoff.machine.runtime import Runtime
 from bakeoff.machine.signals import check_stop
 from bakeoff.models.base import Classifier, evaluating
 from bakeoff.runs.records import ValidationScores
-
-EVALUATION_BATCH_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def predict(
     model: Classifier,
     split: Split,
     runtime: Runtime,
-    batch_size: int = EVALUATION_BATCH_SIZE,
+    batch_size: EvaluationBatch | int | None = None,
     *,
     with_own_scores: bool = True,
 ) -> Predictions:
@@ -43,43 +42,64 @@ def predict(
         model: rates the images.
         split: what to rate.
         runtime: device and precision.
-        batch_size: images at once.
+        batch_size: images at once; None: chosen by memory. Halved when memory runs out.
         with_own_scores: whether the model's own scores are wanted beside its probabilities.
 
     Raises:
         DivergedError: a probability is not finite.
         InterruptedRunError: a signal came.
+        ResourceError: out of memory with a single image.
     """
-    rows: list[Tensor] = []
-    sums: dict[str, Tensor] = {}
-    with evaluating(model):
-        for batch in evaluation_batches(split, batch_size, runtime.device):
-            check_stop()
-            with runtime.autocast():
-                if with_own_scores:
-                    probabilities, own = model.rate(batch.images, batch.labels)
-                else:
-                    probabilities, own = model.probabilities(batch.images), {}
-            rows.append(probabilities)
-            for name, value in own.items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value
-    # The results come to the host in one piece, at the end.
-    everything = torch.cat(rows).float().cpu().numpy()
-    if not np.isfinite(everything).all():
+    if not isinstance(batch_size, EvaluationBatch):
+        batch_size = EvaluationBatch(batch_size)
+    while (found := _rated(model, split, runtime, batch_size, with_own_scores)) is None:
+        pass  # from the beginning, with half as many at once
+    rows, sums = found
+    if not np.isfinite(rows).all():
         raise DivergedError(
             "the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32"
         )
     return Predictions(
         index=np.arange(len(split), dtype=np.int64),
         label=split.labels.cpu().numpy(),
-        probabilities=everything,
-        extra={name: float(value) / len(split) for name, value in sums.items()},
+        probabilities=rows,
+        extra={name: value / len(split) for name, value in sums.items()},
     )
 
 
-def validate(model: Classifier, val: Split, runtime: Runtime) -> ValidationScores:
+def _rated(
+    model: Classifier, split: Split, runtime: Runtime, batch_size: EvaluationBatch, with_own_scores: bool
+) -> tuple[Float32[np.ndarray, "n classes"], dict[str, float]] | None:
+    """Probabilities and sums of own scores; None if the memory ran out and the batch was halved."""
+    rows: list[Tensor] = []
+    sums: dict[str, Tensor] = {}
+    try:
+        size = batch_size.size(model, split, runtime)
+        with evaluating(model):
+            for batch in evaluation_batches(split, size, runtime.device):
+                check_stop()
+                with runtime.autocast():
+                    if with_own_scores:
+                        probabilities, own = model.rate(batch.images, batch.labels)
+                    else:
+                        probabilities, own = model.probabilities(batch.images), {}
+                rows.append(probabilities)
+                for name, value in own.items():
+                    sums[name] = sums.get(name, torch.zeros_like(value)) + value
+        # The results come to the host in one piece, at the end.
+        return torch.cat(rows).float().cpu().numpy(), {name: float(value) for name, value in sums.items()}
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        batch_size.halve(error)
+        return None
+
+
+def validate(
+    model: Classifier, val: Split, runtime: Runtime, batch_size: EvaluationBatch | int | None = None
+) -> ValidationScores:
     """Accuracy, macro-F1 and NLL of a split."""
-    predictions = predict(model, val, runtime, with_own_scores=False)
+    predictions = predict(model, val, runtime, batch_size, with_own_scores=False)
     num_classes = predictions.probabilities.shape[1]
     scores = metrics.score(predictions.label, predictions.probabilities, [""] * num_classes)
     return ValidationScores(scores.accuracy, scores.macro_f1, scores.nll)

@@ -52,7 +52,7 @@ def write_results(
         train_loss_final=epochs[-1].train_loss,
         time=phase_times(state, began),
         speed=Speed(images / state.times["train"]),
-        cost=cost.measure_size(state.model, runtime),
+        cost=cost.measure_size(state.model, runtime, state.memory),
         fingerprint=fingerprints,
         num_skipped_pictures=len(prepared.data.skipped),
     )

@@ -6,7 +6,6 @@ Whatever asks a CUDA driver stands here, so that tests can replace it where ther
 import importlib.metadata
 import os
 import platform
-import resource
 import shutil
 import socket
 import subprocess
@@ -137,14 +136,6 @@ def restore_rng_states(states: Mapping[str, Tensor], device: torch.device) -> No
     torch.set_rng_state(states["cpu"])
     if "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """Resident memory of the process on the CPU, allocated memory on a GPU; the highest so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
 
 
 def free_memory_bytes(device: torch.device) -> int | None:

@@ -86,6 +86,8 @@ class Cost:
     trainable_parameters: int
     forward_flops_per_image: int | None
     peak_memory_bytes: int  # resident on the CPU, allocated on a GPU
+    peak_train_memory_bytes: int | None = None  # while it trained
+    peak_eval_memory_bytes: int | None = None  # while images were rated, for validation and for the test
 
 
 @dataclass(frozen=True)

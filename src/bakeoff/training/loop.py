@@ -6,6 +6,7 @@ step the host reads nothing from the device.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -19,6 +20,7 @@ from bakeoff.config.schema import Config
 from bakeoff.data.batches import Batch, num_batches, plan_epoch, training_batches
 from bakeoff.data.splits import Split
 from bakeoff.errors import DivergedError
+from bakeoff.evaluation.batch_size import EvaluationBatch
 from bakeoff.evaluation.prediction import validate
 from bakeoff.machine.runtime import Runtime, restore_rng_states, rng_states
 from bakeoff.runs.records import EpochRecord, ValidationScores
@@ -54,6 +56,7 @@ def fit(
     runtime: Runtime,
     pause: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
+    eval_batch: EvaluationBatch | None = None,
 ) -> Iterator[EpochRecord | SavePoint]:
     """Trains from where `state` stands to the last epoch.
 
@@ -67,11 +70,13 @@ def fit(
         runtime: device and precision.
         pause: asked after each step whether a `SavePoint` is due.
         progress: told of each step.
+        eval_batch: how many validation images are rated at once; None: by `trainer.eval_batch_size`.
 
     Raises:
         DivergedError: a loss or gradient was not finite; the model holds its last good weights.
     """
-    training = _Training(train, val, config, runtime, pause, progress)
+    eval_batch = eval_batch or EvaluationBatch(config.trainer.eval_batch_size)
+    training = _Training(train, val, config, runtime, pause, progress, eval_batch)
     losses = torch.compile(state.model.losses) if config.trainer.compile else state.model.losses
     restore_rng_states(state.rng, runtime.device)
     while state.epoch <= config.trainer.epochs:
@@ -81,7 +86,7 @@ def fit(
         with state.times.phase("train", runtime.synchronize):
             batches = training.batches(state)
         while state.step_in_epoch < training.steps_per_epoch:
-            with state.times.phase("train", runtime.synchronize):
+            with _phase(state, "train", runtime):
                 paused = _train_until_pause(state, training, losses, batches)
             if paused:
                 state.rng = rng_states(runtime.device)
@@ -102,6 +107,7 @@ class _Training:
     runtime: Runtime
     pause: Callable[[], bool]
     progress: Progress | None
+    eval_batch: EvaluationBatch
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -119,6 +125,13 @@ class _Training:
         """Of a step, counted from 0."""
         epochs = self.config.trainer.epochs
         return optim.learning_rate(step, self.config.optim, self.steps_per_epoch, epochs)
+
+
+@contextmanager
+def _phase(state: TrainState, name: str, runtime: Runtime) -> Iterator[None]:
+    """Time and memory of a phase; the clock does not count the look at memory."""
+    with state.memory.phase(name, runtime.device), state.times.phase(name, runtime.synchronize):
+        yield
 
 
 def _train_until_pause(
@@ -195,8 +208,8 @@ def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
     evaluated_before = state.times["eval"]
     scores = None
     if training.val is not None:
-        with state.times.phase("eval", runtime.synchronize):
-            scores = validate(state.judged, training.val, runtime)
+        with _phase(state, "eval", runtime):
+            scores = validate(state.judged, training.val, runtime, training.eval_batch)
             _keep_best(state, scores, training.config.trainer.select == "best")
     # Read once an epoch: the device is idle already.
     parts = {name: float(sums) / num_images for name, sums in state.loss_sums.items()}

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bakeoff.config.schema import TrainerConfig
+from bakeoff.machine.memory import PhasePeaks
 from bakeoff.machine.runtime import Runtime, rng_states
 from bakeoff.machine.timing import PhaseTimes
 from bakeoff.models.base import Classifier
@@ -44,6 +45,7 @@ class TrainState:
     best: Best | None = None
     epochs_without_gain: int = 0
     times: PhaseTimes = field(default_factory=PhaseTimes)
+    memory: PhasePeaks = field(default_factory=PhasePeaks)
 
     @property
     def judged(self) -> Classifier:

@@ -1,0 +1,125 @@
+"""Memory: what is available to a process, and the most that each phase of a run took."""
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+# A limit of a control group that means none: on 64 bits, version 1 writes a number near 2^63.
+_NO_LIMIT = 2**60
+
+
+def available_memory_bytes(device: torch.device) -> int | None:
+    """What a device can still give this process; None where that is not known.
+
+    On a GPU what torch holds and does not use counts as available; on the CPU the memory limit of the
+    control group (a container, a job of a cluster) counts as much as the machine's own memory.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return host_available_bytes()
+
+
+def host_available_bytes(root: Path = Path("/")) -> int | None:
+    """Available memory of the machine or of the control group, whichever is less. `root` is for tests."""
+    found = [_meminfo_available(root), *_group_headrooms(root)]
+    known = [each for each in found if each is not None]
+    return max(0, min(known)) if known else None
+
+
+def _meminfo_available(root: Path) -> int | None:
+    try:
+        lines = (root / "proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+
+
+def _group_headrooms(root: Path) -> Iterator[int]:
+    """What is left below each memory limit that holds for this process, from its own group to the top."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    groups = root / "sys/fs/cgroup"
+    for line in lines:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers == "":
+            top, limit, used, cache = groups, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            top, cache = groups / "memory", "total_inactive_file"
+            limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        # Inside a container the path may be the host's, and only the top is there.
+        own = top / path.strip("/")
+        for folder in (own, *own.parents):
+            if folder == top or top in folder.parents:
+                with suppress(OSError, ValueError):
+                    most = int((folder / limit).read_text())  # "max" is no number: no limit
+                    if most < _NO_LIMIT:
+                        yield most - int((folder / used).read_text()) + _reclaimable(folder, cache)
+
+
+def _reclaimable(folder: Path, name: str) -> int:
+    """Bytes of files in the page cache, which the kernel gives up before anything is killed."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in (folder / "memory.stat").read_text().splitlines():
+            if line.startswith(f"{name} "):
+                return int(line.split()[1])
+    return 0
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Resident memory of the process on the CPU, allocated memory on a GPU; the highest since a reset."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
+
+
+@dataclass
+class PhasePeaks:
+    """The highest memory of each phase, and of all. Plain numbers, so that a copy of a state carries them."""
+
+    phases: dict[str, int] = field(default_factory=dict)
+    highest: int = 0
+
+    @contextmanager
+    def phase(self, name: str, device: torch.device) -> Iterator[None]:
+        """Notes the peak of a block.
+
+        Where the mark of the highest memory cannot be set back (not Linux), a block that stays below what
+        was taken before it has no figure of its own, and none is noted.
+        """
+        before = peak_memory_bytes(device)
+        self.highest = max(self.highest, before)
+        has_own = _reset_peak(device)
+        try:
+            yield
+        finally:
+            peak = peak_memory_bytes(device)
+            self.highest = max(self.highest, peak)
+            if has_own or peak > before:
+                self.phases[name] = max(self.phases.get(name, 0), peak)
+
+    def of_all(self, device: torch.device) -> int:
+        """The highest of the whole run so far."""
+        return max(self.highest, peak_memory_bytes(device))
+
+
+def _reset_peak(device: torch.device) -> bool:
+    """Sets the mark of the highest memory to what is taken now; False if that cannot be done."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
+    except OSError:
+        return False
+    return True
