@@ -88,6 +88,7 @@ def test_the_summary_has_the_fields_of_the_design(run: Path) -> None:
     }
     assert set(summary["cost"]) == {
         "parameters", "trainable_parameters", "forward_flops_per_image", "peak_memory_bytes",
+        "peak_train_memory_bytes", "peak_eval_memory_bytes",
     }  # fmt: skip
     assert set(summary["fingerprint"]) == {"train_split", "val_split", "test_split", "code"}
     assert all(len(value) == 64 for value in summary["fingerprint"].values())
@@ -110,6 +111,8 @@ def test_the_summary_has_the_values_of_the_run(run: Path) -> None:
     # A 3x3 convolution of 8x8 images to 4 channels, and a layer of 4 x 10; a product and a sum each.
     assert summary["cost"]["forward_flops_per_image"] == 2 * (9 * 4 * 64 + 40)
     assert summary["cost"]["peak_memory_bytes"] > 50 * 2**20
+    assert 50 * 2**20 < summary["cost"]["peak_train_memory_bytes"] <= summary["cost"]["peak_memory_bytes"]
+    assert 50 * 2**20 < summary["cost"]["peak_eval_memory_bytes"] <= summary["cost"]["peak_memory_bytes"]
     assert all(value > 0 for value in summary["speed"].values())
     assert all(value > 0 for value in summary["time"].values())
 

@@ -13,6 +13,7 @@ from bakeoff.config.compose import Job
 from bakeoff.config.schema import Config
 from bakeoff.data.splits import Split
 from bakeoff.errors import InterruptedRunError
+from bakeoff.evaluation.batch_size import EvaluationBatch
 from bakeoff.evaluation.prediction import predict
 from bakeoff.experiment.code import code_files
 from bakeoff.experiment.extras import Extras, attempt
@@ -61,13 +62,14 @@ def train(job: Job, stop: StopSignal) -> Path:
         val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
         state.times.seconds["setup"] = time.perf_counter() - began
         stop.check()
-        epochs = _run_loop(run, prepared, state, train_split, val_split, stop)
+        eval_batch = EvaluationBatch(config.trainer.eval_batch_size, lambda text: say(run, text))
+        epochs = _run_loop(run, prepared, state, train_split, val_split, stop, eval_batch)
         chosen = state.best.weights if config.trainer.select == "best" and state.best else None
         state.model.load_state_dict(chosen or state.judged.state_dict())
-        with state.times.phase("eval", runtime.synchronize):
+        with state.memory.phase("eval", runtime.device), state.times.phase("eval", runtime.synchronize):
             # The one time in a run that test images go through the model.
-            test = predict(state.model, prepared.data.test, runtime)
-            val = predict(state.model, val_split, runtime) if val_split else None
+            test = predict(state.model, prepared.data.test, runtime, eval_batch)
+            val = predict(state.model, val_split, runtime, eval_batch) if val_split else None
         # From here to the summary no signal is read: a finished training is not thrown away.
         summary = write_results(run, prepared, state, epochs, test, val, fingerprints, began)
     summary = Extras(run, prepared, state, epochs, test, summary).make(stop, began)
@@ -82,6 +84,7 @@ def _run_loop(
     train_split: Split,
     val_split: Split | None,
     stop: StopSignal,
+    eval_batch: EvaluationBatch,
 ) -> list[EpochRecord]:
     """Consumes the loop: history, heartbeat, early stopping, interruption."""
     config, epochs = prepared.config, []
@@ -96,6 +99,7 @@ def _run_loop(
         prepared.runtime,
         pause=lambda: stop.name is not None or time.monotonic() - beat > _HEARTBEAT_SECONDS,
         progress=report,
+        eval_batch=eval_batch,
     )
     for event in events:
         with state.times.phase("save", prepared.runtime.synchronize):
