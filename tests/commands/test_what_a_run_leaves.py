@@ -85,6 +85,10 @@ def test_the_summary_has_the_fields_of_the_design(run: Path) -> None:
         "train_images_per_second",
         "latency_ms_batch1",
         "images_per_second_batch256",
+        "latency_ms_batch1_p95",
+        "latency_batch_size",
+        "threads",
+        "load_average",
     }
     assert set(summary["cost"]) == {
         "parameters", "trainable_parameters", "forward_flops_per_image", "peak_memory_bytes",
@@ -113,6 +117,7 @@ def test_the_summary_has_the_values_of_the_run(run: Path) -> None:
     assert summary["cost"]["peak_memory_bytes"] > 50 * 2**20
     assert 50 * 2**20 < summary["cost"]["peak_train_memory_bytes"] <= summary["cost"]["peak_memory_bytes"]
     assert 50 * 2**20 < summary["cost"]["peak_eval_memory_bytes"] <= summary["cost"]["peak_memory_bytes"]
+    assert summary["speed"].pop("load_average") >= 0
     assert all(value > 0 for value in summary["speed"].values())
     assert all(value > 0 for value in summary["time"].values())
 
@@ -134,7 +139,7 @@ def test_epochs_status_and_environment_have_the_fields_of_the_design(run: Path) 
     environment = read(run, "environment.json")
     assert set(environment) >= {
         "device", "device_name", "torch", "torchvision", "cuda", "driver", "cpu", "threads", "precision", "host",
-        "git_commit", "git_dirty", "argv", "packages",
+        "git_commit", "git_dirty", "argv", "packages", "fp32", "cores", "load_average", "load_of_others",
     }  # fmt: skip
     assert environment["torch"] == torch.__version__
     assert environment["threads"] == torch.get_num_threads()

@@ -30,8 +30,12 @@ def test_the_first_two_passes_warm_up_and_the_median_counts(monkeypatch: pytest.
     many = [300.0, 200.0, 8.0, 1.0, 8.0, 4.0, 1.0]
     ticks = clock(iter([*one, *many]))
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("os.getloadavg", lambda: (3.5, 0.0, 0.0))
     speed = cost.measure_speed(Toy(), toy_split(5), CPU, 123.0)
     assert speed.latency_ms_batch1 == pytest.approx(3.0)
+    assert speed.latency_ms_batch1_p95 == pytest.approx(9.0)
+    assert (speed.latency_batch_size, speed.threads) == (1, torch.get_num_threads())
+    assert speed.load_average == 3.5
     assert speed.images_per_second_batch256 == pytest.approx(256 / 4.0)
     assert speed.train_images_per_second == 123.0
     assert next(ticks, None) is None

@@ -1,5 +1,6 @@
 """Device, precision, threads and environment, without a GPU."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from bakeoff.machine.runtime import Runtime, choose_device, set_up
 from bakeoff.machine.timing import PhaseTimes
 
 AUTO = {"cpu": "bf16", "cuda": "bf16"}
+CPU = Runtime(torch.device("cpu"), "fp32", channels_last=False)
 
 
 @pytest.fixture
@@ -93,6 +95,42 @@ def test_threads_and_determinism_are_set() -> None:
         assert not torch.are_deterministic_algorithms_enabled()
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(("cores", "most"), [(2, 64), (16, 64), (64, 256)])
+def test_more_threads_than_a_process_can_have_are_refused_before_any_is_made(
+    cores: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    for threads in (1, most):
+        set_up(TrainerConfig(threads=threads), AUTO)
+    error = (
+        rf"trainer\.threads={most + 1}: more than {most}, the most on a machine of {cores} cores; lower it"
+    )
+    with pytest.raises(ConfigError, match=error):
+        set_up(TrainerConfig(threads=most + 1), AUTO)
+    assert asked == [1, most]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_fp32_is_ieee_on_a_gpu_whatever_torch_or_somebody_else_has_set() -> None:
+    gpu = dataclasses.replace(CPU, device=torch.device("cuda"))
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        assert runtime._fp32_kind(gpu.device) == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = False
+        assert runtime._fp32_kind(gpu.device) == "tf32"  # convolutions still are: torch's default
+        set_up(TrainerConfig(), AUTO)
+        assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (False, False)
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert runtime._fp32_kind(gpu.device) == "ieee"
+        assert runtime.describe(CPU).fp32 == "ieee"
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def test_autocast_follows_the_precision() -> None:

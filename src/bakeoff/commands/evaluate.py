@@ -15,6 +15,7 @@ from bakeoff.config.schema import defaults
 from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.evaluation import metrics
 from bakeoff.experiment.code import code_hash
+from bakeoff.machine.load import most_threads
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.records import SplitScores
@@ -118,6 +119,12 @@ def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
         data["root"] = options.data_root or (recorded if Path(recorded).is_dir() else here)
     if isinstance(trainer, dict) and options.device:
         trainer["device"] = options.device
+    if (
+        isinstance(trainer, dict)
+        and isinstance(threads := trainer.get("threads"), int)
+        and threads > most_threads()
+    ):
+        trainer["threads"] = None  # a larger machine's
     if isinstance(model, dict) and "weights" in model:
         model["weights"] = NONE  # the run's own weights take the place of those it began with
 

@@ -3,6 +3,7 @@
 import statistics
 import time
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -10,8 +11,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bakeoff.data.splits import Split
+from bakeoff.machine.load import average_load
 from bakeoff.machine.memory import PhasePeaks
-from bakeoff.machine.runtime import Runtime
+from bakeoff.machine.runtime import Runtime, num_threads
 from bakeoff.models.base import Classifier, evaluating
 from bakeoff.runs.records import Cost, Speed
 
@@ -63,16 +65,21 @@ def measure_speed(
 ) -> Speed:
     """Times `probabilities`, from bytes on the device to probabilities on the device.
 
-    Medians after a warm-up: latency of one image, rate of batches of 256 (a split with fewer images
-    repeats them).
+    After a warm-up: latency of one image, as median and 95th percentile, and the median rate of batches
+    of 256 (a split with fewer images repeats them). Threads and load stand beside them: without these
+    two, times do not compare.
     """
-    one = _some_images(images, 1, runtime)
-    many = _some_images(images, _THROUGHPUT_BATCH, runtime)
+    load = average_load()
+    one = _seconds(model, _some_images(images, 1, runtime), runtime, _LATENCY_REPEATS)
+    many = _seconds(model, _some_images(images, _THROUGHPUT_BATCH, runtime), runtime, _THROUGHPUT_REPEATS)
     return Speed(
         train_images_per_second=train_images_per_second,
-        latency_ms_batch1=1000 * _median_seconds(model, one, runtime, _LATENCY_REPEATS),
-        images_per_second_batch256=_THROUGHPUT_BATCH
-        / _median_seconds(model, many, runtime, _THROUGHPUT_REPEATS),
+        latency_ms_batch1=1000 * statistics.median(one),
+        images_per_second_batch256=_THROUGHPUT_BATCH / statistics.median(many),
+        latency_ms_batch1_p95=1000 * float(np.percentile(one, 95)),
+        latency_batch_size=1,
+        threads=num_threads(),
+        load_average=load,
     )
 
 
@@ -80,9 +87,9 @@ def _some_images(images: Split, count: int, runtime: Runtime) -> UInt8[Tensor, "
     return images.images(torch.arange(count, device=images.device) % len(images)).to(runtime.device)
 
 
-def _median_seconds(
+def _seconds(
     model: Classifier, images: UInt8[Tensor, "b c h w"], runtime: Runtime, repeats: int
-) -> float:
+) -> list[float]:
     seconds = []
     for _ in range(2 + repeats):
         runtime.synchronize()
@@ -90,7 +97,7 @@ def _median_seconds(
         _rate(model, images, runtime)
         runtime.synchronize()
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[2:])  # the first two warm up
+    return seconds[2:]  # the first two warm up
 
 
 def _rate(model: Classifier, images: UInt8[Tensor, "b c h w"], runtime: Runtime) -> None:

@@ -33,6 +33,7 @@ EVERY_RUN = (
     "experiment/results.py",
     "experiment/train.py",
     "machine/environment.py",
+    "machine/load.py",
     "machine/memory.py",
     "machine/runtime.py",
     "machine/timing.py",

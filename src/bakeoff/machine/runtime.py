@@ -21,6 +21,7 @@ from torch import Tensor
 
 from bakeoff.config.schema import TrainerConfig
 from bakeoff.errors import ConfigError
+from bakeoff.machine.load import current_load, most_threads, num_cores
 from bakeoff.runs.records import Environment
 
 CHANNELS_LAST = torch.channels_last
@@ -56,11 +57,17 @@ def set_up(trainer: TrainerConfig, auto_precision: Mapping[str, str]) -> Runtime
         auto_precision: the family's measured choice by kind of device.
 
     Raises:
-        ConfigError: a device or a precision that is not there.
+        ConfigError: a device or a precision that is not there, or more threads than a process can have.
     """
     device = choose_device(trainer.device)
     if trainer.threads is not None:
+        if trainer.threads > most_threads():
+            raise ConfigError(
+                f"trainer.threads={trainer.threads}: more than {most_threads()}, the most on a machine of "
+                f"{num_cores()} cores; lower it, or set null for one a core"
+            )
         torch.set_num_threads(trainer.threads)
+    _set_true_fp32()
     if trainer.deterministic:
         # cuBLAS reads this when it starts; without it torch refuses to be deterministic.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -79,6 +86,22 @@ def set_up(trainer: TrainerConfig, auto_precision: Mapping[str, str]) -> Runtime
     if trainer.compile:
         _need_compiler(device)
     return Runtime(device, precision, trainer.channels_last)
+
+
+def _set_true_fp32() -> None:
+    """`fp32` is IEEE float32 on every device. By torch's default a GPU's convolutions are in TF32.
+
+    By the older names, which torch 2.11 to 2.15 all have: `torch.compile` of some of them reads these
+    flags, and raises an error where the newer ones (`fp32_precision`) have been set.
+    """
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def _fp32_kind(device: torch.device) -> str:
+    """What `fp32` was: `ieee`, or `tf32` with 10 bits of mantissa."""
+    flags = (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined]
+    return "tf32" if device.type == "cuda" and "tf32" in flags else "ieee"
 
 
 def _need_compiler(device: torch.device) -> None:
@@ -146,6 +169,7 @@ def free_memory_bytes(device: torch.device) -> int | None:
 def describe(runtime: Runtime) -> Environment:
     """What stands in `environment.json`."""
     commit, dirty = _git_state()
+    load = current_load()
     return Environment(
         device=str(runtime.device),
         device_name=device_name(runtime.device),
@@ -163,6 +187,10 @@ def describe(runtime: Runtime) -> Environment:
         packages={name: _version(name) for name in _RECORDED_PACKAGES}
         | {"python": platform.python_version()},
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        fp32=_fp32_kind(runtime.device),
+        cores=load.cores,
+        load_average=load.average,
+        load_of_others=load.others,
     )
 
 

@@ -76,6 +76,10 @@ class Speed:
     train_images_per_second: float
     latency_ms_batch1: float | None = None
     images_per_second_batch256: float | None = None
+    latency_ms_batch1_p95: float | None = None  # 95th percentile; latency_ms_batch1 is the median
+    latency_batch_size: int | None = None  # images
+    threads: int | None = None  # of the CPU
+    load_average: float | None = None  # of the minute before the measurement, the run itself included
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,10 @@ class Environment:
     packages: dict[str, str]
     started: str  # ISO 8601, UTC
     code: dict[str, str] = field(default_factory=dict)  # each source that training executes -> its SHA-256
+    fp32: str | None = None  # what fp32 means: ieee or tf32
+    cores: int | None = None  # of the machine
+    load_average: float | None = None  # of the minute before the start
+    load_of_others: float | None = None  # what of others ran or waited for a core at the start
 
 
 @dataclass(frozen=True)
