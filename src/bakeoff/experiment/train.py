@@ -21,10 +21,11 @@ from bakeoff.experiment.gates import Prepared, description, prepare
 from bakeoff.experiment.outcome import outcome_recorded
 from bakeoff.experiment.progress import ProgressReport, say
 from bakeoff.experiment.results import input_fingerprints, write_results
+from bakeoff.machine.load import Load, busy_note
 from bakeoff.machine.runtime import Runtime, describe, free_memory_bytes
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.plots import style
-from bakeoff.runs.records import EpochRecord, Summary
+from bakeoff.runs.records import Environment, EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
 from bakeoff.training.loop import fit
 from bakeoff.training.optim import make_optimizer
@@ -56,7 +57,7 @@ def train(job: Job, stop: StopSignal) -> Path:
         run.write_environment(dataclasses.replace(environment, code=code_files(job.values)))
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
-        _announce(run, prepared)
+        _announce(run, prepared, environment)
         attempt(run, "pictures", style.check)  # now, and not after hours
         train_split = _resident(prepared.data.train, config, runtime)
         val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
@@ -135,10 +136,13 @@ def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
     return split.to(runtime.device) if wanted == "device" or (wanted == "auto" and fits) else split
 
 
-def _announce(run: RunDir, prepared: Prepared) -> None:
+def _announce(run: RunDir, prepared: Prepared, environment: Environment) -> None:
     say(run, description(prepared))
     for note in (*prepared.data.notes, *prepared.model.notes):
         say(run, f"note: {note}")
+    load = Load(environment.cores or 1, environment.load_average, environment.load_of_others)
+    if busy := busy_note(load, environment.threads):
+        say(run, f"note: {busy}")
 
 
 def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
