@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import Bakeoff
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from bakeoff import data
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.selection import select, stratified_count
 from bakeoff.data.sets import find_set, set_names
+from bakeoff.data.splits import DataSet, TensorSplit, notes_on_missing_classes
 from bakeoff.errors import ConfigError
 
 
@@ -82,8 +84,56 @@ def test_any_selection_is_right(labels: list[int], draw: st.DataObject) -> None:
     assert set(chosen.train) <= set(chosen.test)
     assert len(chosen.train) == (limit or available)
     assert len(set(chosen.train)) == len(chosen.train)
+    if limit is not None:
+        assert set(train[chosen.train]) == set(train[chosen.test])  # no class that is there goes without
     assert [chosen.class_names[chosen.new_label[train[place]]] for place in chosen.train] == [
         "abcde"[train[place]] for place in chosen.train
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "expected"),
+    [
+        ([900, 90, 10], 20, [18, 1, 1]),  # shares 18, 1.8 and 0.2
+        ([900, 90, 10], 3, [1, 1, 1]),
+        ([900, 90, 10], 200, [180, 18, 2]),  # nothing to put right
+        ([1000, 1, 1, 1], 5, [2, 1, 1, 1]),
+        ([1, 1, 1, 1000], 4, [1, 1, 1, 1]),
+        ([5, 5], 2, [1, 1]),
+    ],
+)
+def test_a_limit_leaves_no_class_without_an_image(counts: list[int], limit: int, expected: list[int]) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    names = [f"class {number}" for number in range(len(counts))]
+    chosen = select(DataConfig(name="digits", train_limit=limit), names, labels, None, labels)
+    assert np.bincount(labels[chosen.train], minlength=len(counts)).tolist() == expected
+    too_few = DataConfig(name="digits", train_limit=len(counts) - 1)
+    with pytest.raises(ConfigError, match=rf"fewer images than there are classes \({len(counts)}\)"):
+        select(too_few, names, labels, None, labels)
+
+
+def test_a_class_without_an_image_is_named_with_its_split() -> None:
+    def split(*labels: int) -> TensorSplit:
+        return TensorSplit(torch.zeros((len(labels), 1, 2, 2), dtype=torch.uint8), torch.tensor(labels))
+
+    names = ("cat", "dog", "owl")
+    assert notes_on_missing_classes(DataSet("x", names, split(0, 1, 2), None, split(2, 1, 0))) == ()
+    notes = notes_on_missing_classes(DataSet("x", names, split(0, 0), split(0, 1), split(1, 2)))
+    assert [note.partition(":")[0] for note in notes] == [
+        "no train image of 2 classes (dog, owl)", "no val image of class owl", "no test image of class cat",
+    ]  # fmt: skip
+    many = tuple(f"c{number}" for number in range(40))
+    (note,) = notes_on_missing_classes(DataSet("x", many, split(*range(40)), None, split(0)))
+    assert note.startswith("no test image of 39 classes (c1, c2, c3, c4, c5, ...): ")
+
+
+def test_loading_names_classes_that_validation_has_no_image_of(tiny_mnist: str) -> None:
+    """Of 512 images of ten classes 2 % are 10, one of each class; 1 % are 5."""
+    standard = data.load(DataConfig(root=tiny_mnist)).notes
+    assert data.load(DataConfig(root=tiny_mnist, val_fraction=0.02)).notes == standard
+    notes = data.load(DataConfig(root=tiny_mnist, val_fraction=0.01)).notes
+    assert [note.partition(" (")[0] for note in notes if note not in standard] == [
+        "no val image of 5 classes"
     ]
 
 

@@ -1,5 +1,6 @@
 """Data sets by name: what gate 1 asks of one, and loading. Importing this package imports no torch."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from bakeoff.data.sets import find_set, set_names
@@ -52,4 +53,7 @@ def load(config: "DataConfig") -> "DataSet":
         from bakeoff.data.download import download
 
         download(found.SOURCE, config.root)
-    return found.load(config)
+    from bakeoff.data.splits import notes_on_missing_classes
+
+    dataset = found.load(config)
+    return dataclasses.replace(dataset, notes=(*dataset.notes, *notes_on_missing_classes(dataset)))

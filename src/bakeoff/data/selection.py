@@ -63,8 +63,13 @@ def stratified(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndar
     return stratified_count(labels, round(len(labels) * fraction), fraction)
 
 
-def stratified_count(labels: np.ndarray, count: int, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+def stratified_count(
+    labels: np.ndarray, count: int, fraction: float, at_least: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """The same for a number of images; `fraction` is that number's share of all.
+
+    With `at_least=1` no class goes without an image: a rare one gets the last image of the class that is
+    most above its share.
 
     `RandomState` and not `default_rng`, because NumPy froze its stream: the split, and with it every
     fingerprint, stays the same for ever.
@@ -75,6 +80,9 @@ def stratified_count(labels: np.ndarray, count: int, fraction: float) -> tuple[n
     sizes = np.floor(shares + 1e-9).astype(np.int64)
     missing = count - sizes.sum()
     sizes[np.argsort(sizes - shares, kind="stable")[:missing]] += 1
+    for rare in np.flatnonzero(sizes < at_least):
+        sizes[np.argmax(np.where(sizes > at_least, sizes - shares, -np.inf))] -= 1
+        sizes[rare] += 1
     held = np.sort(
         np.concatenate(
             [
@@ -91,7 +99,7 @@ def _limited(labels: np.ndarray, limit: int, num_classes: int) -> np.ndarray:
         raise ConfigError(f"data.train_limit={limit}: there are only {len(labels):,} training images")
     if limit < num_classes:
         raise ConfigError(f"data.train_limit={limit}: fewer images than there are classes ({num_classes})")
-    return stratified_count(labels, limit, limit / len(labels))[1]
+    return stratified_count(labels, limit, limit / len(labels), at_least=1)[1]
 
 
 def _class_numbers(classes: Sequence[int | str] | None, class_names: Sequence[str]) -> list[int]:

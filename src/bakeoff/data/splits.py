@@ -108,6 +108,32 @@ class DataSet:
         return [("train", self.train), ("val", self.val), ("test", self.test)]
 
 
+# What it means that a split has no image of a class.
+_WITHOUT_IMAGES = {
+    "train": "no model can learn it; add some, or leave it out with data.classes",
+    "val": "the choice of weights does not see it; raise data.val_fraction, or add images",
+    "test": "its F1 counts as 0 in the macro-F1; add some, or leave it out with data.classes",
+}
+_MOST_CLASSES_NAMED = 5
+
+
+def notes_on_missing_classes(dataset: DataSet) -> tuple[str, ...]:
+    """A line for each split that has no image of some class."""
+    notes = []
+    for name, split in dataset.splits():
+        if split is None:
+            continue
+        counts = torch.bincount(split.labels, minlength=len(dataset.class_names)).tolist()
+        missing = [each for each, count in zip(dataset.class_names, counts, strict=True) if count == 0]
+        if missing:
+            named = ", ".join(missing[:_MOST_CLASSES_NAMED]) + (
+                ", ..." if missing[_MOST_CLASSES_NAMED:] else ""
+            )
+            of = f"class {named}" if len(missing) == 1 else f"{len(missing)} classes ({named})"
+            notes.append(f"no {name} image of {of}: {_WITHOUT_IMAGES[name]}")
+    return tuple(notes)
+
+
 def fingerprint(split: Split, class_names: Sequence[str]) -> str:
     """SHA-256 (hex) over shape, class names, image bytes and labels, in the order of the split."""
     digest = hashlib.sha256()
