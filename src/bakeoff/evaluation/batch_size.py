@@ -5,19 +5,15 @@ one layer of VGG16 at 224 pixels takes 25 MB for an image. The number changes no
 bits of a probability.
 """
 
-import weakref
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from bakeoff.data.splits import Split
 from bakeoff.errors import ResourceError
-from bakeoff.machine.memory import available_memory_bytes
+from bakeoff.machine.memory import LiveBytes, available_memory_bytes
 from bakeoff.machine.runtime import Runtime
 from bakeoff.models.base import Classifier, evaluating
 from bakeoff.text import one_line
@@ -95,37 +91,6 @@ def bytes_per_image(model: Classifier, split: Split, runtime: Runtime) -> float:
 
 
 def _peak_bytes(model: Classifier, images: UInt8[Tensor, "b c h w"], runtime: Runtime) -> int:
-    with evaluating(model), _LiveBytes([*model.parameters(), *model.buffers()]) as live, runtime.autocast():
+    with evaluating(model), LiveBytes([*model.parameters(), *model.buffers()]) as live, runtime.autocast():
         model.probabilities(images)
     return live.peak + images.nbytes
-
-
-class _LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the tensors that operators make, while they live; those in `known` do not count."""
-
-    def __init__(self, known: Iterable[Tensor]) -> None:
-        super().__init__()
-        self.peak = 0
-        self._now = 0
-        self._places = {tensor.untyped_storage().data_ptr() for tensor in known}
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Lets an operator do its work and counts what it has made."""
-        del types
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                place = storage.data_ptr()
-                if place not in self._places:
-                    self._places.add(place)
-                    self._now += storage.nbytes()
-                    self.peak = max(self.peak, self._now)
-                    weakref.finalize(storage, self._gone, place, storage.nbytes())
-        return made
-
-    def _gone(self, place: int, num_bytes: int) -> None:
-        self._places.discard(place)
-        self._now -= num_bytes

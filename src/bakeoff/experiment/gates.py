@@ -4,6 +4,8 @@
 (`models.base.check_model`). 3. What needs the data: the family builds its network for these images.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,10 @@ from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.data.sets import find_set
 from bakeoff.data.splits import DataSet, channel_statistics
+from bakeoff.errors import ResourceError, is_out_of_memory
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity, setting
+from bakeoff.machine.memory import LiveBytes, host_available_bytes
 from bakeoff.machine.runtime import (
     CHANNELS_LAST,
     Runtime,
@@ -27,6 +31,9 @@ from bakeoff.machine.runtime import (
 from bakeoff.machine.signals import check_stop
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
+from bakeoff.text import one_line
+
+SMALLER_MODEL = "choose a smaller model or lower its sizes (model.*), or use a machine with more memory"
 
 
 @dataclass(frozen=True)
@@ -53,26 +60,27 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     Raises:
         ConfigError: gate 1 (shared sections), 2 (the model's section) or 3 (what needs the data).
         DataError: data missing or damaged.
+        ResourceError: not enough memory for the data or the model.
     """
     config = check_shared(values)
     family, model_config = check_model(values)
     runtime = set_up(config.trainer, auto_precision(family, model_config))
     check_stop()
-    dataset = dataset or data.load(config.data)
+    if dataset is None:
+        advice = "lower data.image_size or data.train_limit, or close other programs"
+        with memory_explained(f"data.name={config.data.name}", "while images were read", advice):
+            dataset = data.load(config.data)
     check_stop()
     if config.trainer.overfit_batches is not None:
         dataset = few_images(dataset, config.trainer.overfit_batches * config.trainer.batch_size)
         config.data.augment = AugmentConfig()
     task = _task(dataset, config)
     seed_everything(config.seed)
-    model = family.build(model_config, task)
-    model.begin_training(
-        TrainingSpec(len(dataset.train), is_active(config.data.augment), config.trainer.label_smoothing)
+    training = TrainingSpec(
+        len(dataset.train), is_active(config.data.augment), config.trainer.label_smoothing
     )
-    model = model.to(runtime.device)
-    if runtime.channels_last:
-        # Weights alone: convolutions follow the layout of their weights.
-        model = model.to(memory_format=CHANNELS_LAST)
+    with memory_explained(f"model={config.model['name']}", "while the network was made", SMALLER_MODEL):
+        model = _on_device(family.build(model_config, task), training, runtime)
     source = data_fingerprint(config.data.name, config.data.root)
     return Prepared(
         config,
@@ -83,6 +91,30 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
         setting(values, source),
         shown_origin(origin_of(values["model"])),
     )
+
+
+def _on_device(model: Classifier, training: TrainingSpec, runtime: Runtime) -> Classifier:
+    model.begin_training(training)
+    model = model.to(runtime.device)
+    # Weights alone: convolutions follow the layout of their weights.
+    return model.to(memory_format=CHANNELS_LAST) if runtime.channels_last else model
+
+
+@contextmanager
+def memory_explained(key: str, when: str, advice: str) -> Iterator[None]:
+    """Running out of memory before training is no bug: what it was, and what to lower.
+
+    Raises:
+        ResourceError: in place of what allocators raise; on the host also before it gives memory away that
+            is not there.
+    """
+    try:
+        with LiveBytes(limit=host_available_bytes(with_swap=True)):
+            yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ResourceError(f"{key}: out of memory {when} ({one_line(error)[:160]}); {advice}") from error
 
 
 def description(prepared: Prepared) -> str:

@@ -2,12 +2,17 @@
 
 import resource
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 # A limit of a control group that means none: on 64 bits, version 1 writes a number near 2^63.
 _NO_LIMIT = 2**60
@@ -25,19 +30,21 @@ def available_memory_bytes(device: torch.device) -> int | None:
     return host_available_bytes()
 
 
-def host_available_bytes(root: Path = Path("/")) -> int | None:
+def host_available_bytes(root: Path = Path("/"), *, with_swap: bool = False) -> int | None:
     """Available memory of the machine or of the control group, whichever is less. `root` is for tests."""
-    found = [_meminfo_available(root), *_group_headrooms(root)]
+    found = [_meminfo_bytes(root, with_swap), *_group_headrooms(root)]
     known = [each for each in found if each is not None]
     return max(0, min(known)) if known else None
 
 
-def _meminfo_available(root: Path) -> int | None:
+def _meminfo_bytes(root: Path, with_swap: bool) -> int | None:
+    names = ("MemAvailable:", "SwapFree:") if with_swap else ("MemAvailable:",)
     try:
-        lines = (root / "proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, IndexError, StopIteration):
+        lines = [line.split() for line in (root / "proc/meminfo").read_text().splitlines()]
+        found = {words[0]: int(words[1]) * 1024 for words in lines if words and words[0] in names}
+    except (OSError, ValueError, IndexError):
         return None
+    return sum(found.values()) if "MemAvailable:" in found else None
 
 
 def _group_headrooms(root: Path) -> Iterator[int]:
@@ -81,6 +88,52 @@ def peak_memory_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors that operators make, while they live; those in `known` do not count.
+
+    With a limit, for tensors on the host, it refuses in time: Linux gives memory that it does not have, and
+    kills whoever fills it.
+    """
+
+    def __init__(self, known: Iterable[Tensor] = (), limit: int | None = None) -> None:
+        super().__init__()
+        self.peak = 0
+        self._limit = limit
+        self._now = 0
+        self._places = {tensor.untyped_storage().data_ptr() for tensor in known}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Lets an operator do its work and counts what it has made.
+
+        Raises:
+            MemoryError: more than the limit.
+        """
+        del types
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            # Neither shapes without memory ("meta") nor pretended tensors, which are subclasses.
+            is_real = type(tensor) is Tensor and tensor.device.type != "meta"
+            if is_real and (self._limit is None or tensor.device.type == "cpu"):
+                self._count(tensor.untyped_storage())
+        if self._limit is not None and self._now > self._limit:
+            raise MemoryError(f"{self._now:,} bytes where {self._limit:,} are available")
+        return made
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        place, num_bytes = storage.data_ptr(), storage.nbytes()
+        if place not in self._places:
+            self._places.add(place)
+            self._now += num_bytes
+            self.peak = max(self.peak, self._now)
+            weakref.finalize(storage, self._gone, place, num_bytes).atexit = False
+
+    def _gone(self, place: int, num_bytes: int) -> None:
+        self._places.discard(place)
+        self._now -= num_bytes
 
 
 @dataclass
