@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import torch
-
-from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError, ResourceError
+from bakeoff.errors import (
+    BakeoffError,
+    ConfigError,
+    DivergedError,
+    InterruptedRunError,
+    ResourceError,
+    is_out_of_memory,
+)
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.rundir import RunDir
 from bakeoff.text import one_line
@@ -59,14 +64,13 @@ def torch_errors_explained(batch_size: int) -> Iterator[None]:
             f"trainer.batch_size={batch_size}: this model's batch norm cannot train on a single image; raise "
             "trainer.batch_size, or change the number of images by one"
         ) from error
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError) as error:
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise ConfigError(
                 f"trainer.compile=true: torch could not compile this model ({_one_line(error)[:160]}); "
                 "set trainer.compile=false"
             ) from error
-        # The CPU's allocator raises a plain RuntimeError.
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise ResourceError(
             f"trainer.batch_size={batch_size}: out of memory ({_one_line(error)[:160]}); "
