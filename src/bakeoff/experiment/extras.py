@@ -48,7 +48,7 @@ class Extras:
                 break
             attempt(self.run, name, step)
         self.summary = dataclasses.replace(self.summary, time=phase_times(self.state, began))
-        attempt(self.run, "speed in summary.json", lambda: self.run.write_summary(self.summary))
+        attempt(self.run, "the last times in summary.json", self._write_summary)
         return self.summary
 
     def _steps(self) -> dict[str, Callable[[], object]]:
@@ -57,6 +57,7 @@ class Extras:
         return {
             "the speed": self._measure_speed,
             "FLOPs": self._count_flops,
+            "both in summary.json": self._write_summary,
             "confusion.json": self._saving(lambda: self.run.write_confusion(self._names, self._counts)),
             **{f"plots/{name}": self._saving(partial(_in_own_style, step)) for name, step in draw.items()},
             "the test images for reports": self._saving(self._store_test_images),
@@ -83,6 +84,9 @@ class Extras:
         flops = cost.count_flops(self.state.model, self.prepared.data.test, self.prepared.runtime)
         spent = dataclasses.replace(self.summary.cost, forward_flops_per_image=flops)
         self.summary = dataclasses.replace(self.summary, cost=spent)
+
+    def _write_summary(self) -> None:
+        self.run.write_summary(self.summary)
 
     def _store_test_images(self) -> None:
         if max(self.prepared.data.image_shape[1:]) <= _LARGEST_STORED_SIDE:
