@@ -4,7 +4,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from bakeoff.errors import BakeoffError, InterruptedRunError, ResourceError
+from bakeoff.errors import BakeoffError, InterruptedRunError, ResourceError, is_out_of_memory
 from bakeoff.text import one_line, printable
 
 
@@ -16,11 +16,12 @@ def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
         return fail(InterruptedRunError("stopped by Ctrl-C"), debug)
     except OSError as error:
         return fail(ResourceError(f"{error.filename or 'output'}: {error.strerror or error}"), debug)
-    except MemoryError:
-        return fail(ResourceError("out of memory; close other programs, or give it less to do"), debug)
     except BakeoffError as error:
         return fail(error, debug)
     except Exception as error:  # noqa: BLE001 - the last resort: one line and exit 1
+        if is_out_of_memory(error):
+            text = f"out of memory ({one_line(error)[:160]}); close other programs or use a larger machine"
+            return fail(ResourceError(text), debug)
         bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
         return fail(BakeoffError(bug), debug)
 

@@ -63,6 +63,31 @@ def test_a_model_that_the_host_cannot_hold_is_refused_before_it_is_filled(
     assert filled == []
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (
+            "experiment.train.make_optimizer",
+            "model=cnn_small: out of memory while the optimizer's state was made (",
+        ),
+        ("experiment.train.input_fingerprints", "out of memory ("),  # wherever else: at least no bug
+        ("training.loop.train_step", "trainer.batch_size=128: out of memory ("),
+    ],
+)
+@pytest.mark.parametrize("error", REFUSALS[2::2], ids=lambda error: str(error)[:20])
+def test_it_is_no_bug_wherever_it_happens(
+    place: str, said: str, error: Exception, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(f"bakeoff.{place}", refuse)
+    code, _, err = bakeoff("train", "data=digits", "model=cnn_small")
+    assert code == 4
+    assert err.startswith(f"error: {said}")
+    assert "bug" not in err
+
+
 def test_a_model_that_fits_is_the_same_model_under_the_guard() -> None:
     torch.manual_seed(5)
     expected = torch.nn.Sequential(torch.nn.Linear(30, 30), torch.nn.Conv2d(3, 8, 3)).state_dict()

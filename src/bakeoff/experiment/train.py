@@ -17,7 +17,7 @@ from bakeoff.evaluation.batch_size import EvaluationBatch
 from bakeoff.evaluation.prediction import predict
 from bakeoff.experiment.code import code_files
 from bakeoff.experiment.extras import Extras, attempt
-from bakeoff.experiment.gates import Prepared, description, prepare
+from bakeoff.experiment.gates import SMALLER_MODEL, Prepared, description, memory_explained, prepare
 from bakeoff.experiment.outcome import outcome_recorded
 from bakeoff.experiment.progress import ProgressReport, say
 from bakeoff.experiment.results import input_fingerprints, write_results
@@ -47,8 +47,9 @@ def train(job: Job, stop: StopSignal) -> Path:
     prepared = prepare(job.values)
     config, runtime = prepared.config, prepared.runtime
     fingerprints = input_fingerprints(job.values, prepared.data)
-    optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
-    state = start(prepared.model, optimizer, config.trainer, runtime)
+    with memory_explained(f"model={prepared.name}", "while the optimizer's state was made", SMALLER_MODEL):
+        optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
+        state = start(prepared.model, optimizer, config.trainer, runtime)
     stop.check()
     run = RunDir.create(_folder(prepared))
     with outcome_recorded(run, state, config.trainer.batch_size, stop):
