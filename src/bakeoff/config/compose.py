@@ -154,7 +154,7 @@ def _job(composed: DictConfig, overrides: Sequence[str]) -> Job:
     values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     named = {str(key): value for key, value in values.items()}
-    settle(named, overrides)
+    settle(named, overrides, _options("data"))
     return Job(named, list(overrides))
 
 

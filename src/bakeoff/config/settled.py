@@ -4,16 +4,18 @@ A key that another one switches off would else stand in `config.json` as if it h
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from bakeoff.config.schema import AugmentConfig
 from bakeoff.config.strict import parse_section
 from bakeoff.errors import ConfigError
 
+_DEFAULT_DATA = "mnist"  # of conf/config.yaml
 
-def settle(values: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Changes composed values in place.
+
+def settle(values: dict[str, Any], overrides: Sequence[str], data_files: Collection[str] = ()) -> None:
+    """Changes composed values in place, and refuses what would keep another data set's augmentation.
 
     * `trainer.overfit_batches` trains without augmentation.
     * `optim.warmup_epochs` on a command line beats the share `optim.warmup` of a recipe.
@@ -21,14 +23,29 @@ def settle(values: dict[str, Any], overrides: Sequence[str]) -> None:
     Args:
         values: the whole config, plain; not checked yet, so anything may stand in it.
         overrides: the command line that it was composed from.
+        data_files: what `data=...` may choose.
+
+    Raises:
+        ConfigError: a data set by its key alone.
     """
     data, optim, trainer = (values.get(name) for name in ("data", "optim", "trainer"))
     is_dry_run = isinstance(trainer, dict) and trainer.get("overfit_batches") is not None
     if is_dry_run and isinstance(data, dict) and _is_right(data.get("augment")):
         data["augment"] = dataclasses.asdict(AugmentConfig())
     given = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    if isinstance(data, dict) and "data.name" in given and not given & {"data", "experiment"}:
+        _refuse_name_alone(data.get("name"), data_files)
     if isinstance(optim, dict) and "optim.warmup_epochs" in given and "optim.warmup" not in given:
         optim["warmup"] = None
+
+
+def _refuse_name_alone(name: Any, data_files: Collection[str]) -> None:
+    """The augmentation of one data set is not another's: `data.name` changes the name and keeps the rest."""
+    if name in data_files and name != _DEFAULT_DATA:
+        raise ConfigError(
+            f"data.name={name}: this would keep the augmentation of data={_DEFAULT_DATA}; write data={name} "
+            f"(if you mean it: data={_DEFAULT_DATA} data.name={name})"
+        )
 
 
 def _is_right(augment: Any) -> bool:
