@@ -113,13 +113,14 @@ def test_seconds_to_an_accuracy(
 @pytest.mark.parametrize(
     ("reached", "missed", "median"),
     [
-        ((4.0, 2.0), (), 4.0),
+        ((4.0, 2.0), (), 3.0),
         ((2.0,), (6.0,), None),
-        ((6.0, 2.0, 4.0), (1.0,), 6.0),
+        ((6.0, 2.0, 4.0), (1.0,), 5.0),
+        ((6.0, 2.0, 4.0), (), 4.0),
         ((2.0, 4.0), (6.0, 6.0), None),
     ],
 )
-def test_of_two_middle_runs_the_slower_one_counts(
+def test_of_two_middle_runs_the_mean_counts_if_both_reached_it(
     reached: tuple[float, ...], missed: tuple[float, ...], median: float | None
 ) -> None:
     assert SecondsTo(0.9, reached, missed).median == median
@@ -147,6 +148,20 @@ def test_a_damaged_history_is_unknown(bakeoff: Bakeoff, root: Path, content: str
     row = row_of(bakeoff, root, "--metric", "last(epoch)", "--seconds-to", "0.9")
     assert row["metrics"]["last(epoch)"] is None
     assert "unknown" in bakeoff("compare", str(root), "--metric", "last(epoch)")[1]
+
+
+def test_figures_whose_sum_is_no_number_are_unknown(bakeoff: Bakeoff, root: Path) -> None:
+    """No run's file ends a comparison, whatever it claims."""
+    for seed in ACCURACIES:
+        write_history(root / str(seed), [0.9], seconds=1.7e308)
+        path = root / str(seed) / "summary.json"
+        summary = json.loads(path.read_text())
+        summary["time"]["train_seconds"] = 1.7e308
+        write_json(path, summary)
+    row = row_of(bakeoff, root, "--metric", "last(train_seconds)", "--seconds-to", "0.9")
+    assert row["metrics"]["last(train_seconds)"] is None
+    assert row["metrics"]["train_seconds"] is None
+    assert row["seconds_to"]["median"] == 0
 
 
 def test_a_run_without_a_history_leaves_the_others(bakeoff: Bakeoff, root: Path) -> None:

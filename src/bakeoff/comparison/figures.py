@@ -1,9 +1,10 @@
 """The figures of a run: where each is stored, which way is better, how it is shown. No torch here."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+MOST = 1e300  # that is believed of any figure; the sum of many such is still a number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Figure:
     @property
     def highest(self) -> float:
         """The largest value that is believed."""
-        return 1.0 if self.is_share else sys.float_info.max
+        return 1.0 if self.is_share else MOST
 
 
 FIGURES = (

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bakeoff.comparison.figures import EPOCH_FIGURES, Figure
+from bakeoff.comparison.figures import EPOCH_FIGURES, MOST, Figure
 from bakeoff.comparison.read import Run
 from bakeoff.comparison.tables import Estimate, SecondsTo
 from bakeoff.comparison.validity import is_number
@@ -39,7 +39,7 @@ class HistoryMetric:
     def of(self, epochs: Sequence[Mapping[str, Any]]) -> float | None:
         """The value of one run; None if its history has no such figure."""
         of_epochs = [epoch.get(self.figure.in_epoch or "") for epoch in epochs]
-        values = [float(value) for value in of_epochs if is_number(value, -1e300)]
+        values = [float(value) for value in of_epochs if is_number(value, -MOST, MOST)]
         if not values:
             return None
         if self.reduction == "last":
@@ -92,7 +92,7 @@ def seconds_to(histories: Sequence[History], accuracy: float) -> SecondsTo | Non
     for epochs in histories:
         total, is_reached = 0.0, False
         for epoch in epochs:
-            total += epoch["train_seconds"] if is_number(epoch.get("train_seconds")) else 0.0
+            total += epoch["train_seconds"] if is_number(epoch.get("train_seconds"), 0.0, MOST) else 0.0
             if is_number(epoch.get("val.accuracy"), accuracy, 1.0):
                 is_reached = True
                 break

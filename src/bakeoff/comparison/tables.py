@@ -66,9 +66,12 @@ class SecondsTo:
 
     @property
     def median(self) -> float | None:
-        """Over all runs; None where the middle one did not reach it."""
-        place = (len(self.reached) + len(self.missed)) // 2
-        return sorted(self.reached)[place] if place < len(self.reached) else None
+        """Over all runs, of two middle ones their mean; None where a middle one did not reach it."""
+        total = len(self.reached) + len(self.missed)
+        if total // 2 >= len(self.reached):
+            return None
+        in_order = sorted(self.reached)
+        return (in_order[(total - 1) // 2] + in_order[total // 2]) / 2
 
 
 @dataclass(frozen=True)
