@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, why_times_differ
+from bakeoff.comparison.guessing import guessing_note
 from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
 
 _FEW_IMAGES = 50
-_GUESSING = 1.5  # times the accuracy of guessing: a broken run
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
@@ -60,7 +60,7 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
 
 
 def _of_outcomes(table: Table) -> list[str]:
-    lines = [note for row in table.settings for note in _of_row(row, len(table.class_names))]
+    lines = [note for row in table.settings for note in _of_row(row, table.class_names)]
     labels = next(
         (run.outcomes.labels for row in table.settings for run in row.members if run.outcomes), None
     )
@@ -75,7 +75,7 @@ def _of_outcomes(table: Table) -> list[str]:
     return lines
 
 
-def _of_row(row: SettingRow, num_classes: int) -> list[str]:
+def _of_row(row: SettingRow, class_names: Sequence[str]) -> list[str]:
     lines = []
     known = [run.outcomes for run in row.members if run.outcomes]
     if len(known) < row.num_runs:
@@ -89,8 +89,4 @@ def _of_row(row: SettingRow, num_classes: int) -> list[str]:
     unanswered = float(np.mean([(one.guesses < 0).mean() for one in known])) if known else 0.0
     if unanswered:
         lines.append(f"{row.name}: no answer for {unanswered * 100:.2f} % of the images, counted wrong")
-    guessing = _GUESSING / num_classes if num_classes > 2 else 0.0
-    broken = [run.summary["seed"] for run in row.members if run.summary["test"]["accuracy"] < guessing]
-    if broken:
-        lines.append(f"{row.name}: no better than guessing with seed {', '.join(map(str, broken))}")
-    return lines
+    return lines + guessing_note(row, class_names)
