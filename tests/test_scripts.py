@@ -30,6 +30,7 @@ SHORTEST = {
     "bench_image_folder.py": ["--pictures", "100"],
     "bench_notebook.py": ["--pairs", "1", "--seeds", "1", "--images", "320"],
     "draw_terminal.py": ["drawn.svg"],
+    "study_few_images.py": ["--tables", "20"],
     "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
     "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
 }

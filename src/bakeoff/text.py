@@ -21,3 +21,8 @@ def _shown(character: str) -> str:
         code = ord(character)
         return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
     return character
+
+
+def p_text(p: float) -> str:
+    """A p-value as it is printed; a p of 0 is only a small one."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.3g}"

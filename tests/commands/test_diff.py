@@ -50,7 +50,7 @@ def test_the_images_that_changed_sides_by_their_place_in_the_test_set(
     )
     assert "right in b only, image (label: a | b): 6 (class 1: class 0 | class 1)\n" in out
     # 1 of 4 images that differ: P(X < 1) + P(X = 1) / 1 of Binomial(4, 1/2), mid-p 2 P(X < 1) + P(X = 1).
-    assert "a - b = 25.00 pp" in out
+    assert "a - b = 25.00 points" in out
     assert f"McNemar's p = {2 / 16 + 4 / 16:.3g}" in out
 
 

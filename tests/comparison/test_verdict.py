@@ -99,13 +99,13 @@ def test_a_real_difference_and_a_tie_in_words(bakeoff: Bakeoff, tmp_path: Path) 
     tied, worse = table["verdict"]
     best, second = (row["name"] for row in table["settings"][:2])
     assert tied.startswith(f"{second} and {best} are tied: {second} could be better by up to ")
-    assert " pp or worse by up to " in tied
-    assert "would probably have been seen" in tied
-    assert "of the uncertainty comes from the seed: " in tied
+    assert " points or worse by up to " in tied
+    assert "; only differences above about 1.5 points would have shown (80 % power). " in tied
+    assert tied.endswith(" % of the uncertainty comes from the seed: add seeds, not images.")
     pair = next(p for p in table["pairs"] if {p["a"], p["b"]} == {"bad", best} and p["metric"] == "accuracy")
     near, far = sorted((abs(pair["low"]), abs(pair["high"])))
     assert worse == (
-        f"bad is worse than {best} by {abs(pair['difference']) * 100:.2f} pp "
+        f"bad is worse than {best} by {abs(pair['difference']) * 100:.2f} points "
         f"(95 %: {near * 100:.2f} to {far * 100:.2f}). Their recall differs in classes 0, 1, 2."
     )
     assert table["notes"] == []
@@ -119,7 +119,7 @@ def test_one_run_speaks_of_one_network(bakeoff: Bakeoff, tmp_path: Path) -> None
     table = compared(bakeoff, tmp_path)
     (sentence,) = table["verdict"]
     assert sentence.startswith("One network of b is worse than one network of a by ")
-    assert "McNemar's test of the two networks: p = " in sentence
+    assert "McNemar's test of the two networks: p < 0.0001." in sentence
     assert "one run speaks of one trained network, not of an architecture: a, b" in table["notes"]
     alone = compared(bakeoff, tmp_path / "a")
     (sentence,) = alone["verdict"]
@@ -158,7 +158,7 @@ def test_no_image_tells_two_settings_apart(bakeoff: Bakeoff, tmp_path: Path) -> 
     for name in ("a", "b"):
         made(tmp_path / name, 0, name, right)
     table = compared(bakeoff, tmp_path)
-    assert "no image tells them apart, which leaves up to 1.22 pp open." in table["verdict"][0]
+    assert "no image tells them apart, which leaves up to 1.22 points open." in table["verdict"][0]
     pair = table["pairs"][0]
     assert (pair["p"], pair["df"], pair["smallest_detectable_difference"]) == (1, None, None)
 

@@ -14,7 +14,7 @@ from bakeoff.errors import OK
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import UnreadableFileError, without_nan
-from bakeoff.text import printable
+from bakeoff.text import p_text, printable
 
 USAGE = "diff RUN RUN"
 SUMMARY = "what tells two runs apart"
@@ -113,8 +113,8 @@ def _image_lines(a: Run, b: Run, most_images: int) -> list[str]:
     )
     low, high = images.low * 100, images.high * 100
     tested = (
-        f"a - b = {images.difference * 100:.2f} pp (95 %: {low:.2f} to {high:.2f}); "
-        f"McNemar's p = {images.mcnemar_mid_p:.3g}"
+        f"a - b = {images.difference * 100:.2f} points (95 %: {low:.2f} to {high:.2f}); "
+        f"McNemar's {p_text(images.mcnemar_mid_p)}"
     )
     lines = [
         f"images         {images.num_images:,} test images: {counts}",

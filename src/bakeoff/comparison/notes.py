@@ -7,10 +7,9 @@ import numpy as np
 
 from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, why_times_differ
 from bakeoff.comparison.guessing import guessing_note
+from bakeoff.comparison.statistics.few_images import FEW_IMAGES
 from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
-
-_FEW_IMAGES = 50
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
@@ -37,7 +36,7 @@ def notes(table: Table) -> list[str]:
     single = [row.name for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
         lines.append(f"one run speaks of one trained network, not of an architecture: {shortened(single)}")
-    if table.num_images < _FEW_IMAGES:
+    if table.num_images < FEW_IMAGES:
         lines.append(f"few test images: {table.num_images}")
     return lines + _of_outcomes(table)
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from bakeoff.comparison.notes import listed, shortened
 from bakeoff.comparison.significance import MOST_SETTINGS
 from bakeoff.comparison.statistics import ALPHA
+from bakeoff.comparison.statistics.few_images import ENOUGH
 from bakeoff.comparison.tables import Pair, SettingRow, Table
+from bakeoff.text import p_text
 
 _CLEAR = 0.005  # a p that a little optimism does not turn
-_FEW_DIFFERING_IMAGES = 5.0  # effective: half of the degrees of freedom
 
 
 def verdict(table: Table, baseline: str | None) -> list[str]:
@@ -48,21 +49,21 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
         )
     elif pair.differs:
         how = "better" if difference > 0 else "worse"
-        near, far = sorted((abs(low), abs(high)))
-        text = f"{one} is {how} than {two} by {_points(abs(difference))}"
-        text += f" (95 %: {near * 100:.2f} to {far * 100:.2f})."
+        text = f"{one} is {how} than {two} by {_points(abs(difference))} (95 %: {_from_to(low, high)})."
     else:
-        text = f"{one} and {two} are tied: {one} could be {_could_be(low, high)}"
         if low > 0 or high < 0:
-            text += f", which does not hold after correction for {num_pairs} pairs"
+            how = "better" if low > 0 else "worse"
+            text = f"{one} against {two}: probably {how}, by {_from_to(low, high)} points"
+            text += f"; not certain once all {num_pairs} pairs are counted"
+        else:
+            text = f"{one} and {two} are tied: {one} could be better by up to {_points(high)}"
+            text += f" or worse by up to {_points(-low)}"
         if pair.smallest_detectable_difference is not None:
-            seen = _points(pair.smallest_detectable_difference)
-            text += f"; a difference of {seen} would probably have been seen"
-        text += "."
-        if advice := _advice(pair, row, other):
-            text += f" {advice}"
+            shown = _about(pair.smallest_detectable_difference * 100)
+            text += f"; only differences above about {shown} points would have shown (80 % power)"
+        text += f". {_advice(pair, row, other)}"
     if pair.mcnemar_mid_p is not None:
-        text += f" McNemar's test of the two networks: p = {pair.mcnemar_mid_p:.3g}."
+        text += f" McNemar's test of the two networks: {p_text(pair.mcnemar_mid_p)}."
     classes = [item.label for item in pair.classes if item.p_adjusted < ALPHA]
     if classes:
         text += f" Their recall differs in {listed(classes)}."
@@ -70,23 +71,26 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
         text += " Few runs on the noisier side: a p near 0.05 is optimistic."
     if text.startswith("one network"):
         text = text.replace("one", "One", 1)
-    if 0 < result.effective_images < _FEW_DIFFERING_IMAGES:
-        text += " Too few images differ."
+    if 0 < result.effective_images < ENOUGH:
+        text += " Few images carry this." if pair.differs else " Too few images differ."
     return text
 
 
-def _could_be(low: float, high: float) -> str:
-    better, worse = _points(max(high, 0.0)), _points(max(-low, 0.0))
-    if low > 0:
-        return f"better by {low * 100:.2f} to {high * 100:.2f} pp"
-    if high < 0:
-        return f"worse by {-high * 100:.2f} to {-low * 100:.2f} pp"
-    return f"better by up to {better} or worse by up to {worse}"
+def _from_to(low: float, high: float) -> str:
+    near, far = sorted((abs(low), abs(high)))
+    return f"{near * 100:.2f} to {far * 100:.2f}"
+
+
+def _about(points: float) -> str:
+    """Two digits, or what is beyond the comma of two."""
+    return f"{points:.{0 if points >= 10 else 1 if points >= 1 else 2}f}"
 
 
 def _advice(pair: Pair, row: SettingRow, other: SettingRow) -> str:
     if min(row.num_runs, other.num_runs) == 1:
         return "Run 3 seeds or more."
+    if pair.result.effective_images < ENOUGH or pair.result.seed_share is None:
+        return "More images would help."
     share = f"{pair.result.seed_share:.0%}".replace("%", " %")
     what = "add seeds, not images" if pair.result.wants_seeds else "more images would help more than seeds"
     text = f"{share} of the uncertainty comes from the seed: {what}."
@@ -98,7 +102,7 @@ def _subject(row: SettingRow) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{share * 100:.2f} pp"
+    return f"{share * 100:.2f} points"
 
 
 def _alone(row: SettingRow, table: Table) -> str:

@@ -167,7 +167,7 @@ def caption(table: Table) -> str:
         if table.is_tested
         else "mean ± standard deviation over n seeds"
     )
-    tie = "; settings that share a letter are tied" if any(row.tie_group for row in table.settings) else ""
+    tie = "; same letter: no proven difference" if any(row.tie_group for row in table.settings) else ""
     return printable(f"{table.data}: {table.num_images:,} test images{classes}; test scores, {spread}{tie}")
 
 

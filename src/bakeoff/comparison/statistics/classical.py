@@ -8,6 +8,13 @@ from jaxtyping import Float64, Int64
 from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
 Z_975 = float(ndtri(0.975))
+LEAST_DF = 1.0  # below it Student's t has no mean, and Satterthwaite's approximation no meaning
+_ROUNDING = 1e-12  # of the numbers that were subtracted
+
+
+def is_rounding(difference: float, size: float) -> bool:
+    """Whether a difference of numbers of a certain size is only what float64 leaves of equal ones."""
+    return abs(difference) <= _ROUNDING * size
 
 
 def student_quantile(probability: float, df: float) -> float:
@@ -26,8 +33,8 @@ def wilson(share: float, count: float, z: float = Z_975) -> tuple[float, float]:
     margin = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
     return (
-        0.0 if share == 0 else (centre - margin) / scale,
-        1.0 if share == 1 else (centre + margin) / scale,
+        0.0 if share == 0 else max(0.0, min(share, (centre - margin) / scale)),
+        1.0 if share == 1 else min(1.0, max(share, (centre + margin) / scale)),
     )
 
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from bakeoff.comparison.statistics.classical import student_quantile, wilson
-from bakeoff.comparison.statistics.values import Metric
+from bakeoff.comparison.statistics.classical import LEAST_DF, is_rounding, student_quantile, wilson
+from bakeoff.comparison.statistics.values import WORST_NLL, Metric
 
 _NOTHING = 1e-12  # of the total sum of squares: rounding
 _MOST_DF_OF_TWO_RUNS = 4.0
+_LARGEST_EXPONENT = 700.0  # that a float64 holds
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,14 @@ def noise_of(values: Float64[np.ndarray, "runs n"]) -> Noise:
     mean = float(scores.mean())
     if num_runs == 1:
         return Noise(1, image_means, scores, mean, 0.0, 0.0, 0.0, math.inf)
-    variance = float(((scores - mean) ** 2).sum() / (num_runs - 1))
+    size = float(np.abs(values).max())
+    is_alike = is_rounding(float(np.abs(scores - mean).max()), size)
+    variance = 0.0 if is_alike else float(((scores - mean) ** 2).sum() / (num_runs - 1))
     luck = values - scores[:, None] - image_means + mean
     squares = float((luck * luck).sum())
-    if squares < _NOTHING * float(((values - mean) ** 2).sum()):
+    if squares < _NOTHING * float(((values - mean) ** 2).sum()) or is_rounding(
+        float(np.abs(luck).max()), size
+    ):
         squares = 0.0
     floor = squares / ((num_runs - 1) * (num_images - 1)) / num_images if num_images > 1 else 0.0
     return Noise(num_runs, image_means, scores, mean, variance, floor, variance, num_runs - 1.0)
@@ -108,20 +113,35 @@ def own_interval(noise: Noise, metric: Metric) -> tuple[float, float] | None:
     Returns:
         Lowest and highest; None where nothing can be said (an NLL of exactly 0).
     """
-    size, mean = noise.num_images, noise.mean
-    image_variance, df_images = _own_image_noise(noise)
-    variance = image_variance + noise.seed_variance
     if metric == "nll":
-        if mean == 0:
-            return None
-        if variance == 0:
-            return mean, mean
-        df = _own_df(noise, variance, image_variance**2 / df_images if image_variance else 0.0)
-        factor = math.exp(student_quantile(0.975, df) * math.sqrt(variance) / mean)
-        return mean / factor, mean * factor
-    if mean in (0.0, 1.0) or variance == 0 or (noise.num_runs == 1 and metric == "accuracy"):
+        return _own_nll_interval(noise) if noise.mean else None
+    size, mean = noise.num_images, noise.mean
+    for end in (0.0, 1.0):
+        if is_rounding(mean - end, 1.0):
+            return wilson(end, size)
+    variance = _own_image_noise(noise)[0] + noise.seed_variance
+    if variance == 0 or (noise.num_runs == 1 and metric == "accuracy"):
         return wilson(mean, size)
     return wilson(mean, effective_images(noise), student_quantile(0.975, _own_df(noise, variance)))
+
+
+def _own_nll_interval(noise: Noise) -> tuple[float, float]:
+    """Symmetric on a logarithmic scale, and within what is possible."""
+    mean = noise.mean
+    image_variance, df_images = _own_image_noise(noise)
+    variance = image_variance + noise.seed_variance
+    low, high = mean, mean
+    if variance:
+        df = _own_df(noise, variance, image_variance**2 / df_images if image_variance else 0.0)
+        exponent = student_quantile(0.975, df) * math.sqrt(variance) / mean
+        factor = math.exp(min(exponent, _LARGEST_EXPONENT))
+        low, high = mean / factor, min(mean * factor, max(mean, WORST_NLL))
+    if image_variance == 0:
+        # All images say the same; at most this share of all images says otherwise, and may say the worst.
+        otherwise = 1 - 0.025 ** (1 / noise.num_images)
+        low = min(low, mean * (1 - otherwise))
+        high = max(high, mean + otherwise * max(0.0, WORST_NLL - mean))
+    return low, high
 
 
 def effective_images(noise: Noise) -> float:
@@ -133,7 +153,10 @@ def effective_images(noise: Noise) -> float:
 
 def _own_image_noise(noise: Noise) -> tuple[float, float]:
     """Variance of the mean score over other test images, and the degrees of freedom it is known with."""
-    squares = (noise.image_means - noise.mean) ** 2
+    deviations = noise.image_means - noise.mean
+    if is_rounding(float(np.abs(deviations).max()), float(np.abs(noise.image_means).max())):
+        return 0.0, math.inf
+    squares = deviations**2
     total, fourth = float(squares.sum()), float((squares * squares).sum())
     return total / noise.num_images**2, 2 * total**2 / fourth if fourth else math.inf
 
@@ -142,5 +165,5 @@ def _own_df(noise: Noise, variance: float, image_part: float = 0.0) -> float:
     """Satterthwaite's degrees of freedom of one setting's variance (1946)."""
     if noise.num_runs > 1 and noise.guarded_variance:
         image_part += (noise.guarded_variance / noise.num_runs) ** 2 / noise.df
-    df = variance**2 / image_part if image_part else math.inf
+    df = max(variance**2 / image_part, LEAST_DF) if image_part else math.inf
     return min(df, _MOST_DF_OF_TWO_RUNS) if noise.num_runs == 2 else df

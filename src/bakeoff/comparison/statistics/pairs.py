@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from bakeoff.comparison.statistics import ALPHA
-from bakeoff.comparison.statistics.classical import student_quantile, two_sided_p
+from bakeoff.comparison.statistics.classical import LEAST_DF, student_quantile, two_sided_p
+from bakeoff.comparison.statistics.few_images import scatter_between, with_pseudo_images
 from bakeoff.comparison.statistics.noise import Noise, guard, noise_of
 from bakeoff.comparison.statistics.values import WORST_NLL, Metric
 
@@ -22,18 +23,20 @@ _Z_80 = 0.841621233573  # quantile of the normal distribution at the power of 80
 
 @dataclass(frozen=True)
 class Difference:
-    """A minus B. `df` and `satterthwaite_df` are None where no image tells the two apart."""
+    """A minus B. `df` and `satterthwaite_df` are None where all images say the same, and the runs too."""
 
     difference: float
     low: float  # of the 95 % interval
     high: float
     p: float
-    df: float | None
-    satterthwaite_df: float | None  # before two runs on a side bound it
-    variance_images: float
+    df: float | None  # at least 1
+    satterthwaite_df: float | None  # before its bounds
+    variance_images: float  # with the images that were added
     variance_seeds: float
     variance_interplay: float  # the part of `variance_images` that more seeds would reduce
     effective_images: float  # how many carry the difference
+    is_within_domain: bool  # enough images and runs to say what would have been seen
+    largest: float  # that a difference can be
 
     @property
     def variance(self) -> float:
@@ -41,14 +44,20 @@ class Difference:
         return self.variance_images + self.variance_seeds
 
     @property
-    def seed_share(self) -> float:
-        """Which part of the variance the seeds make."""
-        return self.variance_seeds / self.variance if self.variance else 0.0
+    def seed_share(self) -> float | None:
+        """Which part of the variance the seeds make; None without any variance.
+
+        Luck on single images shrinks with more seeds and with more images, so half of it is counted for each.
+        """
+        if not self.variance:
+            return None
+        interplay = min(self.variance_interplay, self.variance_images)  # an estimate may exceed its whole
+        return (self.variance_seeds + interplay / 2) / self.variance
 
     @property
     def wants_seeds(self) -> bool:
         """Whether more seeds help more than more images would."""
-        return self.variance_seeds > self.variance_images - self.variance_interplay
+        return self.seed_share is not None and self.seed_share > 1 / 2
 
 
 def table_df(settings: Sequence[Noise]) -> float:
@@ -56,7 +65,9 @@ def table_df(settings: Sequence[Noise]) -> float:
     return sum(noise.num_runs - 1.0 for noise in settings)
 
 
-def difference_of(a: Noise, b: Noise, metric: Metric, df_of_table: float) -> Difference:
+def difference_of(
+    a: Noise, b: Noise, metric: Metric, df_of_table: float, *, adds_images: bool = True
+) -> Difference:
     """Tests one pair.
 
     Args:
@@ -64,44 +75,51 @@ def difference_of(a: Noise, b: Noise, metric: Metric, df_of_table: float) -> Dif
         b: the other.
         metric: bounds the interval to what is possible.
         df_of_table: `table_df` of all settings of the table.
+        adds_images: whether pseudo-images stand in where too few images differ.
     """
-    size = a.num_images
-    by_image = a.image_means - b.image_means
-    difference = float(by_image.mean())
-    squares = (by_image - difference) ** 2
-    total, fourth = float(squares.sum()), float((squares * squares).sum())
-    image_variance = total / (size - 1) / size if size > 1 else 0.0
+    size, largest = a.num_images, LARGEST[metric]
+    scatter = scatter_between(a.image_means, b.image_means, metric)
     sides = [noise for noise in (a, b) if noise.num_runs >= 2]
     seed_variance = sum(noise.seed_variance for noise in sides)
+    # Runs that no image tells apart are copies of one another: their seeds do not tell them apart either.
+    if scatter.squares == 0 and (seed_variance == 0 or scatter.mean == 0):
+        return _unanimous(scatter.mean, size, largest)
+    counted = with_pseudo_images(scatter) if adds_images else scatter
+    image_variance = counted.squares / max(size - 1, 1) / size
     interplay = sum(noise.floor / noise.num_runs for noise in sides)
     variance = image_variance + seed_variance
-    if variance == 0:
-        return _untold(difference, size, LARGEST[metric])
-    df_images = 2 * total**2 / fourth if fourth else math.inf
-    parts = image_variance**2 / df_images
+    parts = image_variance**2 / counted.df
     parts += sum((noise.guarded_variance / noise.num_runs) ** 2 / noise.df for noise in sides)
     satterthwaite = variance**2 / parts
-    df = satterthwaite
+    df = max(satterthwaite, LEAST_DF)
     if any(noise.num_runs == 2 for noise in sides):
         df = min(df, max(4.0, 2 * df_of_table))
     margin = student_quantile(0.975, df) * math.sqrt(variance)
     return Difference(
-        difference=difference,
-        low=max(difference - margin, -LARGEST[metric]),
-        high=min(difference + margin, LARGEST[metric]),
-        p=two_sided_p(difference / math.sqrt(variance), df),
+        difference=scatter.mean,
+        low=max(scatter.mean - margin, -largest),
+        high=min(scatter.mean + margin, largest),
+        p=two_sided_p(scatter.mean / math.sqrt(variance), df),
         df=df,
         satterthwaite_df=satterthwaite,
         variance_images=image_variance,
         variance_seeds=seed_variance,
         variance_interplay=interplay,
-        effective_images=df_images / 2,
+        effective_images=scatter.telling,
+        is_within_domain=counted is scatter and satterthwaite >= LEAST_DF,
+        largest=largest,
     )
 
 
-def _untold(difference: float, size: int, largest: float) -> Difference:
-    """No scatter at all: every image says the same of the two."""
-    margin = 1 - 0.025 ** (1 / size)
+def _unanimous(difference: float, size: int, largest: float) -> Difference:
+    """No scatter at all: every image says the same of the two.
+
+    Then at most a share of 1 - 0.025^(1/n) of all images says otherwise (exact, 97.5 % on either side). If no
+    image tells the two apart, such an image may count for 1; if all do, it may say the opposite, and p is the
+    sign test's.
+    """
+    otherwise = 1 - 0.025 ** (1 / size)
+    margin = otherwise * (2 * abs(difference) if difference else 1.0)
     return Difference(
         difference=difference,
         low=max(difference - margin, -largest),
@@ -112,7 +130,9 @@ def _untold(difference: float, size: int, largest: float) -> Difference:
         variance_images=0.0,
         variance_seeds=0.0,
         variance_interplay=0.0,
-        effective_images=0.0,
+        effective_images=float(size) if difference else 0.0,
+        is_within_domain=False,
+        largest=largest,
     )
 
 
@@ -124,12 +144,16 @@ def detectable(pair: Difference, num_pairs: int) -> float | None:
     Args:
         pair: what was tested.
         num_pairs: how many pairs were tested with it.
+
+    Returns:
+        None where too few images or runs carry the pair, and where no possible difference is as large.
     """
-    if pair.df is None or pair.satterthwaite_df is None:
+    if pair.df is None or pair.satterthwaite_df is None or not pair.is_within_domain:
         return None
     critical = student_quantile(1 - ALPHA / 2 / num_pairs, pair.df)
     away = critical * (1 - 1 / (4 * pair.df)) + _Z_80 * math.sqrt(1 + critical**2 / (2 * pair.df))
-    return math.sqrt(pair.variance) * away * (1 + 1 / pair.satterthwaite_df)
+    smallest = math.sqrt(pair.variance) * away * (1 + 1 / pair.satterthwaite_df)
+    return smallest if smallest <= pair.largest else None
 
 
 def recall_noises(
@@ -155,5 +179,6 @@ def recall_differences(a: Mapping[int, Noise], b: Mapping[int, Noise]) -> dict[i
     differences = {}
     for number in a:
         one, other = guard([a[number], b[number]])
-        differences[number] = difference_of(one, other, "accuracy", table_df([one, other]))
+        df = table_df([one, other])
+        differences[number] = difference_of(one, other, "accuracy", df, adds_images=False)
     return differences

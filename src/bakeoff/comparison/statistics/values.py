@@ -10,6 +10,7 @@ from bakeoff.evaluation.metrics import PROBABILITY_FLOOR, answers
 Metric = Literal["accuracy", "macro_f1", "nll"]
 METRICS: tuple[Metric, ...] = ("accuracy", "macro_f1", "nll")
 WORST_NLL = -float(np.log(PROBABILITY_FLOOR))  # of an image without an answer
+_FEW_A_CLASS = 5  # images, on average, below which influences are too small
 
 
 class Outcomes(NamedTuple):
@@ -55,6 +56,8 @@ def _macro_f1_values(
 ) -> Float64[np.ndarray, "n"]:
     """The score plus each image's influence on it (Hampel 1974): its mean is the macro-F1."""
     size = len(labels)
+    if size < _FEW_A_CLASS * len(np.unique(labels)):
+        return _macro_f1_jackknife(labels, guesses, num_classes)
     answered = guesses >= 0
     label_share = np.bincount(labels, minlength=num_classes) / size
     guess_share = np.bincount(guesses[answered], minlength=num_classes) / size
@@ -66,3 +69,27 @@ def _macro_f1_values(
     influence = 2 * (guesses == labels) * inverse[labels] - (f1 * inverse)[labels]
     influence[answered] -= (f1 * inverse)[guesses[answered]]
     return np.asarray(f1.mean() + influence / num_classes, dtype=np.float64)
+
+
+def _macro_f1_jackknife(
+    labels: Int16[np.ndarray, "n"], guesses: Int16[np.ndarray, "n"], num_classes: int
+) -> Float64[np.ndarray, "n"]:
+    """Pseudo-values: how the score moves without each image (Tukey 1958), with the macro-F1 as their mean.
+
+    An influence is a slope. Of a class with one image it is 0, as if no other image could change the score.
+    """
+    answered = guesses >= 0
+    right = guesses == labels
+    total = np.bincount(labels, minlength=num_classes) + np.bincount(guesses[answered], minlength=num_classes)
+    both = np.bincount(labels[right], minlength=num_classes)
+
+    def f1_of(hits: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return np.asarray(np.divide(2.0 * hits, of, out=np.zeros(len(of)), where=of > 0))
+
+    f1 = f1_of(both, total)
+    moves = f1_of(both[labels] - right, total[labels] - 1 - right) - f1[labels]
+    wrong = answered & ~right
+    said = guesses[wrong]
+    moves[wrong] += f1_of(both[said], total[said] - 1) - f1[said]
+    pseudo = -(len(labels) - 1) * moves / num_classes
+    return np.asarray(f1.mean() + pseudo - pseudo.mean(), dtype=np.float64)
