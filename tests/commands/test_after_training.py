@@ -1,4 +1,4 @@
-"""Commands and functions around finished runs: prune, load_runs, preview; and the pictures."""
+"""Commands and functions around finished runs: load_runs, preview; and the pictures."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Bakeoff, files_below
+from conftest import Bakeoff
 from PIL import Image
 from run_directories import make_run
 
@@ -25,91 +25,6 @@ RNG = np.random.RandomState(0)
 def write_run(path: Path, setting: str, seed: int = 0) -> Path:
     make_run(path, seed, setting)
     return path
-
-
-def set_val(run: Path, accuracy: float | None, nll: float = 0.1) -> Path:
-    """A run with weights and this validation score."""
-    summary = json.loads((run / "summary.json").read_text())
-    summary["val"] = None if accuracy is None else {"accuracy": accuracy, "macro_f1": 0.5, "nll": nll}
-    (run / "summary.json").write_text(json.dumps(summary))
-    (run / "weights.safetensors").write_bytes(bytes(1000))
-    return run
-
-
-def with_weights(root: Path) -> list[str]:
-    return sorted(path.parent.name for path in root.rglob("weights.safetensors"))
-
-
-# prune
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    """Two settings; of the first, the run with the best test figure is not the best by validation."""
-    root = tmp_path / "runs"
-    for name, val, nll in (
-        ("a0", 0.90, 0.3),
-        ("a1", 0.95, 0.2),
-        ("a2", 0.95, 0.1),
-        ("b0", 0.50, 0.1),
-        ("c0", None, 0.1),
-        ("c1", None, 0.1),
-    ):
-        set_val(write_run(root / name, name[0], int(name[1])), val, nll)
-    return root
-
-
-def test_prune_shows_and_removes_nothing_without_yes(bakeoff: Bakeoff, runs: Path) -> None:
-    before = files_below(runs)
-    code, out, err = bakeoff("prune", str(runs))
-    assert (code, err) == (0, "")
-    assert f"would remove {runs / 'a0' / 'weights.safetensors'}" in out
-    assert f"would remove {runs / 'a1' / 'weights.safetensors'}" in out
-    assert "2 files to remove, 0.0 MiB; 4 kept" in out
-    assert "add --yes" in out
-    assert files_below(runs) == before
-
-
-def test_prune_keeps_the_best_by_validation(bakeoff: Bakeoff, runs: Path) -> None:
-    compared = bakeoff("compare", str(runs), "--format", "json")
-    code, out, _ = bakeoff("prune", str(runs), "--yes")
-    assert code == 0
-    assert "2 files removed, 0.0 MiB; 4 kept" in out
-    assert with_weights(runs) == ["a2", "b0", "c0", "c1"]
-    assert bakeoff("compare", str(runs), "--format", "json") == compared
-    code, out, _ = bakeoff("prune", str(runs), "--yes")
-    assert "0 files removed" in out
-
-
-def test_prune_leaves_links_and_unfinished_runs_alone(bakeoff: Bakeoff, runs: Path, tmp_path: Path) -> None:
-    outside = tmp_path / "precious"
-    outside.write_bytes(b"x")
-    (runs / "a0" / "weights.safetensors").unlink()
-    (runs / "a0" / "weights.safetensors").symlink_to(outside)
-    (runs / "a1" / "summary.json").unlink()
-    code, out, _ = bakeoff("prune", str(runs), "--yes")
-    assert code == 0
-    assert "0 files removed" in out
-    assert outside.exists()
-    assert (runs / "a1" / "weights.safetensors").exists()
-
-
-def test_prune_without_runs_is_a_usage_error(bakeoff: Bakeoff) -> None:
-    code, _, err = bakeoff("prune")
-    assert code == 2
-    assert "no run directory" in err
-
-
-def test_prune_says_what_cannot_be_removed(
-    bakeoff: Bakeoff, runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "unlink", refuse)
-    code, _, err = bakeoff("prune", str(runs), "--yes")
-    assert code == 4
-    assert "weights.safetensors: cannot write: Permission denied" in err
 
 
 # load_runs
@@ -161,6 +76,18 @@ def test_foreign_values_are_missing_and_problems_are_listed(tmp_path: Path) -> N
     (problem,) = frame.attrs["problems"]
     assert problem["path"].endswith("b")
     assert "no valid JSON" in problem["reason"]
+
+
+def test_runs_are_loaded_from_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "outputs" / "a", "a")
+    write_run(tmp_path / "elsewhere" / "b", "b")
+    assert list(package.load_runs()["run_id"]) == ["a"]
+    monkeypatch.setenv("BAKEOFF_OUTPUTS", str(tmp_path / "elsewhere"))
+    assert list(package.load_runs()["run_id"]) == ["b"]
+    assert list(package.load_runs("outputs")["run_id"]) == ["a"]
 
 
 def test_no_runs_is_an_empty_table_and_no_folder_an_error(tmp_path: Path) -> None:

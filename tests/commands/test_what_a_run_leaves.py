@@ -4,6 +4,7 @@ Field names stand here in full: a renamed field of a record must fail although w
 """
 
 import json
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from bakeoff.data.batches import Batch
 from bakeoff.data.splits import Split
 from bakeoff.experiment import train as experiment
 from bakeoff.models.base import LogitsClassifier
+from bakeoff.runs.liveness import process_start
 
 # (kind, number of images, hashes of the images), in the order of the calls
 Events = list[tuple[str, int, set[int]]]
@@ -70,7 +72,7 @@ def test_the_summary_has_the_fields_of_the_design(run: Path) -> None:
     assert set(summary) == {
         "schema", "run_id", "identity", "setting", "status", "model", "family", "weights", "data", "seed",
         "epochs_run", "best_epoch", "test", "val", "train_loss_final", "time", "speed", "cost", "fingerprint",
-        "num_skipped_pictures",
+        "num_skipped_pictures", "resolved",
     }  # fmt: skip
     for split, count in (("test", 400), ("val", 200)):
         assert set(summary[split]) == SCORES
@@ -118,6 +120,11 @@ def test_the_summary_has_the_values_of_the_run(run: Path) -> None:
     assert 50 * 2**20 < summary["cost"]["peak_train_memory_bytes"] <= summary["cost"]["peak_memory_bytes"]
     assert 50 * 2**20 < summary["cost"]["peak_eval_memory_bytes"] <= summary["cost"]["peak_memory_bytes"]
     assert summary["speed"].pop("load_average") >= 0
+    assert summary["resolved"] == {
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "precision": read(run, "environment.json")["precision"],  # the config says auto
+        "threads": torch.get_num_threads(),
+    }
     assert all(value > 0 for value in summary["speed"].values())
     assert all(value > 0 for value in summary["time"].values())
 
@@ -133,15 +140,18 @@ def test_epochs_status_and_environment_have_the_fields_of_the_design(run: Path) 
     assert epoch["train_loss"] == pytest.approx(sum(epoch["train_loss_parts"].values()))
     assert epoch["train_images_per_second"] == pytest.approx(1197 / epoch["train_seconds"])
     status = read(run, "status.json")
-    assert set(status) == {"status", "step", "error", "host", "pid", "heartbeat"}
+    assert set(status) == {"status", "step", "error", "host", "pid", "heartbeat", "process_started"}
+    assert status["process_started"] == process_start(os.getpid())
     assert (status["status"], status["step"], status["error"]) == ("finished", 10, None)
     assert status["heartbeat"].endswith("+00:00")
     environment = read(run, "environment.json")
     assert set(environment) >= {
         "device", "device_name", "torch", "torchvision", "cuda", "driver", "cpu", "threads", "precision", "host",
         "git_commit", "git_dirty", "argv", "packages", "fp32", "cores", "load_average", "load_of_others",
+        "weights_sha256",
     }  # fmt: skip
     assert environment["torch"] == torch.__version__
+    assert environment["weights_sha256"] is None  # from scratch
     assert environment["threads"] == torch.get_num_threads()
     assert environment["packages"]["numpy"] == np.__version__
     assert environment["precision"] in ("fp32", "bf16", "fp16")

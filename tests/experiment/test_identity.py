@@ -25,10 +25,38 @@ def test_canonical_json_is_one_text_for_one_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["output_dir=/x", "sweep.name=s", "data.root=/y", "data.residency=host", "optim.lr=0.0100"]
-)
+    "override",
+    ["output_dir=/x", "sweep.name=s", "data.root=/y", "data.residency=host", "optim.lr=0.0100",
+     "trainer.threads=1"],
+)  # fmt: skip
 def test_where_things_lie_makes_no_difference(override: str) -> None:
     assert identity(values(override), "d") == identity(values(), "d")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["output_dir", "sweep", "launcher.name", "tracker", "tune.trials", "race.looks", "data.title",
+     "trainer.threads", "trainer.eval_batch_size", "trainer.processes", "trainer.checkpoint_every_seconds",
+     "trainer.checkpoint_anything", "trainer.keep_checkpoints"],
+)  # fmt: skip
+def test_no_part_of_an_identity_now_or_later(key: str) -> None:
+    *parents, last = key.split(".")
+    for value in ("x", {"y": 1}):
+        changed = values()
+        section = changed
+        for name in parents:
+            section = section.setdefault(name, {})
+        section[last] = value
+        assert identity(changed, "d") == identity(values(), "d")
+        assert setting(changed, "d") == setting(values(), "d")
+
+
+@pytest.mark.parametrize("key", ["trainer.max_seconds", "trainer.check", "data.fit", "new"])
+def test_any_key_that_is_not_in_the_table_is_a_part(key: str) -> None:
+    changed = values()
+    *parents, last = key.split(".")
+    (changed[parents[0]] if parents else changed)[last] = 7
+    assert identity(changed, "d") != identity(values(), "d")
 
 
 def test_room_for_kept_features_makes_no_difference() -> None:
@@ -38,7 +66,7 @@ def test_room_for_kept_features_makes_no_difference() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["optim.lr=0.1", "model.channels=[1]", "trainer.device=cpu", "trainer.threads=1", "data.val_fraction=0.2",
+    ["optim.lr=0.1", "model.channels=[1]", "trainer.device=cpu", "data.val_fraction=0.2",
      "data.augment.shift_pixels=1", "trainer.deterministic=true"],
 )  # fmt: skip
 def test_every_other_key_does(override: str) -> None:

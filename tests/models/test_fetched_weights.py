@@ -9,12 +9,17 @@ from pathlib import Path
 import first_weights
 import pytest
 import torch
+import torchvision.models
 from conftest import Bakeoff
 from file_server import FileServer
-from first_weights import DIGITS, ENUM, Evil, assert_loaded, make
+from first_weights import ARCH, DIGITS, ENUM, Evil, assert_loaded, make
 from torch import Tensor
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
+from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.errors import DataError
+from bakeoff.experiment.identity import identity, setting
+from bakeoff.models.weights.origin import library_version
 
 # pytest finds a fixture by its name here.
 tensors = first_weights.tensors
@@ -45,6 +50,7 @@ def test_imagenets_weights_are_fetched_once(
 ) -> None:
     assert_loaded(make("imagenet"), tensors)
     assert cached_file(tmp_path).is_file()
+    assert make("imagenet").weights_sha256 == hashlib.sha256(cached_file(tmp_path).read_bytes()).hexdigest()
     requests = imagenet.requests
     assert requests >= 1
     assert_loaded(make("imagenet"), tensors)
@@ -97,6 +103,32 @@ def test_fetched_weights_are_not_unpickled(imagenet: FileServer, tmp_path: Path)
     with pytest.raises(DataError, match="cannot be had"):
         make("imagenet")
     assert not (tmp_path / "made").exists()
+
+
+def test_the_librarys_name_of_the_weights_is_known_without_it() -> None:
+    for arch in torchvision.models.list_models(module=torchvision.models):
+        assert library_version("imagenet", arch) == torchvision.models.get_model_weights(arch).DEFAULT.name, (
+            arch
+        )
+    assert library_version("coco", None) == FasterRCNN_ResNet50_FPN_Weights.DEFAULT.name
+    assert library_version("imagenet", "no_net") is None
+    assert library_version("imagenet", None) is None
+    assert library_version("none", ARCH) is None
+    assert library_version("run", ARCH) is None
+
+
+def test_the_librarys_name_is_in_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    def known(weights: str) -> tuple[str, str]:
+        values = expand(parse_arguments([*DIGITS, f"model.weights={weights}"]))[0][0].values
+        return identity(values, "d"), setting(values, "d")
+
+    before, scratch = known("imagenet"), known("none")
+    monkeypatch.setattr("bakeoff.experiment.identity.library_version", lambda weights, arch: None)
+    assert known("none") == scratch
+    for version in ("IMAGENET1K_V1", "IMAGENET1K_V2"):
+        monkeypatch.setattr("bakeoff.experiment.identity.library_version", lambda *_, v=version: v)
+        same = version == ENUM.name
+        assert [now == then for now, then in zip(known("imagenet"), before, strict=True)] == [same, same]
 
 
 def test_no_network_is_exit_3(bakeoff: Bakeoff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,12 +33,14 @@ def test_a_file_of_tensors_is_taken_over_but_for_its_head(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert weights_origin(str(path)) == f"file:{digest}"
     assert model.notes == (f"weights: file:{digest[:8]}, head new",)
+    assert model.weights_sha256 == digest
 
 
 def test_the_new_head_is_the_seeds_own(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     torch.save(tensors, tmp_path / "net.pth")
     loaded, scratch = make(str(tmp_path / "net.pth")), make("none")
     assert torch.equal(loaded.head.weight, scratch.head.weight)
+    assert scratch.weights_sha256 is None
     assert not torch.equal(loaded.body.conv1[0].weight, scratch.body.conv1[0].weight)  # type: ignore[index,union-attr]
 
 

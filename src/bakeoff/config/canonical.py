@@ -1,18 +1,31 @@
 """One text for one meaning, and the keys that identify a config. No torch here."""
 
 import copy
+import fnmatch
 import json
 from typing import Any
 
-# Keys that say where things lie or how they are stored, and change no result.
+# The one table of what is no part of an identity: where things lie, how they are called, stored, spread over
+# processes and searched for. None of it changes what a run computes, up to the last bits (`threads`).
+# Some of these keys come with later versions; they are listed so that they never enter.
 _LEFT_OUT = (
-    ("output_dir",),
-    ("sweep",),
-    ("hydra",),
-    ("schema",),
-    ("data", "root"),
-    ("data", "residency"),
-    ("model", "cache_bytes"),
+    "output_dir",
+    "sweep",
+    "hydra",
+    "schema",
+    "launcher",
+    "tracker",
+    "tune",
+    "race",
+    "data.root",
+    "data.residency",
+    "data.title",
+    "model.cache_bytes",
+    "trainer.threads",
+    "trainer.eval_batch_size",
+    "trainer.processes",
+    "trainer.checkpoint_*",
+    "trainer.keep_checkpoints",
 )
 
 
@@ -24,12 +37,14 @@ def canonical_json(value: Any) -> str:
 def identifying_config(values: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that makes a difference to the result."""
     kept = copy.deepcopy(values)
-    for *parents, last in _LEFT_OUT:
+    for dotted in _LEFT_OUT:
+        *parents, last = dotted.split(".")
         section: Any = kept
         for name in parents:
             section = section.get(name) if isinstance(section, dict) else None
         if isinstance(section, dict):  # somebody else's config may hold anything
-            section.pop(last, None)
+            for key in fnmatch.filter(section, last) if "*" in last else (last,):
+                section.pop(key, None)
     return kept
 
 

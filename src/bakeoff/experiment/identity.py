@@ -10,7 +10,7 @@ from typing import Any
 
 from bakeoff.config.canonical import canonical_json, identifying_config
 from bakeoff.experiment.code import code_hash
-from bakeoff.models.weights.origin import exact_origin, weights_origin
+from bakeoff.models.weights.origin import exact_origin, library_version, weights_origin
 
 
 def identity(values: dict[str, Any], data_fingerprint: str) -> str:
@@ -36,9 +36,11 @@ def setting(values: dict[str, Any], data_fingerprint: str) -> str:
 
 def _with_origin(config: dict[str, Any], origin: Callable[[str], str]) -> dict[str, Any]:
     """Weights from elsewhere count by what they are, not by their path; without the key nothing changes."""
-    weights = config["model"].get("weights")
+    weights, arch = (config["model"].get(name) for name in ("weights", "arch"))
     if isinstance(weights, str):
-        config["model"]["weights"] = origin(weights)
+        # The library may come to mean other weights by the same word.
+        version = library_version(weights, arch if isinstance(arch, str) else None)
+        config["model"]["weights"] = f"{weights}:{version}" if version else origin(weights)
     return config
 
 

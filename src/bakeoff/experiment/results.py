@@ -11,7 +11,17 @@ from bakeoff.evaluation import cost, metrics
 from bakeoff.evaluation.prediction import Predictions
 from bakeoff.experiment.code import code_hash
 from bakeoff.experiment.gates import Prepared
-from bakeoff.runs.records import SCHEMA, EpochRecord, Fingerprints, Speed, SplitScores, Summary, Times
+from bakeoff.machine.runtime import num_threads
+from bakeoff.runs.records import (
+    SCHEMA,
+    EpochRecord,
+    Fingerprints,
+    Resolved,
+    Speed,
+    SplitScores,
+    Summary,
+    Times,
+)
 from bakeoff.runs.rundir import RunDir
 from bakeoff.training.state import TrainState
 
@@ -55,6 +65,7 @@ def write_results(
         cost=cost.measure_size(state.model, runtime, state.memory),
         fingerprint=fingerprints,
         num_skipped_pictures=len(prepared.data.skipped),
+        resolved=Resolved(runtime.device.type, runtime.precision, num_threads()),
     )
     run.write_summary(summary)
     return summary

@@ -55,7 +55,9 @@ def train(job: Job, stop: StopSignal) -> Path:
     with outcome_recorded(run, state, config.trainer.batch_size, stop):
         run.write_config(job.values, job.overrides)
         environment = describe(runtime)
-        run.write_environment(dataclasses.replace(environment, code=code_files(job.values)))
+        weights = prepared.model.weights_sha256
+        code = code_files(job.values)
+        run.write_environment(dataclasses.replace(environment, code=code, weights_sha256=weights))
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
         _announce(run, prepared, environment)

@@ -72,6 +72,7 @@ class Classifier(nn.Module, ABC):
     """A model as the loop sees it. It owns its preprocessing: raw bytes go in."""
 
     notes: tuple[str, ...] = ()  # what a user should know of how it was built
+    weights_sha256: str | None = None  # hex, of the file of its first weights; None: from scratch
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:

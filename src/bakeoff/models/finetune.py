@@ -187,6 +187,7 @@ class FineTuned(LogitsClassifier):
             hint = "; set model.image_size to what they were trained at" if sized else ""
             raise DataError(f"model.weights={weights}: these are no weights of {arch}: {problem}{hint}")
         self.load_state_dict(given, strict=False)
+        self.weights_sha256 = pretrained.file_sha256(weights, enum)
         head = "of the same classes, kept" if names == task.class_names else "new"
         self.notes = (f"weights: {shown_origin(origin)}, head {head}",)
 

@@ -153,6 +153,7 @@ class TorchvisionDetector(Detector):
         if problem := pretrained.misfits(own, given):
             raise DataError(f"model.weights={weights}: these are no weights of this detector: {problem}")
         self.network.load_state_dict(given, strict=False)
+        self.weights_sha256 = pretrained.file_sha256(weights, _ENUM)
         head = "of the same classes, kept" if keeps_head else "new"
         self.notes += (f"weights: {shown_origin(origin)}, head {head}",)
 

@@ -105,6 +105,15 @@ class Fingerprints:
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """What `auto` and null became: runs of one identity are the same run only if it agrees."""
+
+    device: str  # the kind: cpu, cuda, mps
+    precision: str
+    threads: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """`summary.json`: the result of a finished run."""
 
@@ -128,6 +137,7 @@ class Summary:
     cost: Cost
     fingerprint: Fingerprints
     num_skipped_pictures: int = 0  # broken ones, with data.skip_broken
+    resolved: Resolved | None = None  # older versions did not say
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,7 @@ class Environment:
     cores: int | None = None  # of the machine
     load_average: float | None = None  # of the minute before the start
     load_of_others: float | None = None  # what of others ran or waited for a core at the start
+    weights_sha256: str | None = None  # of the file of the first weights; None: from scratch
 
 
 @dataclass(frozen=True)
@@ -166,3 +177,4 @@ class Status:
     host: str
     pid: int
     heartbeat: str  # ISO 8601, UTC
+    process_started: str | None = None  # tells the process from a later one of its number; liveness.py

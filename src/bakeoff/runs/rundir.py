@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.errors import ConfigError, ResourceError
+from bakeoff.runs.liveness import process_start
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
     UnreadableFileError,
@@ -53,7 +54,7 @@ LAST_WEIGHTS = "weights_last.safetensors"
 PLOTS = "plots"
 LOG = "run.log"
 DATASETS = "datasets"
-_MAX_WEIGHT_BYTES = 2**36
+MAX_WEIGHT_BYTES = 2**36
 _MAX_ERROR_CHARACTERS = 600  # 6 bytes each at most, so that a status stays within a disk's block of 4096
 RUN_NAME = re.compile(r".+-.+-s\d+-([a-z]{4}|[0-9a-f]{8})")
 MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
@@ -135,7 +136,8 @@ class RunDir:
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         error = error and error[:_MAX_ERROR_CHARACTERS]
-        record = Status(status, step, error, socket.gethostname(), os.getpid(), now)
+        own = os.getpid()
+        record = Status(status, step, error, socket.gethostname(), own, now, process_start(own))
         write_json_in_place(self.path / STATUS, dataclasses.asdict(record))
 
     def abandon(self, step: int, error: str) -> None:
@@ -230,7 +232,7 @@ def read_weights(run: Path) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
     # The library wants a name: that of the descriptor which was checked, so that nothing can be exchanged.
-    with opened(run / WEIGHTS, _MAX_WEIGHT_BYTES) as (descriptor, _):
+    with opened(run / WEIGHTS, MAX_WEIGHT_BYTES) as (descriptor, _):
         try:
             return load_file(f"/dev/fd/{descriptor}")
         except SafetensorError as error:
@@ -251,6 +253,8 @@ def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str
         _refuse_compression(content)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in ("index", "label", "probabilities")}
+    except MemoryError:
+        raise  # too large for this machine, not damaged
     except Exception as error:  # zipfile and NumPy raise a dozen kinds for a damaged archive
         raise UnreadableFileError(f"{name}: damaged: {str(error)[:200]}") from error
 

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.read import Run, read_runs
-from bakeoff.config.canonical import identifying_config
 from bakeoff.config.schema import Config
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError
-from bakeoff.runs.locate import find_run_dirs
+from bakeoff.runs.locate import find_run_dirs, outputs_root
 from bakeoff.runs.records import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_NO_KEYS = ("schema", "hydra")  # of a config, what is no key of bakeoff's
 _DTYPES: dict[Any, str] = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
 
 
-def load_runs(path: str | Path = "outputs") -> "pd.DataFrame":
+def load_runs(path: str | Path | None = None) -> "pd.DataFrame":
     """Reads all finished runs at and below a path.
 
     Args:
-        path: a run directory or a folder to search.
+        path: a run directory or a folder to search; without one, $BAKEOFF_OUTPUTS or ./outputs.
 
     Returns:
         A row for each run: `run_id`, `path`, the fields of `summary.json` by their dotted names
@@ -37,7 +37,7 @@ def load_runs(path: str | Path = "outputs") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    root = Path(path)
+    root = outputs_root() if path is None else Path(path)
     if not root.is_dir():
         raise ConfigError(f"{root}: no such folder")
     runs, problems = read_runs(find_run_dirs(root))
@@ -85,7 +85,7 @@ def _without_classes(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config(run: Run) -> dict[str, Any]:
-    return dotted_keys(identifying_config(run.config))
+    return dotted_keys({key: value for key, value in run.config.items() if key not in _NO_KEYS})
 
 
 def _dtype(values: list[Any]) -> str:

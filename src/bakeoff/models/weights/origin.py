@@ -5,6 +5,9 @@ and runs are known by what they hold, not by where they lie: a file by its hash;
 where two runs must be told apart, by the hash of its weights as well.
 """
 
+import importlib.util
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ IMAGENET = "imagenet"
 COCO = "coco"
 NAMES = (NONE, IMAGENET, COCO)
 FILE_SUFFIXES = (".safetensors", ".pth", ".pt")
+_DETECTOR = "fasterrcnn_resnet50_fpn"  # the one network with weights of COCO
+_BLOCK = re.MULTILINE | re.DOTALL
 _SHOWN_DIGITS = 8
 
 
@@ -63,6 +68,40 @@ def exact_origin(weights: str) -> str:
     if not path.is_file():
         raise DataError(f"model.weights={weights}: it has no {WEIGHTS} (bakeoff prune removes them)")
     return f"{origin}:{file_hash(path)}"
+
+
+def library_version(weights: str, arch: str | None) -> str | None:
+    """What torchvision calls the weights that it gives by a short name now, such as IMAGENET1K_V1.
+
+    Its sources are read and not imported, which would load torch.
+
+    Args:
+        weights: what `model.weights` says.
+        arch: the network; None for the detector.
+
+    Returns:
+        None for weights from elsewhere, and where the library has none of this network.
+    """
+    network = arch if weights == IMAGENET else _DETECTOR if weights == COCO else None
+    return _default_version(network) if network else None
+
+
+@cache
+def _default_version(network: str) -> str | None:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "models"
+    builder = re.compile(rf"^def {re.escape(network)}\(", re.MULTILINE)
+    for path in (*sorted(folder.glob("*.py")), *sorted(folder.glob("detection/*.py"))):
+        source = path.read_text(encoding="utf-8")
+        if found := builder.search(source):
+            # def resnet50(*, weights: Optional[ResNet50_Weights] = None, ...); its class names the default.
+            enum = re.search(r"\bweights: (?:Optional\[)?(\w+)", source[found.end() :])
+            body = re.search(rf"^class {enum[1]}\(.*?$(?=\n\S)", source, _BLOCK) if enum else None
+            default = re.search(r"^    DEFAULT = (\w+)$", body[0], re.MULTILINE) if body else None
+            return default[1] if default else None
+    return None
 
 
 def origin_of(model: Any) -> str:

@@ -19,7 +19,9 @@ from torch import Tensor
 from torchvision.models import WeightsEnum
 
 from bakeoff.data.fetching import fetch_file, side_folder
+from bakeoff.data.fingerprint import file_hash
 from bakeoff.errors import DataError
+from bakeoff.models.weights.origin import NAMES
 from bakeoff.runs import rundir
 from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of
 from bakeoff.text import one_line
@@ -71,8 +73,8 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
     Raises:
         DataError: they cannot be had; says which file to put where, and what works offline.
     """
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / enum.url.rpartition("/")[2]
+    path = _cached(enum)
+    folder = path.parent
     found = _HASH_IN_NAME.search(path.name)
     wanted = found.group(1) if found else ""
     if path.exists() and not path.is_file():
@@ -98,6 +100,27 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
             "file or a run directory"
         ) from error
     return tensors
+
+
+def file_sha256(weights: str, enum: WeightsEnum) -> str:
+    """SHA-256 (hex) of the file that weights came from: they can be told from others of the same name.
+
+    Args:
+        weights: what `model.weights` says.
+        enum: torchvision's, for a name of its.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    path = Path(weights)
+    if weights in NAMES:
+        return file_hash(_cached(enum))
+    return file_hash(path / rundir.WEIGHTS if path.is_dir() else path)
+
+
+def _cached(enum: WeightsEnum) -> Path:
+    """Where torch keeps weights that it has fetched."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / str(enum.url).rpartition("/")[2]
 
 
 def modern_name(name: str) -> str:
