@@ -57,12 +57,18 @@ def test_a_dead_process_is_a_lost_run(bakeoff: Bakeoff, tmp_path: Path) -> None:
     ("change", "lost"),
     [
         ({}, False),
-        ({"pid": 1}, False),
+        ({"pid": 1}, True),  # a living process, but not the one that began the run
+        ({"pid": 1, "process_started": None}, False),  # an older version did not say when it began
+        ({"pid": 1, "process_started": None, "heartbeat": "2000-01-01T00:00:00+00:00"}, True),
+        ({"pid": True, "process_started": None}, True),
+        ({"process_started": "another boot 1"}, True),
         ({"pid": 2**22 + 1}, True),  # above the largest pid of Linux
+        ({"pid": 2**80}, True),
         ({"host": "elsewhere", "seconds": 0}, False),
         ({"host": "elsewhere", "seconds": 300}, False),
         ({"host": "elsewhere", "seconds": 3600}, True),
         ({"host": "elsewhere", "seconds": -3600}, False),  # the other host's clock is ahead
+        ({"host": "elsewhere", "heartbeat": "2999-01-01T00:00:00+00:00"}, True),
         ({"host": "elsewhere", "pid": None, "seconds": 0}, False),
         ({"host": None, "seconds": 3600}, True),
         ({"host": "elsewhere", "heartbeat": None}, True),
@@ -97,24 +103,6 @@ def test_the_summary_wins_over_the_status(bakeoff: Bakeoff, tmp_path: Path) -> N
     result = as_json(bakeoff, str(tmp_path / "r"))
     assert result["problems"] == []
     assert result["tables"][0]["settings"][0]["num_runs"] == 3
-
-
-def test_the_same_run_twice_counts_once(bakeoff: Bakeoff, tmp_path: Path) -> None:
-    for name in ("1", "2"):
-        make_run(tmp_path / "r" / name, 0, "a")
-    result = as_json(bakeoff, str(tmp_path / "r"))
-    assert result["problems"] == [{"path": "2", "reason": "the same run as 1"}]
-    assert result["tables"][0]["settings"][0]["runs"] == ["1"]
-
-
-def test_the_run_that_finished_first_counts(bakeoff: Bakeoff, tmp_path: Path) -> None:
-    for name, beat in (("a", "2026-01-02T00:00:00+00:00"), ("b", "2026-01-01T00:00:00+00:00")):
-        make_run(tmp_path / "r" / name, 0, "s", error_rate=0.1 if name == "a" else 0.5)
-        path = tmp_path / "r" / name / "status.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"heartbeat": beat}))
-    result = as_json(bakeoff, str(tmp_path / "r"))
-    assert result["tables"][0]["settings"][0]["runs"] == ["b"]
-    assert result["problems"] == [{"path": "a", "reason": "the same run as b"}]
 
 
 def test_a_run_given_by_two_paths_is_read_once(bakeoff: Bakeoff, tmp_path: Path) -> None:

@@ -213,17 +213,20 @@ def test_settings_of_the_config_that_confound(
 def test_runs_of_one_setting_on_two_kinds_of_machine_are_told(bakeoff: Bakeoff, tmp_path: Path) -> None:
     for seed in range(2):
         made(tmp_path / str(seed), seed, "a", some_right(0.9, 300, seed))
-    write_json(tmp_path / "1" / "environment.json", ENVIRONMENT | {"precision": "bf16"})
-    assert "a: its runs differ in precision (bf16, fp32)" in compared(bakeoff, tmp_path)["notes"]
+    write_json(tmp_path / "1" / "environment.json", ENVIRONMENT | {"threads": 7})
+    assert (
+        f"a: its runs differ in threads ({ENVIRONMENT['threads']}, 7)" in compared(bakeoff, tmp_path)["notes"]
+    )
 
 
 def test_two_settings_that_are_mixed_alike_are_not_comparable(bakeoff: Bakeoff, tmp_path: Path) -> None:
     for name in ("a", "b"):
         for seed in range(2):
             made(tmp_path / f"{name}{seed}", seed, name, some_right(0.9, 300, ord(name) + seed))
-        write_json(tmp_path / f"{name}1" / "environment.json", ENVIRONMENT | {"precision": "bf16"})
+        write_json(tmp_path / f"{name}1" / "environment.json", ENVIRONMENT | {"torch": "9"})
     pairs = compared(bakeoff, tmp_path, "--strict", code=7)["pairs"]
-    assert all(pair["confounders"] == ["precision: bf16, fp32 against bf16, fp32"] for pair in pairs)
+    told = f"{ENVIRONMENT['torch']}, 9"
+    assert all(pair["confounders"] == [f"torch: {told} against {told}"] for pair in pairs)
 
 
 def test_other_labels_of_the_same_fingerprint_are_another_table(bakeoff: Bakeoff, tmp_path: Path) -> None:
@@ -294,6 +297,8 @@ def test_no_better_than_guessing_ends_at_one_and_a_half_times_the_chance(
         ("01:00:00", {"host": "two"}, "the runs come from 2 machines"),
         ("01:00:00", {"device_name": "other"}, "the runs come from 2 machines"),
         ("01:00:00", {"host": None}, "the machine of some runs is not recorded"),
+        ("01:00:00", {"threads": 1}, "the runs had different numbers of threads (1, 2)"),
+        ("01:00:00", {"threads": None}, "the runs had different numbers of threads (2, unknown)"),
         ("yesterday", {}, "when some runs ran is not recorded"),
     ],
 )

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from bakeoff.comparison.group import make_tables
-from bakeoff.comparison.read import Run
 from bakeoff.comparison.recipes import recipe_note
+from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.comparison.view import View, filtered, find_baseline, ordered, with_history
 from bakeoff.errors import ConfigError, nearest

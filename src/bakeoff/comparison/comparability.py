@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from bakeoff.comparison.figures import TOTAL_SECONDS, value_at
-from bakeoff.comparison.read import UNKNOWN, Run
+from bakeoff.comparison.run import UNKNOWN, Run
 from bakeoff.config.canonical import canonical_json
 
 # A job starts while the one before it still writes its log; less is no overlap.
@@ -44,8 +44,8 @@ _FACTS: dict[str, Callable[[Run], str]] = {
     "first weights": lambda run: run.text("weights"),
     "epochs": _config("trainer", "epochs"),
     "device": lambda run: f"{_environment('device')(run)} {_environment('device_name')(run)}",
-    "precision": _environment("precision"),
-    "threads": _environment("threads"),
+    "precision": lambda run: run.precision,
+    "threads": lambda run: run.threads,
     "torch": _environment("torch"),
     "torchvision": _environment("torchvision"),
 }
@@ -91,6 +91,9 @@ def why_times_differ(runs: Sequence[Run]) -> str | None:
         return "the machine of some runs is not recorded"
     if len(machines) > 1:
         return f"the runs come from {len(machines)} machines"
+    threads = {run.threads for run in runs}
+    if len(threads) > 1:
+        return f"the runs had different numbers of threads ({', '.join(sorted(threads))})"
     spans = [_span(run) for run in runs]
     known = sorted(span for span in spans if span is not None)
     if len(known) < len(spans):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.comparison.group import config_of
-from bakeoff.comparison.read import Run
+from bakeoff.comparison.run import Run
 from bakeoff.config.canonical import canonical_json
 from bakeoff.config.strict import dotted_keys
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from bakeoff.comparison.figures import RUN_FIGURES, Figure, value_at
-from bakeoff.comparison.read import Run
+from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import Estimate
 from bakeoff.comparison.validity import is_number
 

@@ -5,57 +5,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bakeoff.comparison.estimates import estimates
-from bakeoff.comparison.read import Run
+from bakeoff.comparison.rows import RowRuns, by_row, by_table
+from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.config.canonical import canonical_json, identifying_config
 from bakeoff.config.strict import dotted_keys
 
 
 def make_tables(runs: Iterable[Run]) -> list[Table]:
-    """Groups runs by what they were tested on, then by stored setting."""
-    by_test: dict[tuple[str, int, bytes], list[Run]] = {}
-    for run in runs:
-        # Images of one fingerprint have one set of labels and classes; if not, somebody changed a file,
-        # and no pair of such runs may be tested.
-        seen = run.outcomes
-        labels = seen.labels.tobytes() + seen.num_classes.to_bytes(2) if seen else b""
-        key = (run.text("fingerprint", "test_split"), run.summary["test"]["num_images"], labels)
-        by_test.setdefault(key, []).append(run)
-    tables = [_table(key[0], key[1], members) for key, members in _merged(by_test).items()]
+    """Groups runs by what they were tested on, then by stored setting and what `auto` became."""
+    tables = [_table(*table) for table in by_table(runs)]
     return sorted(tables, key=lambda table: (table.data, table.test_fingerprint))
 
 
-def _merged(by_test: Mapping[tuple[str, int, bytes], list[Run]]) -> dict[tuple[str, int, bytes], list[Run]]:
-    """Runs without predictions stand beside those with, if there is one such group."""
-    merged = dict(by_test)
-    for key, members in by_test.items():
-        others = [other for other in merged if other[:2] == key[:2] and other[2]]
-        if not key[2] and len(others) == 1:
-            order = {id(run): place for place, run in enumerate(members + merged[others[0]])}
-            merged[others[0]] = sorted(merged[others[0]] + merged.pop(key), key=lambda run: order[id(run)])
-    return merged
-
-
 def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
-    by_setting: dict[str, list[Run]] = {}
-    for run in runs:
-        by_setting.setdefault(run.summary["setting"], []).append(run)
-    changed = _changed_keys({setting: config_of(members[0]) for setting, members in by_setting.items()})
-    own_names = _names({setting: of[0].summary["model"] for setting, of in by_setting.items()}, changed)
+    parts = by_row(runs)
+    changed = _changed_keys({part.key: config_of(part.runs[0]) for part in parts})
+    names = _names(parts, changed)
     rows = [
         SettingRow(
-            setting,
-            own_names[setting],
-            changed[setting],
-            tuple(sorted(members, key=lambda run: (run.summary["seed"], run.path.name))),
-            estimates(members),
+            part.key,
+            names[part.key],
+            changed[part.key],
+            tuple(sorted(part.runs, key=lambda run: (run.summary["seed"], run.path.name))),
+            estimates(part.runs),
+            resolved=part.resolved,
         )
-        for setting, members in by_setting.items()
+        for part in parts
     ]
-    rows.sort(key=lambda row: (-(row.mean("accuracy") or 0.0), row.name))
+    # What nothing bears out heads no table.
+    rows.sort(key=lambda row: (not row.has_predictions, -(row.mean("accuracy") or 0.0), row.name))
     # Of a run with predictions, if there is one: they say how many classes there are.
-    names = class_names(next((run for run in runs if run.outcomes), runs[0]))
-    return Table(runs[0].summary["data"], fingerprint, num_images, names, rows)
+    classes = class_names(next((run for run in runs if run.outcomes), runs[0]))
+    return Table(runs[0].summary["data"], fingerprint, num_images, classes, rows)
 
 
 def config_of(run: Run) -> dict[str, Any]:
@@ -93,32 +75,53 @@ def _changed_keys(configs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
     }
 
 
-def _names(models: Mapping[str, str], changed: Mapping[str, dict[str, Any]]) -> dict[str, str]:
-    """Names that are unique in the table.
+def _names(parts: Sequence[RowRuns], changed: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Names that are unique in the table, by the rows' keys.
 
     The model; where settings share it, followed by what tells them apart; then by the beginning of
-    the setting, then by all of it.
+    the setting, then by all of it. Last, what `auto` became, where that parts the runs of a setting.
     """
-    longer = {setting: _longer_names(setting, models, changed) for setting in models}
-    names = {setting: longer[setting].pop(0) for setting in models}
+    of_model: dict[str, dict[str, RowRuns]] = {}  # model -> a row of each of its settings
+    for part in parts:
+        first = part.runs[0].summary
+        of_model.setdefault(first["model"], {}).setdefault(first["setting"], part)
+    longer = {
+        setting: _longer_names(setting, model, telling)
+        for model, twins in of_model.items()
+        for setting, telling in _telling({name: changed[part.key] for name, part in twins.items()}).items()
+    }
+    names = {setting: texts.pop(0) for setting, texts in longer.items()}
     while True:
         counts = Counter(names.values())
         shared = [setting for setting, name in names.items() if counts[name] > 1 and longer[setting]]
         if not shared:
-            return names
+            break
         names |= {setting: longer[setting].pop(0) for setting in shared}
+    of_settings = Counter(names.values())
+    found: dict[str, str] = {}
+    for part in parts:
+        name = names[part.runs[0].summary["setting"]]
+        if part.resolved:
+            name += f" ({part.resolved})"
+            if of_settings[name]:  # somebody's model is called so
+                name += f" {part.key}"
+        found[part.key] = name
+    return found
 
 
-def _longer_names(
-    setting: str, models: Mapping[str, str], changed: Mapping[str, dict[str, Any]]
-) -> list[str]:
-    model = models[setting]
-    twins = [other for other in models if models[other] == model]
-    telling = [
-        f"{key}={shown(value)}"
-        for key, value in changed[setting].items()
-        if len({canonical_json(changed[twin].get(key)) for twin in twins}) > 1
-    ]
+def _telling(changed: Mapping[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """For each setting of a model, the changed keys that are not the same in all of them."""
+    keys = {key for values in changed.values() for key in values}
+    varying = {
+        key for key in keys if len({canonical_json(values.get(key)) for values in changed.values()}) > 1
+    }
+    return {
+        setting: [f"{key}={shown(value)}" for key, value in values.items() if key in varying]
+        for setting, values in changed.items()
+    }
+
+
+def _longer_names(setting: str, model: str, telling: Sequence[str]) -> list[str]:
     named = " ".join([model, *telling])
     return [model, named, f"{named} {setting[:8]}", f"{named} {setting}"]
 

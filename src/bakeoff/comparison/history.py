@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.comparison.figures import EPOCH_FIGURES, MOST, Figure
-from bakeoff.comparison.read import Run
+from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import Estimate, SecondsTo
 from bakeoff.comparison.validity import is_number
 from bakeoff.config.strict import dotted_keys

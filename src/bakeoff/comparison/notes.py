@@ -1,7 +1,7 @@
 """What a reader must know before believing a table. No torch here."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -59,7 +59,12 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
 
 
 def _of_outcomes(table: Table) -> list[str]:
-    lines = [note for row in table.settings for note in _of_row(row, table.class_names)]
+    said = {
+        row.setting: Counter(run.outcomes.digest() for run in row.members if run.outcomes)
+        for row in table.settings
+    }
+    lines = [note for row in table.settings for note in _of_row(row, said[row.setting], table.class_names)]
+    lines += _copies(table.settings, said)
     labels = next(
         (run.outcomes.labels for row in table.settings for run in row.members if run.outcomes), None
     )
@@ -74,13 +79,28 @@ def _of_outcomes(table: Table) -> list[str]:
     return lines
 
 
-def _of_row(row: SettingRow, class_names: Sequence[str]) -> list[str]:
+def _copies(rows: Sequence[SettingRow], said: Mapping[str, Counter[bytes]]) -> list[str]:
+    """Settings whose runs said the same of every image, which no two trained networks do."""
+    holders: dict[bytes, list[SettingRow]] = {}
+    for row in rows:
+        for digest in said[row.setting]:
+            holders.setdefault(digest, []).append(row)
+    groups = {tuple(row.setting for row in group): group for group in holders.values() if len(group) > 1}
+    lines = []
+    for group in groups.values():
+        names = shortened([row.name for row in group])
+        alike = all(said[row.setting] == said[group[0].setting] for row in group)
+        which = "the same predictions" if alike else "the same predictions in some of their runs"
+        lines.append(f"{names}: {which}: a copy, or a key without effect")
+    return lines
+
+
+def _of_row(row: SettingRow, distinct: Counter[bytes], class_names: Sequence[str]) -> list[str]:
     lines = []
     known = [run.outcomes for run in row.members if run.outcomes]
     if len(known) < row.num_runs:
         missing = row.num_runs - len(known)
         lines.append(f"{row.name}: not tested, {missing} of its {row.num_runs} runs have no predictions")
-    distinct = Counter(one.guesses.tobytes() + one.nll.tobytes() for one in known)
     if len(known) > 1 and len(distinct) == 1:
         lines.append(f"{row.name}: the seed changes nothing, all runs gave the same predictions")
     elif len(distinct) < len(known):

@@ -5,55 +5,44 @@ value out of its range never enters a mean. No torch here.
 """
 
 import os
-import socket
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
+from bakeoff.comparison.counted import counted
+from bakeoff.comparison.run import UNKNOWN, Problem, Run
 from bakeoff.comparison.validity import checked_outcomes, invalid_summary
 from bakeoff.runs import rundir
+from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.storage import UnreadableFileError, read_json, without_nan
+from bakeoff.text import one_line
 
-if TYPE_CHECKING:
-    from bakeoff.comparison.statistics.values import Outcomes
+__all__ = ["UNKNOWN", "Problem", "Run", "guarded", "read_run", "read_runs"]
 
-UNKNOWN = "unknown"  # what an older version, or somebody else, did not record
+Read = TypeVar("Read")
+
 _LONGEST_REASON = 300  # characters
-# A run on another host whose status is older than this is lost; on this host the process is asked.
-_LOST_AFTER_SECONDS = 600
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run whose figures hold."""
+class _Parts:
+    """What many runs have alike, kept in memory once: sections of their configs, names of classes."""
 
-    path: Path
-    summary: dict[str, Any]
-    config: dict[str, Any]
-    environment: dict[str, Any] = field(default_factory=dict)  # empty if it cannot be read
-    outcomes: "Outcomes | None" = None  # None if there are no predictions, or they were not asked for
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
 
-    def text(self, *names: str) -> str:
-        """A text of the summary by its nested names, or "unknown"."""
-        value: Any = self.summary
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
-        return value if isinstance(value, str) else UNKNOWN
+    def shared(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {key: self.one(value) for key, value in record.items()}
 
-
-@dataclass(frozen=True)
-class Problem:
-    """A run directory that is not in the table, and why."""
-
-    path: Path
-    reason: str
-    harmless: bool = False  # running, queued, or there twice: no reason for exit code 7
+    def one(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = self.shared(value)
+        return self._known.setdefault(repr(value), value) if isinstance(value, dict | list) else value
 
 
 def read_runs(paths: Iterable[Path], *, predictions: bool = True) -> tuple[list[Run], list[Problem]]:
-    """Reads run directories; of several runs of one identity the first finished one counts.
+    """Reads run directories; of an identity, and of a configuration's seed, one run counts.
 
     Args:
         paths: run directories.
@@ -61,36 +50,67 @@ def read_runs(paths: Iterable[Path], *, predictions: bool = True) -> tuple[list[
     """
     runs: list[Run] = []
     problems: list[Problem] = []
-    for path in paths:
-        result = read_run(path, predictions=predictions)
+    parts = _Parts()
+    for path in _with_progress(list(paths)):
+        result = guarded(path, partial(_read, path, parts, predictions=predictions))
         if isinstance(result, Run):
             runs.append(result)
         else:
             problems.append(result)
-    kept: dict[str, Run] = {}
-    for run in sorted(runs, key=lambda run: (_finished_at(run), str(run.path))):
-        identity = run.summary.get("identity")
-        if isinstance(identity, str) and identity in kept:
-            problems.append(Problem(run.path, f"the same run as {kept[identity].path.name}", harmless=True))
-        else:
-            kept[identity if isinstance(identity, str) else str(run.path)] = run
-    order = {path: place for place, path in enumerate(run.path for run in runs)}
-    return sorted(kept.values(), key=lambda run: order[run.path]), problems
+    kept, left_out = counted(runs)
+    return kept, problems + left_out
+
+
+def _with_progress(paths: Sequence[Path]) -> Iterable[Path]:
+    """Shows a person at a terminal how far it is, if it takes longer than a second."""
+    if not sys.stderr.isatty():
+        return paths
+    from tqdm import tqdm
+
+    bar: Iterable[Path] = tqdm(paths, "reading", unit=" runs", delay=1, leave=False)
+    return bar
 
 
 def read_run(path: Path, *, predictions: bool = True) -> Run | Problem:
-    """Reads and checks one run directory."""
-    if not os.path.lexists(path / rundir.SUMMARY):
-        return _unfinished(path)
+    """Reads and checks one run directory; whatever goes wrong with it is its problem alone."""
+    return guarded(path, lambda: _read(path, _Parts(), predictions=predictions))
+
+
+def guarded(path: Path, read: Callable[[], Read | Problem]) -> Read | Problem:
+    """What a function reads of one run directory; any failure becomes a problem of the directory."""
     try:
-        summary = read_json(path / rundir.SUMMARY)
-        config = without_nan(read_json(path / rundir.CONFIG))
-        if reason := invalid_summary(summary):
-            return Problem(path, reason[:_LONGEST_REASON])
-        outcomes = checked_outcomes(path, summary) if predictions else None
+        return read()
     except UnreadableFileError as error:
         return Problem(path, str(error)[:_LONGEST_REASON])
-    return Run(path, summary, config, _environment(path), outcomes)
+    except MemoryError:  # for this one; what was read of the others still has room
+        return Problem(path, "cannot be read: it needs more memory than there is")
+    except Exception as error:  # noqa: BLE001 - one bad directory must not end the work on all others
+        reason = f"cannot be read: {type(error).__name__}: {one_line(error)}"
+        return Problem(path, reason[:_LONGEST_REASON])
+
+
+def _read(path: Path, parts: _Parts, *, predictions: bool) -> Run | Problem:
+    if not os.path.lexists(path / rundir.SUMMARY):
+        return _unfinished(path)
+    summary = read_json(path / rundir.SUMMARY)
+    config = without_nan(read_json(path / rundir.CONFIG))
+    if reason := invalid_summary(summary):
+        return Problem(path, reason[:_LONGEST_REASON])
+    outcomes = checked_outcomes(path, summary) if predictions else None
+    has_predictions = os.path.lexists(path / rundir.PREDICTIONS["test"])
+    _keep_names_of_classes(summary, parts)
+    config, environment = parts.shared(config), parts.shared(_environment(path))
+    return Run(path, summary, config, environment, outcomes, has_predictions)
+
+
+def _keep_names_of_classes(summary: dict[str, Any], parts: _Parts) -> None:
+    """Of the classes' own scores nothing else is needed, and tens of thousands of runs have the same."""
+    for split in ("test", "val"):
+        scores = summary.get(split)
+        classes = scores.get("per_class") if isinstance(scores, dict) else None
+        if isinstance(classes, list):
+            names = [item.get("label") if isinstance(item, dict) else None for item in classes]
+            summary[split]["per_class"] = parts.one([{"label": name} for name in names])
 
 
 def _environment(path: Path) -> dict[str, Any]:
@@ -110,7 +130,7 @@ def _unfinished(path: Path) -> Problem:
     name = str(status.get("status"))[:_LONGEST_REASON]
     step, error_text = status.get("step"), str(status.get("error") or "")[:_LONGEST_REASON]
     if name in ("running", "queued"):
-        if _is_lost(status):
+        if not is_alive(status):
             return Problem(
                 path,
                 f"lost: no sign of life since {str(status.get('heartbeat'))[:40]}, step {str(step)[:40]}",
@@ -121,27 +141,3 @@ def _unfinished(path: Path) -> Problem:
     if name == "finished":
         return Problem(path, f"not finished: no {rundir.SUMMARY}")
     return Problem(path, f"{name}: {error_text}" if error_text else name)
-
-
-def _is_lost(status: dict[str, Any]) -> bool:
-    pid = status.get("pid")
-    if status.get("host") == socket.gethostname() and isinstance(pid, int) and pid > 0:
-        try:
-            os.kill(pid, 0)  # signal 0 only asks whether the process is there
-        except ProcessLookupError:
-            return True
-        except (PermissionError, OverflowError):
-            return False
-        return False
-    try:
-        age = datetime.now(UTC) - datetime.fromisoformat(str(status.get("heartbeat")))
-    except (ValueError, TypeError):
-        return True
-    return age.total_seconds() > _LOST_AFTER_SECONDS
-
-
-def _finished_at(run: Run) -> str:
-    try:
-        return str(read_json(run.path / rundir.STATUS).get("heartbeat"))
-    except UnreadableFileError:
-        return ""

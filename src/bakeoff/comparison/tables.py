@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparison.read import Run
+from bakeoff.comparison.run import UNKNOWN, Run
 from bakeoff.comparison.statistics import ALPHA
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class SecondsTo:
 class SettingRow:
     """The runs that differ in the seed alone."""
 
-    setting: str
+    setting: str  # its key: the stored setting, followed by what `auto` became where that parts its runs
     name: str  # unique in its table
     changed: dict[str, Any]
     members: tuple[Run, ...]
@@ -86,6 +86,7 @@ class SettingRow:
     tie_group: str | None = None
     seconds_to: SecondsTo | None = None
     on_front: bool | None = None  # None: not asked for, or it cannot be told
+    resolved: str = ""  # what `auto` became, such as "cuda, bf16", where that parts the runs of a setting
 
     @property
     def model(self) -> str:
@@ -111,6 +112,26 @@ class SettingRow:
     def num_runs(self) -> int:
         """How many seeds were trained."""
         return len(self.members)
+
+    @property
+    def device(self) -> str:
+        """The kind of device that its runs had, as far as they say."""
+        return next((run.device for run in self.members if run.device != UNKNOWN), UNKNOWN)
+
+    @property
+    def precision(self) -> str:
+        """What its runs computed in, as far as they say."""
+        return next((run.precision for run in self.members if run.precision != UNKNOWN), UNKNOWN)
+
+    @property
+    def num_with_predictions(self) -> int:
+        """How many runs have predictions that bear out their scores."""
+        return sum(run.has_predictions for run in self.members)
+
+    @property
+    def has_predictions(self) -> bool:
+        """Whether anything bears out the scores."""
+        return self.num_with_predictions > 0
 
     def mean(self, metric: str) -> float | None:
         """Of a metric, if it was measured."""

@@ -50,15 +50,8 @@ def invalid_summary(summary: dict[str, Any]) -> str | None:
             return f"summary.json: {name}={summary.get(name)!r} is no text"
     if not isinstance(summary.get("seed"), int) or isinstance(summary["seed"], bool):
         return f"summary.json: seed={summary.get('seed')!r} is no whole number"
-    for name in _TOLERANCE:
-        figure = RUN_FIGURES[name]
-        if not is_number(test.get(name), 0.0, figure.highest):
-            allowed = "a number in 0..1" if figure.is_share else "a number of at least 0"
-            return f"summary.json: test.{name}={test.get(name)!r} is not {allowed}"
-    if not isinstance(test.get("num_images"), int) or not is_number(test["num_images"], 1):
-        return f"summary.json: test.num_images={test.get('num_images')!r} is no positive whole number"
-    if not is_number(test.get("num_no_answer", 0)):
-        return f"summary.json: test.num_no_answer={test['num_no_answer']!r} is no whole number"
+    if reason := _bad_scores(test, "test"):
+        return f"summary.json: {reason}"
     for path in _OPTIONAL:
         value = value_at(summary, path)
         if value is not None and not is_number(value):
@@ -66,8 +59,27 @@ def invalid_summary(summary: dict[str, Any]) -> str | None:
     return None
 
 
-def checked_outcomes(path: Path, summary: dict[str, Any]) -> "Outcomes | None":
-    """The stored predictions of the test images, checked against the scores of the summary.
+def _bad_scores(scores: dict[str, Any], split: str) -> str | None:
+    """Which of a split's scores cannot be; None if all can."""
+    for name in _TOLERANCE:
+        figure = RUN_FIGURES[name]
+        if not is_number(scores.get(name), 0.0, figure.highest):
+            allowed = "a number in 0..1" if figure.is_share else "a number of at least 0"
+            return f"{split}.{name}={scores.get(name)!r} is not {allowed}"
+    if not isinstance(scores.get("num_images"), int) or not is_number(scores["num_images"], 1):
+        return f"{split}.num_images={scores.get('num_images')!r} is no positive whole number"
+    if not is_number(scores.get("num_no_answer", 0)):
+        return f"{split}.num_no_answer={scores['num_no_answer']!r} is no whole number"
+    return None
+
+
+def checked_outcomes(path: Path, summary: dict[str, Any], split: str = "test") -> "Outcomes | None":
+    """The stored predictions of a split's images, checked against the scores of the summary.
+
+    Args:
+        path: the run directory.
+        summary: its summary, whose scores of the split are numbers in their ranges.
+        split: test or val.
 
     Returns:
         What is kept of them; None where the run has none.
@@ -77,18 +89,34 @@ def checked_outcomes(path: Path, summary: dict[str, Any]) -> "Outcomes | None":
     """
     from bakeoff.comparison.statistics.values import outcomes
 
-    if not os.path.lexists(path / rundir.PREDICTIONS["test"]):
+    name = rundir.PREDICTIONS[split]
+    if not os.path.lexists(path / name):
         return None
-    arrays = rundir.read_predictions(path, "test")
+    arrays = rundir.read_predictions(path, split)
     index, labels, rows = arrays["index"], arrays["label"], arrays["probabilities"]
-    reason = _impossible(index, labels, rows, summary["test"]["num_images"])
+    reason = _impossible(index, labels, rows, summary[split]["num_images"])
     if reason:
-        raise UnreadableFileError(f"{rundir.PREDICTIONS['test']}: {reason}")
+        raise UnreadableFileError(f"{name}: {reason}")
     kept = outcomes(index, labels, rows)
-    reason = _disagreement(kept, summary["test"])
+    reason = _disagreement(kept, summary[split], split)
     if reason:
         raise UnreadableFileError(f"summary.json: {reason}")
     return kept
+
+
+def checked_validation(path: Path, summary: dict[str, Any]) -> tuple[float, float] | None:
+    """Validation accuracy and NLL that the run's own predictions bear out; None if it stored none.
+
+    Raises:
+        UnreadableFileError: scores out of range, or predictions that do not give them.
+    """
+    scores = summary.get("val")
+    if not isinstance(scores, dict):
+        return None
+    if reason := _bad_scores(scores, "val"):
+        raise UnreadableFileError(f"summary.json: {reason}")
+    has_them = checked_outcomes(path, summary, "val") is not None
+    return (scores["accuracy"], scores["nll"]) if has_them else None
 
 
 def _impossible(index: "np.ndarray", labels: "np.ndarray", rows: "np.ndarray", count: int) -> str | None:
@@ -104,13 +132,16 @@ def _impossible(index: "np.ndarray", labels: "np.ndarray", rows: "np.ndarray", c
         return f"index is no permutation of 0..{count - 1}"
     if labels.min() < 0 or labels.max() >= rows.shape[1]:
         return f"a label outside 0..{rows.shape[1] - 1}"
-    if not np.isfinite(rows).all() or rows.min() < 0 or rows.sum(axis=1).max() > 1 + _ROW_SUM_TOLERANCE:
+    wide = np.promote_types(rows.dtype, np.float32)  # a sum of halves rounds by more than is allowed
+    if not np.isfinite(rows).all() or rows.min() < 0:
+        return "rows that are no probabilities"
+    if rows.sum(axis=1, dtype=wide).max() > 1 + _ROW_SUM_TOLERANCE:
         return "rows that are no probabilities"
     return None
 
 
-def _disagreement(kept: "Outcomes", test: dict[str, Any]) -> str | None:
-    name = rundir.PREDICTIONS["test"]
+def _disagreement(kept: "Outcomes", stored: dict[str, Any], split: str) -> str | None:
+    name = rundir.PREDICTIONS[split]
     counts = metrics.confusion(kept.labels, kept.guesses, kept.num_classes)
     scores = {
         "accuracy": float((kept.guesses == kept.labels).mean()),
@@ -118,9 +149,9 @@ def _disagreement(kept: "Outcomes", test: dict[str, Any]) -> str | None:
         "nll": float(kept.nll.mean()),
     }
     for key, tolerance in _TOLERANCE.items():
-        if abs(scores[key] - test[key]) > tolerance:
-            return f"test.{key}={test[key]}, but {name} gives {scores[key]:.6f}"
+        if abs(scores[key] - stored[key]) > tolerance:
+            return f"{split}.{key}={stored[key]}, but {name} gives {scores[key]:.6f}"
     unanswered = int((kept.guesses == metrics.NO_ANSWER).sum())
-    if test.get("num_no_answer", unanswered) != unanswered:
-        return f"test.num_no_answer={test['num_no_answer']}, but {name} gives {unanswered}"
+    if stored.get("num_no_answer", unanswered) != unanswered:
+        return f"{split}.num_no_answer={stored['num_no_answer']}, but {name} gives {unanswered}"
     return None

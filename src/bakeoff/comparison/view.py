@@ -10,7 +10,7 @@ from bakeoff.comparison.estimates import estimates
 from bakeoff.comparison.figures import RUN_FIGURES, Figure
 from bakeoff.comparison.group import config_of, shown
 from bakeoff.comparison.history import HistoryMetric, estimate, read_history, seconds_to
-from bakeoff.comparison.read import Run
+from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.comparison.where import parse_where
 from bakeoff.config.strict import dotted_keys

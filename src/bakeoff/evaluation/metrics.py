@@ -27,6 +27,8 @@ def confusion(
     labels: Int[np.ndarray, "n"], guesses: Int[np.ndarray, "n"], num_classes: int
 ) -> Int64[np.ndarray, "classes columns"]:
     """Counts int64 [classes, classes + 1] by true class and guess; the last column is "no answer"."""
+    # Computed wide whatever the arrays are stored as: in int16 the places of 181 classes overflow.
+    labels, guesses = labels.astype(np.int64), guesses.astype(np.int64)
     columns = np.where(guesses == NO_ANSWER, num_classes, guesses)
     flat = np.bincount(labels * (num_classes + 1) + columns, minlength=num_classes * (num_classes + 1))
     return flat.reshape(num_classes, num_classes + 1)

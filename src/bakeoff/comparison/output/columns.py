@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from bakeoff.comparison.figures import RUN_FIGURES
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.history import HistoryMetric
-from bakeoff.comparison.read import UNKNOWN
 from bakeoff.comparison.recipes import is_told
+from bakeoff.comparison.run import UNKNOWN
 from bakeoff.comparison.tables import Estimate, SecondsTo, SettingRow, Table
 from bakeoff.comparison.view import View, run_values
 from bakeoff.errors import ConfigError, nearest
@@ -61,7 +61,7 @@ def make_grid(table: Table, view: View) -> Grid:
 
 def _columns(table: Table, view: View) -> dict[str, Cell]:
     """Title -> what makes its cells."""
-    columns: dict[str, Cell] = {"setting": lambda row: row.model if not view.columns else row.name}
+    columns: dict[str, Cell] = {"setting": lambda row: _title(row, view)}
     for key in view.group_by:
         columns[key] = _key_cell(key)
     names = list(view.columns or _DEFAULT)
@@ -94,6 +94,12 @@ def _column(name: str, table: Table) -> tuple[str, Cell]:
     return name, _key_cell(name)
 
 
+def _title(row: SettingRow, view: View) -> str:
+    """The row's name; short where columns of the config's keys say the rest."""
+    short = f"{row.model} ({row.resolved})" if row.resolved else row.model
+    return (row.name if view.columns else short) + ("" if row.has_predictions else " (no predictions)")
+
+
 def _key_cell(key: str) -> Cell:
     def cell(row: SettingRow) -> str:
         value = run_values(row.members[0]).get(key)
@@ -108,8 +114,8 @@ def _group(row: SettingRow, view: View) -> tuple[str, ...]:
 
 def _key_columns(table: Table, view: View) -> dict[str, Cell]:
     """The keys that tell settings apart: a few get columns of their own, many share one."""
-    keys = sorted({key for row in table.settings for key in row.changed if is_told(key, table)})
-    keys = [key for key in keys if key not in view.group_by]
+    changed = {key for row in table.settings for key in row.changed} - set(view.group_by)
+    keys = sorted(key for key in changed if is_told(key, table))  # once for each key: it looks at every row
     if len(keys) <= _MOST_KEY_COLUMNS:
         return {key: _changed_cell(key) for key in keys}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.output.render import problem_lines, relative
-from bakeoff.comparison.read import Problem
+from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Estimate, Pair, SettingRow, Table
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import without_nan
@@ -30,13 +30,14 @@ def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     titles = ["data", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights"]
-    titles += ["num_runs", "seeds", "tie_group"]
+    titles += ["num_runs", "num_with_predictions", "seeds", "tie_group"]
     titles += [f"{metric}_{part}" for metric in metrics for part in _PARTS]
     writer.writerow(_safe(title) for title in titles + keys)
     for table in tables:
         for row in table.settings:
             values = [table.data, table.test_fingerprint, table.num_images, row.setting, row.name, row.model]
-            values += [row.weights, row.num_runs, " ".join(map(str, row.seeds)), row.tie_group or ""]
+            values += [row.weights, row.num_runs, row.num_with_predictions]
+            values += [" ".join(map(str, row.seeds)), row.tie_group or ""]
             values += [figure for metric in metrics for figure in _figures(row.metrics.get(metric))]
             values += [_csv_value(row.changed.get(key, "")) for key in keys]
             writer.writerow(_safe(value) if isinstance(value, str) else value for value in values)
@@ -101,6 +102,8 @@ def _setting(row: SettingRow, *, is_tested: bool) -> dict[str, Any]:
         "runs": row.runs,
         "seeds": row.seeds,
         "num_runs": row.num_runs,
+        "num_with_predictions": row.num_with_predictions,
+        "resolved": {"device": row.device, "precision": row.precision},
         "metrics": metrics,
     }
     if is_tested:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakeoff.comparison.output.columns import Grid, caption, remarks
-from bakeoff.comparison.read import Problem
+from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Table
 from bakeoff.text import printable
 

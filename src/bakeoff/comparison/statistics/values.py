@@ -1,5 +1,6 @@
 """What one run says of each image, as a value whose mean over the images is the run's score."""
 
+import hashlib
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +21,10 @@ class Outcomes(NamedTuple):
     guesses: Int16[np.ndarray, "n"]  # -1 for no answer
     nll: Float64[np.ndarray, "n"]  # of the true class, in nats
     num_classes: int
+
+    def digest(self) -> bytes:
+        """Equal for runs that said the same of every image."""
+        return hashlib.blake2b(self.guesses.tobytes() + self.nll.tobytes(), digest_size=16).digest()
 
 
 def outcomes(

@@ -1,0 +1,69 @@
+"""What was read of a run directory: a run whose figures hold, or the reason why it is none. No torch here."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bakeoff.comparison.statistics.values import Outcomes
+
+UNKNOWN = "unknown"  # what an older version, or somebody else, did not record
+_WORD = re.compile(r"[a-z0-9]{1,16}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run whose figures hold. Of the classes' own scores only their names are kept."""
+
+    path: Path
+    summary: dict[str, Any]
+    config: dict[str, Any]
+    environment: dict[str, Any] = field(default_factory=dict)  # empty if it cannot be read
+    outcomes: "Outcomes | None" = None  # None if there are no predictions, or they were not asked for
+    has_predictions: bool = False  # its scores were checked, or could be
+
+    def text(self, *names: str) -> str:
+        """A text of the summary by its nested names, or "unknown"."""
+        value: Any = self.summary
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value if isinstance(value, str) else UNKNOWN
+
+    @property
+    def device(self) -> str:
+        """The kind of device that it ran on: cpu, cuda, mps."""
+        return _word(self._resolved("device"))
+
+    @property
+    def precision(self) -> str:
+        """What it computed in: fp32, bf16, fp16."""
+        return _word(self._resolved("precision"))
+
+    @property
+    def threads(self) -> str:
+        """How many threads an operator had."""
+        value = self._resolved("threads")
+        return str(value) if type(value) is int and 0 < value < 2**31 else UNKNOWN
+
+    def _resolved(self, name: str) -> Any:
+        """What `auto` became; older summaries do not say, their `environment.json` may."""
+        resolved = self.summary.get("resolved")
+        if isinstance(resolved, dict):
+            return resolved.get(name)
+        return self.environment.get(name)
+
+
+def _word(value: Any) -> str:
+    """A plain word; of cuda:0 the kind."""
+    kind = value.partition(":")[0] if isinstance(value, str) else ""
+    return kind if _WORD.fullmatch(kind) else UNKNOWN
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A run directory that is not in the table, and why."""
+
+    path: Path
+    reason: str
+    harmless: bool = False  # running, queued, or there twice: no reason for exit code 7
