@@ -1,21 +1,23 @@
 """`bakeoff prune`: removes weights that nobody will want, after showing which. No torch here.
 
-Of the finished runs of a setting the best by validation keeps its weights. All figures, predictions
-and pictures stay, so a comparison shows the same before and after.
+Of the finished runs of a row of the comparison the best by validation keeps its weights. Only scores that
+stored predictions bear out are judged by, and only weights that are whole take the place of others. All
+figures, predictions and pictures stay, so a comparison shows the same before and after.
 """
 
-import os
-import stat
 from collections.abc import Sequence
-from typing import Any
 
 from bakeoff.arguments import Parser
-from bakeoff.comparison.read import Run, read_run
-from bakeoff.comparison.validity import is_number
+from bakeoff.comparison.counted import distinct
+from bakeoff.comparison.read import guarded, read_run
+from bakeoff.comparison.rows import by_row, by_table
+from bakeoff.comparison.run import Problem, Run
+from bakeoff.comparison.validity import checked_validation
 from bakeoff.errors import OK, ConfigError
 from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
 from bakeoff.runs.rundir import WEIGHTS
 from bakeoff.runs.storage import storage_errors
+from bakeoff.runs.weight_files import has_whole_weights, weight_bytes
 from bakeoff.text import printable
 
 USAGE = "prune [PATH ...]"
@@ -35,55 +37,64 @@ def prune(words: list[str]) -> int:
     run_dirs = distinct_run_dirs(paths)
     if not run_dirs:
         raise ConfigError(f"{', '.join(map(str, paths))}: no run directory here; give a PATH")
-    runs = [run for run in map(read_run, run_dirs) if isinstance(run, Run)]
-    superfluous = [run for run in _not_best(runs) if _weight_bytes(run) is not None]
+    found = [read_run(path) for path in run_dirs]
+    runs = [run for run in found if isinstance(run, Run)]
+    superfluous, unjudged = _not_best(runs)
+    problems = [item for item in found if isinstance(item, Problem)] + unjudged
     total = 0
     for run in superfluous:
-        num_bytes = _weight_bytes(run) or 0
+        num_bytes = weight_bytes(run.path) or 0
         total += num_bytes
         if options.yes:
             with storage_errors(run.path / WEIGHTS):
                 (run.path / WEIGHTS).unlink()
         verb = "removed" if options.yes else "would remove"
-        print(printable(f"{verb} {run.path / WEIGHTS}  {num_bytes / 2**20:,.1f} MiB"))
-    kept = sum(_weight_bytes(run) is not None for run in runs) - (0 if options.yes else len(superfluous))
+        print(printable(f"{verb} {run.path / WEIGHTS}  {shown_size(num_bytes)}"))
+    for problem in problems:
+        print(printable(f"left alone {problem.path}: {problem.reason}"))
+    kept = sum(weight_bytes(run.path) is not None for run in runs) - (0 if options.yes else len(superfluous))
     verb = "removed" if options.yes else "to remove"
-    print(f"{len(superfluous)} files {verb}, {total / 2**20:,.1f} MiB; {kept} kept")
+    print(f"{len(superfluous)} files {verb}, {shown_size(total)}; {kept} kept")
     if superfluous and not options.yes:
         print("nothing was removed; add --yes to do it")
     return OK
 
 
-def _not_best(runs: Sequence[Run]) -> list[Run]:
-    """The runs that another of their setting beats on the validation images.
+def _not_best(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
+    """The runs whose weights another run of their row makes superfluous, and those that cannot be judged.
 
-    Chosen by validation, as weights within a run are. A run without validation scores is never
-    beaten: there is nothing to judge it by.
+    Chosen by validation, as weights within a run are. A run whose scores nothing bears out, or that claims
+    to be the same run as another with other results, beats none and is never beaten.
     """
-    best: dict[str, Run] = {}
-    for run in runs:
-        score = _score(run)
-        setting = run.summary["setting"]
-        if score is not None and (setting not in best or score > (_score(best[setting]) or score)):
-            best[setting] = run
-    return [run for run in runs if _score(run) is not None and run is not best[run.summary["setting"]]]
+    problems = [problem for problem in distinct(runs)[1] if not problem.harmless]
+    disputed = {problem.path for problem in problems}
+    superfluous: list[Run] = []
+    for table in by_table(run for run in runs if run.has_predictions and run.path not in disputed):
+        for row in by_row(table.runs):
+            holders = [run for run in row.runs if weight_bytes(run.path) is not None]
+            # Damaged weights take the place of no whole ones.
+            holders = [run for run in holders if has_whole_weights(run.path)] or holders
+            scores = {run.path: _score(run) for run in holders} if len(holders) > 1 else {}
+            problems += [score for score in scores.values() if isinstance(score, Problem)]
+            judged = [(score, run) for run in holders if isinstance(score := scores.get(run.path), tuple)]
+            best = max(judged, key=lambda item: item[0], default=None)
+            superfluous += [run for score, run in judged if best and run is not best[1]]
+    places = {run.path: place for place, run in enumerate(runs)}
+    return sorted(superfluous, key=lambda run: places[run.path]), problems
 
 
-def _score(run: Run) -> tuple[float, float] | None:
-    """Validation accuracy, ties to the lower NLL."""
-    val: Any = run.summary.get("val")
-    if isinstance(val, dict) and is_number(val.get("accuracy"), 0, 1) and is_number(val.get("nll")):
-        return val["accuracy"], -val["nll"]
-    return None
+def _score(run: Run) -> tuple[float, float] | Problem | None:
+    """Validation accuracy, ties to the lower NLL; None where no predictions bear them out."""
+    checked = guarded(run.path, lambda: checked_validation(run.path, run.summary))
+    return (checked[0], -checked[1]) if isinstance(checked, tuple) else checked
 
 
-def _weight_bytes(run: Run) -> int | None:
-    """Size of a run's weights; None where there are none. A link is not ours to remove."""
-    try:
-        status = os.lstat(run.path / WEIGHTS)
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+def shown_size(num_bytes: int) -> str:
+    """In the largest unit that leaves a digit before the point."""
+    size, units = float(num_bytes), ["bytes", "KiB", "MiB", "GiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{size:,.0f} {units[0]}" if units[0] == "bytes" else f"{size:,.1f} {units[0]}"
 
 
 def parser() -> Parser:
