@@ -20,8 +20,8 @@ from bakeoff.comparison.assemble import compare_runs
 from bakeoff.comparison.output.printing import FORMATS, rendered
 from bakeoff.comparison.read import read_runs
 from bakeoff.comparison.view import View
-from bakeoff.runs.rundir import read_predictions
 from bakeoff.runs.storage import UnreadableFileError
+from bakeoff.runs.stored_predictions import read_predictions
 
 
 @pytest.mark.parametrize("name", ["summary.json", "predictions.npz"])

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bakeoff.runs.rundir import RunDir, read_predictions
+from bakeoff.runs.rundir import RunDir
 from bakeoff.runs.storage import UnreadableFileError
+from bakeoff.runs.stored_predictions import read_predictions
 
 ARRAYS = {
     "index": np.arange(4),

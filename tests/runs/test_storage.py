@@ -21,7 +21,7 @@ from conftest import files_below
 from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.records import EpochRecord, ValidationScores
-from bakeoff.runs.rundir import RunDir, read_predictions, single_run_folder, write_test_images
+from bakeoff.runs.rundir import RunDir, single_run_folder, write_test_images
 from bakeoff.runs.storage import (
     UnreadableFileError,
     append_line,
@@ -31,6 +31,7 @@ from bakeoff.runs.storage import (
     write_atomically,
     write_json,
 )
+from bakeoff.runs.stored_predictions import read_predictions
 
 
 def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -410,3 +411,18 @@ def test_a_folder_that_died_before_its_first_file_is_found(tmp_path: Path) -> No
             os.utime(tmp_path / name, (old, old))
     found = [path.name for path in find_run_dirs(tmp_path)]
     assert found == ["120000-cnn-mnist-s0-abcd", "cnn-mnist-s12-0123abcd"]
+
+
+def test_a_status_that_is_being_written_is_read_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    path.write_text('{"step": 1')
+
+    def meanwhile(_: float) -> None:
+        path.write_text('{"step": 12}')
+
+    with pytest.raises(UnreadableFileError):
+        read_json(path)
+    monkeypatch.setattr(time, "sleep", meanwhile)
+    assert read_json(path, attempts=2) == {"step": 12}

@@ -12,7 +12,8 @@ import resource, sys
 from pathlib import Path
 import torch
 import safetensors.torch
-from bakeoff.runs.rundir import RunDir, read_weights
+from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.weight_files import read_weights
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -19,8 +19,9 @@ from bakeoff.machine.load import most_threads
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.records import SplitScores
-from bakeoff.runs.rundir import WEIGHTS, read_weights
+from bakeoff.runs.rundir import WEIGHTS
 from bakeoff.runs.storage import UnreadableFileError
+from bakeoff.runs.weight_files import read_weights
 from bakeoff.text import one_line, printable
 
 if TYPE_CHECKING:

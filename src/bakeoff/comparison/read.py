@@ -123,8 +123,10 @@ def _environment(path: Path) -> dict[str, Any]:
 def _unfinished(path: Path) -> Problem:
     if not os.access(path, os.R_OK | os.X_OK):
         return Problem(path, "cannot be read: permission denied")
+    if not any(path.iterdir()):
+        return Problem(path, "died before its first file was written; fix or remove it")
     try:
-        status = read_json(path / rundir.STATUS)
+        status = read_json(path / rundir.STATUS, attempts=2)
     except UnreadableFileError as error:
         return Problem(path, f"not finished: no {rundir.SUMMARY}; {error}")
     name = str(status.get("status"))[:_LONGEST_REASON]

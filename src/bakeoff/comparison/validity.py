@@ -13,6 +13,7 @@ from bakeoff.evaluation import metrics
 from bakeoff.runs import rundir
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import UnreadableFileError
+from bakeoff.runs.stored_predictions import read_predictions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +93,7 @@ def checked_outcomes(path: Path, summary: dict[str, Any], split: str = "test") -
     name = rundir.PREDICTIONS[split]
     if not os.path.lexists(path / name):
         return None
-    arrays = rundir.read_predictions(path, split)
+    arrays = read_predictions(path, split)
     index, labels, rows = arrays["index"], arrays["label"], arrays["probabilities"]
     reason = _impossible(index, labels, rows, summary[split]["num_images"])
     if reason:

@@ -161,7 +161,7 @@ def _decode(
 def _unless_fatal(root: Path, picture: Picture, reason: str, config: DataConfig) -> str:
     if not config.skip_broken:
         raise DataError(
-            f"{root / picture.name}: broken picture ({reason}); mend or remove it, "
+            f"{root / picture.name}: broken picture ({reason}); fix or remove it, "
             "or set data.skip_broken=true"
         )
     return reason

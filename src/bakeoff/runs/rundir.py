@@ -11,7 +11,6 @@ import re
 import secrets
 import socket
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,10 +21,7 @@ from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.runs.liveness import process_start
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
-    UnreadableFileError,
     append_line,
-    opened,
-    read_bytes,
     storage_errors,
     sync_folder,
     without_nan,
@@ -222,51 +218,7 @@ def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", la
     write_atomically(path, lambda file: file.write(content.getvalue()))
 
 
-def read_weights(run: Path) -> "dict[str, Tensor]":
-    """Reads the chosen weights of a finished run, on the CPU.
-
-    Raises:
-        UnreadableFileError: missing or damaged.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    # The library wants a name: that of the descriptor which was checked, so that nothing can be exchanged.
-    with opened(run / WEIGHTS, MAX_WEIGHT_BYTES) as (descriptor, _):
-        try:
-            return load_file(f"/dev/fd/{descriptor}")
-        except SafetensorError as error:
-            raise UnreadableFileError(f"{WEIGHTS}: damaged: {str(error)[:200]}") from error
-
-
-def read_predictions(run: Path, split: str, max_bytes: int = 2**31) -> "dict[str, np.ndarray]":
-    """Reads stored predictions; object arrays are refused, so nothing is ever unpickled.
-
-    Raises:
-        UnreadableFileError: missing, damaged (each array has a CRC), or without one of its arrays.
-    """
-    import numpy as np
-
-    name = PREDICTIONS[split]
-    content = read_bytes(run / name, max_bytes)
-    try:
-        _refuse_compression(content)
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in ("index", "label", "probabilities")}
-    except MemoryError:
-        raise  # too large for this machine, not damaged
-    except Exception as error:  # zipfile and NumPy raise a dozen kinds for a damaged archive
-        raise UnreadableFileError(f"{name}: damaged: {str(error)[:200]}") from error
-
-
 def _as_os_error(error: Exception) -> OSError:
     """What the system said, which safetensors hides in a text: "I/O error: ... (os error 28)"."""
     found = re.search(r"os error (\d+)", str(error))
     return OSError(int(found[1]), os.strerror(int(found[1]))) if found else OSError(one_line(error))
-
-
-def _refuse_compression(content: bytes) -> None:
-    """We store arrays as they are; somebody else's small file must not grow to gigabytes."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("compressed")

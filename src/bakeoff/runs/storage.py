@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from bakeoff.errors import SOME_RUNS_BAD, BakeoffError, ResourceError
 
 MAX_JSON_BYTES = 16 * 2**20
 _DEEPEST_JSON = 64
+_SECONDS_OF_A_WRITE = 0.01
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -198,12 +200,27 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES, attempts: int = 1) -> dict[str, Any]:
     """Reads a JSON object; refuses NaN, doubled keys, and nesting that Python cannot follow.
+
+    Args:
+        path: the file.
+        max_bytes: a larger file is not read.
+        attempts: 2 for a file that is written in place, of which half may be met.
 
     Raises:
         UnreadableFileError: with the reason.
     """
+    try:
+        return _read_json(path, max_bytes)
+    except UnreadableFileError:
+        if attempts == 1 or not path.exists():
+            raise
+    time.sleep(_SECONDS_OF_A_WRITE)
+    return _read_json(path, max_bytes)
+
+
+def _read_json(path: Path, max_bytes: int) -> dict[str, Any]:
     content = read_bytes(path, max_bytes)
     try:
         value = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -1,12 +1,16 @@
-"""What can be said of a run's weights without torch."""
+"""The weights of a run: read, or looked at without torch. No torch at import."""
 
 import json
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bakeoff.runs.rundir import MAX_WEIGHT_BYTES, WEIGHTS
 from bakeoff.runs.storage import UnreadableFileError, opened
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MAX_HEADER_BYTES = 100_000_000  # safetensors' own limit
 
@@ -32,3 +36,20 @@ def has_whole_weights(run: Path) -> bool:
             return bool(ends) and 8 + start + max(ends) == size
     except (UnreadableFileError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return False
+
+
+def read_weights(run: Path) -> "dict[str, Tensor]":
+    """Reads the chosen weights of a finished run, on the CPU.
+
+    Raises:
+        UnreadableFileError: missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    # The library wants a name: that of the descriptor which was checked, so that nothing can be exchanged.
+    with opened(run / WEIGHTS, MAX_WEIGHT_BYTES) as (descriptor, _):
+        try:
+            return load_file(f"/dev/fd/{descriptor}")
+        except SafetensorError as error:
+            raise UnreadableFileError(f"{WEIGHTS}: damaged: {str(error)[:200]}") from error

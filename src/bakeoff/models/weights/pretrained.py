@@ -24,6 +24,7 @@ from bakeoff.errors import DataError
 from bakeoff.models.weights.origin import NAMES
 from bakeoff.runs import rundir
 from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of
+from bakeoff.runs.weight_files import read_weights
 from bakeoff.text import one_line
 
 _HASH_IN_NAME = re.compile(r"-([a-f0-9]{8,})\.[a-z]+$")
@@ -55,7 +56,7 @@ def read(weights: str) -> Pretrained:
     names = None
     try:
         if path.is_dir():
-            tensors = rundir.read_weights(path)
+            tensors = read_weights(path)
             stored = read_json(path / rundir.CONFUSION).get("class_names")
             names = tuple(map(str, stored)) if isinstance(stored, list) else None
         elif path.suffix == ".safetensors":
