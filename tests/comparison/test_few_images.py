@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from types import ModuleType
 
+import jaxtyping
 import numpy as np
 import pytest
 from scipy.special import stdtr, stdtrit
@@ -265,13 +266,14 @@ def study() -> ModuleType:
 @pytest.mark.parametrize(
     ("kind", "size", "runs", "num_open"),
     [
-        ("images", 6, (1, 1), 5), ("both", 6, (3, 3), 3), ("images", 10, (5, 5), 5), ("seeds", 10, (2, 5), 10),
-        ("images", 20, (1, 3), 5), ("images", 400, (1, 1), 5), ("images", 400, (5, 5), 7), ("seeds", 400, (3, 3), 10),
+        ("both", 6, (3, 3), 3), ("images", 10, (5, 5), 5), ("images", 20, (1, 3), 5),
+        ("images", 400, (1, 1), 5), ("seeds", 400, (3, 3), 10),
     ],
 )  # fmt: skip
 def test_false_alarms_where_few_images_differ(
-    kind: str, size: int, runs: tuple[int, int], num_open: float
+    monkeypatch: pytest.MonkeyPatch, kind: str, size: int, runs: tuple[int, int], num_open: float
 ) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checking shapes takes most of the time
     module, tables = study(), 1_000
     found = module.study(module.Cell(kind, size, runs, num_open), tables, 1)
     limit = float(binom.ppf(0.999, tables, 0.05)) / tables

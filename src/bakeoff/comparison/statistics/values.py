@@ -87,14 +87,15 @@ def _macro_f1_jackknife(
     right = guesses == labels
     total = np.bincount(labels, minlength=num_classes) + np.bincount(guesses[answered], minlength=num_classes)
     both = np.bincount(labels[right], minlength=num_classes)
-
-    def f1_of(hits: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return np.asarray(np.divide(2.0 * hits, of, out=np.zeros(len(of)), where=of > 0))
-
-    f1 = f1_of(both, total)
-    moves = f1_of(both[labels] - right, total[labels] - 1 - right) - f1[labels]
+    f1 = _f1(both, total)
+    moves = _f1(both[labels] - right, total[labels] - 1 - right) - f1[labels]
     wrong = answered & ~right
     said = guesses[wrong]
-    moves[wrong] += f1_of(both[said], total[said] - 1) - f1[said]
+    moves[wrong] += _f1(both[said], total[said] - 1) - f1[said]
     pseudo = -(len(labels) - 1) * moves / num_classes
     return np.asarray(f1.mean() + pseudo - pseudo.mean(), dtype=np.float64)
+
+
+def _f1(hits: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Of each class, from the right guesses and the sum of labels and guesses; 0 without any."""
+    return np.asarray(np.divide(2.0 * hits, total, out=np.zeros(len(total)), where=total > 0))
