@@ -41,6 +41,17 @@ def test_the_first_two_passes_warm_up_and_the_median_counts(monkeypatch: pytest.
     assert next(ticks, None) is None
 
 
+def test_a_batch_of_256_is_not_tried_where_memory_does_not_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen = Toy(), []
+    rate = model.probabilities
+    monkeypatch.setattr(model, "probabilities", lambda images: (seen.append(len(images)), rate(images))[1])
+    monkeypatch.setattr("bakeoff.evaluation.batch_size.available_memory_bytes", lambda _: 2**18)
+    speed = cost.measure_speed(model, toy_split(5), CPU, 1.0)
+    assert speed.images_per_second_batch256 is None
+    assert speed.latency_ms_batch1 > 0
+    assert max(seen) == 8  # to see what an image takes
+
+
 def test_parameters_are_counted_and_those_that_are_trained() -> None:
     model = Toy()
     model.layers[0].requires_grad_(requires_grad=False)  # 4 kernels of 3x3, and 4 biases

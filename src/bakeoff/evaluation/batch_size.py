@@ -68,6 +68,11 @@ class EvaluationBatch:
         )
 
 
+def fits(count: int, model: Classifier, split: Split, runtime: Runtime) -> bool:
+    """Whether so many images at once leave memory for others."""
+    return _fitting(model, split, runtime) >= count
+
+
 def _fitting(model: Classifier, split: Split, runtime: Runtime) -> int:
     """The largest power of two, at most 512, that leaves memory for others. Powers change rarely."""
     available = available_memory_bytes(runtime.device)

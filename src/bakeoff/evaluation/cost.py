@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bakeoff.data.splits import Split
+from bakeoff.evaluation.batch_size import fits
 from bakeoff.machine.load import average_load
 from bakeoff.machine.memory import PhasePeaks
 from bakeoff.machine.runtime import Runtime, num_threads
@@ -66,16 +67,19 @@ def measure_speed(
     """Times `probabilities`, from bytes on the device to probabilities on the device.
 
     After a warm-up: latency of one image, as median and 95th percentile, and the median rate of batches
-    of 256 (a split with fewer images repeats them). Threads and load stand beside them: without these
-    two, times do not compare.
+    of 256 (a split with fewer images repeats them; None where memory does not hold them). Threads and
+    load stand beside them: without these two, times do not compare.
     """
     load = average_load()
     one = _seconds(model, _some_images(images, 1, runtime), runtime, _LATENCY_REPEATS)
-    many = _seconds(model, _some_images(images, _THROUGHPUT_BATCH, runtime), runtime, _THROUGHPUT_REPEATS)
+    rate = None
+    if fits(_THROUGHPUT_BATCH, model, images, runtime):
+        batch = _some_images(images, _THROUGHPUT_BATCH, runtime)
+        rate = _THROUGHPUT_BATCH / statistics.median(_seconds(model, batch, runtime, _THROUGHPUT_REPEATS))
     return Speed(
         train_images_per_second=train_images_per_second,
         latency_ms_batch1=1000 * statistics.median(one),
-        images_per_second_batch256=_THROUGHPUT_BATCH / statistics.median(many),
+        images_per_second_batch256=rate,
         latency_ms_batch1_p95=1000 * float(np.percentile(one, 95)),
         latency_batch_size=1,
         threads=num_threads(),

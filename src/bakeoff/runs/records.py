@@ -75,7 +75,7 @@ class Speed:
 
     train_images_per_second: float
     latency_ms_batch1: float | None = None
-    images_per_second_batch256: float | None = None
+    images_per_second_batch256: float | None = None  # also where memory does not hold so many at once
     latency_ms_batch1_p95: float | None = None  # 95th percentile; latency_ms_batch1 is the median
     latency_batch_size: int | None = None  # images
     threads: int | None = None  # of the CPU
