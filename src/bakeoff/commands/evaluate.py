@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.arguments import Parser
 from bakeoff.comparison.read import Problem, Run, read_run
-from bakeoff.config.schema import defaults
 from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.evaluation import metrics
 from bakeoff.experiment.code import code_hash
@@ -105,6 +104,8 @@ def _print_classes(scores: SplitScores) -> None:
 
 def _add_later_keys(values: dict[str, Any]) -> None:
     """Shared keys that are younger than the run: their defaults mean what was done before there was a key."""
+    from bakeoff.config.schema import defaults  # pydantic is slow to import, and --help asks this file
+
     for section, keys in defaults().items():
         given = values.get(section)
         if isinstance(keys, dict) and isinstance(given, dict):
