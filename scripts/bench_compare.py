@@ -2,8 +2,9 @@
 
 usage: .venv/bin/python scripts/bench_compare.py [--folder DIR] [--repeats 3] [--seeds 50] [--more 10000]
 
-1,000 runs of 20 settings with predictions of 10,000 images each, with and without statistics, and 10,000 runs
-without predictions. Wants 1 GB of room; files are warm, since they were just written.
+1,000 runs of 20 settings with predictions of 10,000 images each, with and without statistics; 10,000 runs
+without predictions, and three times as many; 1,000 settings of one such run each, and three times as many.
+Wants 1.5 GB of room; files are warm, since they were just written. What is divided was measured in turns.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 NUM_SETTINGS, NUM_IMAGES, NUM_CLASSES = 20, 10_000, 10
-BARS = {"with statistics": (10.0, 400), "without statistics": (3.0, 400), "10,000 runs": (20.0, None)}
+BARS = {"with statistics": (10.0, 400), "without statistics": (3.0, 400), "runs": (20.0, 500)}
+MOST_TIMES_AS_LONG = 3.5  # for three times as many
 
 
 def make_runs(root: Path, num_seeds: int) -> None:
@@ -79,6 +81,36 @@ def measured(arguments: list[str]) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
+def make_more(root: Path, num_runs: int, num_settings: int) -> None:
+    """Runs without predictions."""
+    labels = np.arange(100) % NUM_CLASSES
+    for number in range(num_runs):
+        path = root / str(number % 100) / str(number)
+        write_run(path, f"{number % num_settings:02}", number, labels, None)
+
+
+def report(name: str, arguments: list[str], repeats: int) -> None:
+    """Prints the figures of one command beside their bars."""
+    figures = [measured(arguments) for _ in range(repeats)]
+    seconds, megabytes = np.median([figure[0] for figure in figures]), max(f[1] for f in figures)
+    bar, most = BARS[name]
+    print(f"{name:20} {seconds:6.2f} s (bar {bar:g} s)  {megabytes:5.0f} MB (bar {most})", flush=True)
+
+
+def report_growth(name: str, trees: list[Path], repeats: int) -> None:
+    """Prints how much longer three times as many take, measured in turns."""
+    rounds = [[measured([str(tree)]) for tree in trees] for _ in range(repeats)]
+    seconds = [np.median([figures[place][0] for figures in rounds]) for place in (0, 1)]
+    ratio = np.median([figures[1][0] / figures[0][0] for figures in rounds])
+    megabytes = max(figures[1][1] for figures in rounds)
+    print(
+        f"{name:20} {seconds[0]:6.2f} s (bar {BARS['runs'][0]:g} s)\n{'  three times as many':20} "
+        f"{seconds[1]:6.2f} s, {ratio:.2f} times as long (bar {MOST_TIMES_AS_LONG:g})  "
+        f"{megabytes:5.0f} MB (bar {BARS['runs'][1]})",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Prints the figures beside their bars."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -88,21 +120,18 @@ def main() -> None:
     parser.add_argument("--more", type=int, default=10_000, help="runs without predictions")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        many, more = Path(folder) / "1000", Path(folder) / "10000"
+        many = Path(folder) / "1000"
         make_runs(many, options.seeds)
-        labels = np.arange(100) % NUM_CLASSES
-        for number in range(options.more):
-            write_run(more / str(number % 100) / str(number), f"{number % 20:02}", number, labels, None)
-        commands = {
-            "with statistics": [str(many)],
-            "without statistics": [str(many), "--no-statistics"],
-            "10,000 runs": [str(more)],
-        }
-        for name, arguments in commands.items():
-            figures = [measured(arguments) for _ in range(options.repeats)]
-            seconds, megabytes = np.median([figure[0] for figure in figures]), max(f[1] for f in figures)
-            bar, most = BARS[name]
-            print(f"{name:20} {seconds:6.2f} s (bar {bar:g} s)  {megabytes:5.0f} MB (bar {most or '-'})")
+        report("with statistics", [str(many)], options.repeats)
+        report("without statistics", [str(many), "--no-statistics"], options.repeats)
+        for num_runs, num_settings, name in (
+            (options.more, NUM_SETTINGS, f"{options.more:,} runs"),
+            (options.more // 10, None, f"{options.more // 10:,} settings"),
+        ):
+            trees = [Path(folder) / f"{name} {times}" for times in (1, 3)]
+            for tree, total in zip(trees, (num_runs, 3 * num_runs), strict=True):
+                make_more(tree, total, num_settings or total)
+            report_growth(name, trees, options.repeats)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """`bakeoff compare` as a process: what it loads, how fast it is, where its output goes, beside writers."""
 
+import cProfile
+import io
 import itertools
+import json
 import os
 import pty
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compared_runs import as_json
+from compared_runs import as_json, edit_summary
 from conftest import Bakeoff, command, files_below
 from run_directories import make_run
 
+from bakeoff.comparison import read
 from bakeoff.runs.rundir import RunDir
 from bakeoff.runs.storage import write_atomically
 
@@ -30,6 +35,42 @@ def test_two_hundred_runs_are_quick(bakeoff: Bakeoff, tmp_path: Path) -> None:
         sum(row["num_runs"] for row in as_json(bakeoff, str(tmp_path / "r"))["tables"][0]["settings"]) == 200
     )
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("own_settings", [False, True])
+def test_the_work_grows_with_the_number_of_runs(bakeoff: Bakeoff, tmp_path: Path, own_settings: bool) -> None:
+    """Counted in calls, which no other load changes: three times the runs are three times the work."""
+    first = tmp_path / "r" / "0"
+    make_run(first, 0, "s", count=10)
+    (first / "predictions.npz").unlink()
+    config, calls = json.loads((first / "config.json").read_text()), []
+    for made, total in ((1, 1), (1, 40), (40, 120)):  # the first round only loads what is needed
+        for number in range(made, total):
+            run = shutil.copytree(first, tmp_path / "r" / str(number))
+            setting = f"s{number if own_settings else 0}"
+            edit_summary(run, identity=str(number), seed=number, setting=setting)
+            changed = {f"new{key}": number for key in range(10)} if own_settings else {}
+            (run / "config.json").write_text(json.dumps(config | {"own": changed}))
+        profile = cProfile.Profile()
+        assert profile.runcall(bakeoff, "compare", str(tmp_path / "r"))[0] == 0
+        calls.append(sum(entry.callcount for entry in profile.getstats()))
+    assert calls[2] < 3.5 * calls[1]
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_progress_is_shown_on_a_terminal_alone(
+    bakeoff: Bakeoff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    for number in range(3):
+        make_run(tmp_path / "r" / str(number), number, "a")
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setattr(read, "_SILENT_SECONDS", 0)
+    runs, _ = read.read_runs(sorted((tmp_path / "r").iterdir()))
+    assert len(runs) == 3
+    assert ("reading: " in shown.getvalue() and "0/3" in shown.getvalue()) == is_terminal
+    assert bool(shown.getvalue()) == is_terminal
 
 
 def started(arguments: list[str], **options: Any) -> "subprocess.CompletedProcess[bytes]":

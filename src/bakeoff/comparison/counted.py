@@ -26,7 +26,7 @@ def counted(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
     left_out: list[Problem] = []
     for table in by_table(kept):
         for row in by_row(table.runs):
-            left_out += _without_evidence(row.runs) or []
+            left_out += _without_evidence(row.runs)
             left_out += _seeds_again([run for run in row.runs if run.has_predictions] or row.runs)
     out = {problem.path for problem in left_out}
     return [run for run in kept if run.path not in out], problems + left_out

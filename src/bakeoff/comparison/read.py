@@ -24,6 +24,7 @@ __all__ = ["UNKNOWN", "Problem", "Run", "guarded", "read_run", "read_runs"]
 Read = TypeVar("Read")
 
 _LONGEST_REASON = 300  # characters
+_SILENT_SECONDS = 1.0  # before a progress bar appears
 
 
 class _Parts:
@@ -63,11 +64,11 @@ def read_runs(paths: Iterable[Path], *, predictions: bool = True) -> tuple[list[
 
 def _with_progress(paths: Sequence[Path]) -> Iterable[Path]:
     """Shows a person at a terminal how far it is, if it takes longer than a second."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         return paths
     from tqdm import tqdm
 
-    bar: Iterable[Path] = tqdm(paths, "reading", unit=" runs", delay=1, leave=False)
+    bar: Iterable[Path] = tqdm(paths, "reading", unit=" runs", delay=_SILENT_SECONDS, leave=False)
     return bar
 
 

@@ -133,10 +133,7 @@ def _impossible(index: "np.ndarray", labels: "np.ndarray", rows: "np.ndarray", c
         return f"index is no permutation of 0..{count - 1}"
     if labels.min() < 0 or labels.max() >= rows.shape[1]:
         return f"a label outside 0..{rows.shape[1] - 1}"
-    wide = np.promote_types(rows.dtype, np.float32)  # a sum of halves rounds by more than is allowed
-    if not np.isfinite(rows).all() or rows.min() < 0:
-        return "rows that are no probabilities"
-    if rows.sum(axis=1, dtype=wide).max() > 1 + _ROW_SUM_TOLERANCE:
+    if not np.isfinite(rows).all() or rows.min() < 0 or rows.sum(axis=1).max() > 1 + _ROW_SUM_TOLERANCE:
         return "rows that are no probabilities"
     return None
 
