@@ -184,6 +184,23 @@ def test_scores_that_nothing_bears_out_head_no_table_and_say_so(bakeoff: Bakeoff
         assert out.index("mine") < out.index("forged")
 
 
+def test_a_row_without_predictions_takes_no_front_from_the_others(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    for name, error_rate in (("mine", 0.0), ("worse", 0.9), ("forged", 0.5)):
+        make_run(root / name, 0, name, model=name, error_rate=error_rate)
+    raise_scores(root / "forged")
+    (table,) = as_json(bakeoff, str(root), "--cost", "parameters")["tables"]
+    assert table["verdict"][-1] == (
+        "On the front of accuracy against parameters, dominated by no other: mine. "
+        "Without predictions, so left out: forged."
+    )
+    assert {row["name"]: row["on_front"] for row in table["settings"]} == {
+        "mine": True,
+        "worse": False,
+        "forged": False,
+    }
+
+
 @pytest.mark.parametrize("options", [[], ["--no-statistics"]])
 def test_a_run_without_predictions_enters_no_row_of_checked_ones(
     bakeoff: Bakeoff, tmp_path: Path, options: list[str]

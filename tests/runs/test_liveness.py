@@ -65,6 +65,7 @@ def test_an_older_status_belongs_to_a_process_that_was_there_before_it(status: d
     assert is_alive(older)
     assert not is_alive(older | {"heartbeat": "2000-01-01T00:00:00+00:00"})
     assert not is_alive(older | {"heartbeat": None})
+    assert is_alive(older | {"heartbeat": "9999-12-31T23:59:59.999999+00:00"})
 
 
 @pytest.mark.parametrize("pid", [None, True, 0, -1, "1", 1.0, 2**31, 2**63, 10**30])

@@ -49,7 +49,7 @@ def is_alive(status: dict[str, Any]) -> bool:
     if isinstance(recorded, str):
         return recorded == f"{_boot_id()} {ticks}"
     began = _wall_clock(ticks)
-    return heartbeat is not None and (began is None or began < heartbeat + _CLOCK_STEP)
+    return heartbeat is not None and (began is None or began - _CLOCK_STEP < heartbeat)
 
 
 def _is_fresh(heartbeat: datetime | None) -> bool:
