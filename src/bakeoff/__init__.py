@@ -11,7 +11,7 @@ __all__ = ["load_runs"]
 
 
 def load_runs(path: "str | Path | None" = None) -> "pandas.DataFrame":
-    """Reads all finished runs at and below a path into a table; see `comparison/output/frame.py`."""
+    """Reads the finished runs at and below a path into a table; see `comparison/output/frame.py`."""
     # Imported here, so that `import bakeoff` and the command line stay fast.
     from bakeoff.comparison.output import frame
 

@@ -58,6 +58,14 @@ def test_a_baseline_is_one_of_the_rows(bakeoff: Bakeoff, tmp_path: Path) -> None
     assert "2 settings are meant (cnn (cpu, fp32), cnn (cuda, bf16))" in error
 
 
+def test_runs_are_chosen_by_what_was_resolved(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    made(tmp_path, "cpu", CPU)
+    made(tmp_path, "gpu", GPU)
+    for where in ("resolved.device == 'cuda'", "resolved.precision == 'bf16' and resolved.threads == '2'"):
+        (row,) = as_json(bakeoff, str(tmp_path), "--where", where)["tables"][0]["settings"]
+        assert (row["setting"], row["runs"]) == ("s:cuda:bf16", ["gpu"])
+
+
 @pytest.mark.parametrize(
     ("first", "second", "names"),
     [

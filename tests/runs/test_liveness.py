@@ -1,10 +1,10 @@
 """Whether a run's process lives: by its number, its start, and what another host last said."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,26 +37,34 @@ def test_a_process_is_known_by_its_boot_and_start(status: dict[str, Any]) -> Non
         assert not is_alive(status | {"process_started": other})
 
 
-def test_a_process_of_the_same_number_is_another(status: dict[str, Any]) -> None:
-    """The parent lives, but it began before this process, whose status it is made to take over."""
-    parent = os.getppid()
-    assert not is_alive(status | {"pid": parent})
-    assert is_alive(status | {"pid": parent, "process_started": process_start(parent)})
-
-
-def test_a_zombie_is_dead(status: dict[str, Any]) -> None:
+@pytest.fixture
+def sleeping() -> Iterator["subprocess.Popen[bytes]"]:
+    """A living process that began long after this one."""
     child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
-    own = {"pid": child.pid, "process_started": process_start(child.pid)}
+    yield child
+    child.kill()
+    child.wait()
+
+
+def test_a_process_of_the_same_number_is_another(
+    status: dict[str, Any], sleeping: "subprocess.Popen[bytes]"
+) -> None:
+    assert not is_alive(status | {"pid": sleeping.pid})
+    assert is_alive(status | {"pid": sleeping.pid, "process_started": process_start(sleeping.pid)})
+
+
+def test_a_zombie_is_dead(status: dict[str, Any], sleeping: "subprocess.Popen[bytes]") -> None:
+    own = {"pid": sleeping.pid, "process_started": process_start(sleeping.pid)}
     assert is_alive(status | own)
-    child.send_signal(signal.SIGKILL)
+    sleeping.kill()
     deadline = time.monotonic() + 30
-    while (found := liveness._state_and_ticks(child.pid)) and found[0] != "Z":
+    while (found := liveness._state_and_ticks(sleeping.pid)) and found[0] != "Z":
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(child.pid, 0)  # it is still there
+    os.kill(sleeping.pid, 0)  # it is still there
     assert not is_alive(status | own)
     assert not is_alive(status | own | {"process_started": None})
-    child.wait()
+    sleeping.wait()
     assert not is_alive(status | own)
 
 

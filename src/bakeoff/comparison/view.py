@@ -41,6 +41,7 @@ class View:
 def run_values(run: Run) -> dict[str, Any]:
     """What an expression may name of a run: the keys of its config, and what its summary says of it."""
     own = {name: run.summary.get(name) for name in ("model", "family", "data", "seed", "setting", "run_id")}
+    own |= {f"resolved.{name}": getattr(run, name) for name in ("device", "precision", "threads")}
     return dotted_keys(config_of(run)) | own | {"weights": run.text("weights")}
 
 

@@ -21,7 +21,7 @@ _DTYPES: dict[Any, str] = {str: "string", int: "Int64", float: "Float64", bool: 
 
 
 def load_runs(path: str | Path | None = None) -> "pd.DataFrame":
-    """Reads all finished runs at and below a path.
+    """Reads the finished runs at and below a path, those that count in a comparison.
 
     Args:
         path: a run directory or a folder to search; without one, $BAKEOFF_OUTPUTS or ./outputs.
