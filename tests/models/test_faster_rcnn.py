@@ -112,9 +112,9 @@ def test_boxes_are_looked_for_once_and_validation_asks_for_no_overlap(
         monkeypatch.setattr(model, name, counted(name))
     images, _ = images_with_boxes(6)
     split = TensorSplit(images, torch.zeros(6, dtype=torch.int64))
-    validated = validate(model, split, CPU)
+    validated = validate(model, split, CPU, 6)
     assert counts == {"detect": 6, "true_boxes": 0}
-    predicted = predict(model, split, CPU)
+    predicted = predict(model, split, CPU, 6)
     assert counts == {"detect": 12, "true_boxes": 6}
     assert set(predicted.extra) == {"mean_iou", "no_detection"}
     assert metrics.score(predicted.label, predicted.probabilities, [""] * 10).nll == validated.nll
