@@ -103,20 +103,21 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
     return tensors
 
 
-def file_sha256(weights: str, enum: WeightsEnum) -> str:
+def file_sha256(weights: str, enum: WeightsEnum) -> str | None:
     """SHA-256 (hex) of the file that weights came from: they can be told from others of the same name.
 
     Args:
         weights: what `model.weights` says.
         enum: torchvision's, for a name of its.
 
-    Raises:
-        DataError: the file cannot be read.
+    Returns:
+        None if the file is gone since it was read: a record must not cost the run.
     """
-    path = Path(weights)
-    if weights in NAMES:
-        return file_hash(_cached(enum))
-    return file_hash(path / rundir.WEIGHTS if path.is_dir() else path)
+    path = _cached(enum) if weights in NAMES else Path(weights)
+    try:
+        return file_hash(path / rundir.WEIGHTS if path.is_dir() else path)
+    except DataError:
+        return None
 
 
 def _cached(enum: WeightsEnum) -> Path:
