@@ -72,6 +72,39 @@ def test_of_other_results_under_one_identity_none_counts(
     }
 
 
+@pytest.mark.parametrize(
+    ("environment", "deterministic", "is_explained"),
+    [
+        ({"device_name": "another"}, False, True),
+        ({"torch": "2.11.0"}, False, True),
+        ({}, False, False),
+        ({"host": "another"}, False, False),
+        ({"device": "cuda"}, False, True),
+        ({"device": "cuda"}, True, False),
+    ],
+    ids=str,
+)
+def test_bits_that_are_not_promised_make_the_newest_run_count(
+    bakeoff: Bakeoff, tmp_path: Path, environment: dict[str, str], deterministic: bool, is_explained: bool
+) -> None:
+    root = tmp_path / "r"
+    for name, error_rate in (("old", 0.5), ("new", 0.4)):
+        make_run(root / name, 0, "s", error_rate=error_rate)
+        set_time(root / name, f"2026-01-0{1 + (name == 'new')}T00:00:00+00:00")
+        own = environment if name == "new" or "device" in environment else {}
+        known = {"device": "cpu", "device_name": "one", "torch": "2.14.1", "host": "h"} | own
+        (root / name / "environment.json").write_text(json.dumps(known))
+        config = json.loads((root / name / "config.json").read_text())
+        config["trainer"] = {"deterministic": deterministic}
+        (root / name / "config.json").write_text(json.dumps(config))
+    result = as_json(bakeoff, str(root), code=0 if is_explained else 7)
+    if is_explained:
+        assert rows_of(result) == {"s": ["new"]}
+        assert reasons(result) == {"old": "seed 0 was trained again: new counts"}
+    else:
+        assert set(reasons(result)) == {"old", "new"}
+
+
 @pytest.mark.parametrize("change", [{"setting": "other"}, {"cost": {"parameters": 1}}, {"seed": 9}], ids=str)
 def test_other_facts_under_one_identity_are_other_results(
     bakeoff: Bakeoff, tmp_path: Path, change: dict[str, Any]

@@ -1,7 +1,9 @@
 """Which of several runs counts: one of each identity, one of each configuration and seed. No torch here.
 
 Runs whose scores were checked against stored predictions win over runs without any. Of two that claim to be
-the same run and have other results, neither can be told from a forgery: both are named, none counts.
+the same run and have other results without a reason, neither can be told from a forgery: both are named, none
+counts. Other bits on another machine, or on a GPU that was not asked for the same ones, are a reason: then it
+is the same seed trained again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,12 +12,14 @@ from typing import Any
 
 from bakeoff.comparison.figures import value_at
 from bakeoff.comparison.rows import by_row, by_table, parted
-from bakeoff.comparison.run import Problem, Run
+from bakeoff.comparison.run import UNKNOWN, Problem, Run
 from bakeoff.runs import rundir
 from bakeoff.runs.storage import UnreadableFileError, read_json
 
 # What a repetition must give again, besides the predictions; times may differ.
 _CONTENT = ("setting", "model", "data", "seed", "fingerprint.test_split", "cost.parameters")
+# Of environment.json: with another one of these the same bits are not promised.
+_BITS_DEPEND_ON = ("device_name", "torch")
 _CLAIM = "claims to be the same run as {}, with other results"
 _SCORES = ("test.accuracy", "test.macro_f1", "test.nll")
 
@@ -56,6 +60,8 @@ def _doubled(twins: Sequence[Run]) -> list[Problem]:
     witnesses = [run for run in twins if run.has_predictions] or twins
     first, *others = sorted(witnesses, key=lambda run: (_finished(run) or _LATEST, str(run.path)))
     disputed = [run for run in others if _content(run) != _content(first)]
+    if disputed and all(_may_differ(run, first) for run in disputed):
+        return []
     if disputed:
         return [_named(run, disputed[0] if run is first else first) for run in twins]
     problems = []
@@ -68,6 +74,16 @@ def _doubled(twins: Sequence[Run]) -> list[Problem]:
             told = f"{_CLAIM.format(first.path.name)} and no predictions to check them; remove it"
             problems.append(Problem(run.path, told))
     return problems
+
+
+def _may_differ(run: Run, other: Run) -> bool:
+    """Whether honest runs of one identity can have other results: the same bits were not promised."""
+    if not (run.has_predictions and other.has_predictions):
+        return False
+    if any(value_at(run.summary, path) != value_at(other.summary, path) for path in _CONTENT):
+        return False
+    free = run.device not in ("cpu", UNKNOWN) and value_at(run.config, "trainer.deterministic") is not True
+    return free or any(run.environment.get(key) != other.environment.get(key) for key in _BITS_DEPEND_ON)
 
 
 def _named(run: Run, other: Run) -> Problem:
