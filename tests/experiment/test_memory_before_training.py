@@ -22,9 +22,19 @@ REFUSALS = [
     RuntimeError("Storage size calculation overflowed with sizes=[4611686018427387904, 8]"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
 ]
+# The CPU's own refusal in the quick tier, all others in the slow one.
+BY_TIER = [
+    error if number == 2 else pytest.param(error, marks=pytest.mark.slow)
+    for number, error in enumerate(REFUSALS)
+]
 
 
-@pytest.mark.parametrize("error", REFUSALS, ids=lambda error: str(error)[:20])
+def test_what_is_out_of_memory() -> None:
+    assert all(is_out_of_memory(error) for error in REFUSALS)
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+@pytest.mark.parametrize("error", BY_TIER, ids=lambda error: str(error)[:20])
 @pytest.mark.parametrize(
     ("module", "name", "said"),
     [
@@ -74,7 +84,7 @@ def test_a_model_that_the_host_cannot_hold_is_refused_before_it_is_filled(
         ("training.loop.train_step", "trainer.batch_size=128: out of memory ("),
     ],
 )
-@pytest.mark.parametrize("error", REFUSALS[2::2], ids=lambda error: str(error)[:20])
+@pytest.mark.parametrize("error", BY_TIER, ids=lambda error: str(error)[:20])
 def test_it_is_no_bug_wherever_it_happens(
     place: str, said: str, error: Exception, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_without_an_average_there_is_none(monkeypatch: pytest.MonkeyPatch) -> No
     assert current_load().average is None
 
 
+@pytest.mark.slow  # a whole run, and its evaluation
 @pytest.mark.usefixtures("no_pictures")
 def test_a_run_on_a_busy_machine_says_so_once_and_records_it(
     bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch

@@ -51,7 +51,7 @@ def state_of(optimizer: Any) -> dict[str, Tensor]:
     return {f"{number}.{key}": value for number, state in states.items() for key, value in state.items()}
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [pytest.param(0.0, marks=pytest.mark.slow), 0.9])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_skipped_first_step_is_as_if_it_had_not_been(name: Any, momentum: float) -> None:
     config = OptimConfig(name=name, momentum=momentum, weight_decay=0.1)
@@ -76,7 +76,7 @@ def test_a_skipped_first_step_is_as_if_it_had_not_been(name: Any, momentum: floa
     assert all(p.isfinite().all() and p.abs().max() < 10 for p in model.parameters())
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [pytest.param(0.0, marks=pytest.mark.slow), 0.9])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_state_of_the_start_is_what_torch_makes_in_its_first_step(
     name: Any, momentum: float, monkeypatch: pytest.MonkeyPatch
