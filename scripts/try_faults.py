@@ -32,7 +32,7 @@ from bakeoff import cli
 from bakeoff.machine import environment, streams
 
 LINE = [
-    "train", "data=digits", "model.channels=[4]", "trainer.epochs=2", "optim.warmup_epochs=0",
+    "train", "data=digits", "model.channels=[4]", "trainer.epochs=20", "optim.warmup_epochs=0",
     "trainer.threads=1", "trainer.device=cpu",
 ]  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -314,7 +314,8 @@ def main() -> int:
     # No TemporaryDirectory: a child's exit handlers would remove it.
     root = Path(tempfile.mkdtemp())
     try:
-        reference = trial(root / "undisturbed")
+        # The shortest of three: a signal after the end of a run would try nothing.
+        reference = min((trial(root / f"undisturbed{n}") for n in range(3)), key=lambda each: each.seconds)
         if reference.exit_code != 0:
             raise SystemExit(f"the undisturbed run failed:\n{reference.output}")
         print(f"undisturbed: {reference.seconds:.1f} s")

@@ -134,6 +134,18 @@ def test_checked_predictions_win_over_a_claim(bakeoff: Bakeoff, tmp_path: Path, 
     assert reasons(as_json(bakeoff, str(root), *options, code=7))["copy"] == "the same run as mine"
 
 
+def test_a_copy_of_a_run_that_does_not_count_says_which_one_does(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    for day, (name, error_rate) in enumerate([("first", 0.2), ("copy", 0.2), ("newest", 0.3)], start=1):
+        make_run(root / name, 0, "s", error_rate=error_rate)
+        set_time(root / name, f"2026-01-0{day}T00:00:00+00:00")
+    edit_summary(root / "newest", identity="after a change of the code")
+    result = as_json(bakeoff, str(root))
+    assert rows_of(result) == {"s": ["newest"]}
+    told = "seed 0 was trained again: newest counts"
+    assert reasons(result) == {"first": told, "copy": told}
+
+
 # one configuration and seed
 
 

@@ -79,7 +79,7 @@ def test_few_differing_images_are_a_tie_within_a_point_or_two(
     assert sentence.endswith(
         "points. More images would help. Too few images differ."
         if num_changed == 1
-        else " % of the uncertainty comes from the seed: more images would help more than seeds."
+        else "About half of the uncertainty comes from the seed: more seeds and more images help alike."
     )
 
 

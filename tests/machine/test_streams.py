@@ -48,7 +48,7 @@ def test_lost_output_is_not_success_and_what_was_done_is_done(
     word, error = err.splitlines()
     assert word == "a word"
     assert error.startswith(
-        f"error: standard output: {reason}; what was printed is lost, what was done is not"
+        f"error: standard output: {reason}; only the printed text is lost, the work is done"
     )
 
 

@@ -121,7 +121,7 @@ def test_ctrl_c_ends_the_running_job_and_starts_no_other(tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 75
-    assert "stopped by Ctrl-C: sweep.name=night" in err.splitlines()[-1]
+    assert "stopped by Ctrl-C; the other jobs of sweep.name=night were not started" in err.splitlines()[-1]
     statuses = [
         json.loads(path.read_text())["status"] for path in tmp_path.glob("sweeps/night/*/status.json")
     ]

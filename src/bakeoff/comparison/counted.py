@@ -7,6 +7,7 @@ is the same seed trained again.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from bakeoff.runs.storage import UnreadableFileError, read_json
 _CONTENT = ("setting", "model", "data", "seed", "fingerprint.test_split", "cost.parameters")
 # Of environment.json: with another one of these the same bits are not promised.
 _BITS_DEPEND_ON = ("device_name", "torch")
+_SAME_RUN = "the same run as {}"
 _CLAIM = "claims to be the same run as {}, with other results"
 _SCORES = ("test.accuracy", "test.macro_f1", "test.nll")
 
@@ -33,6 +35,9 @@ def counted(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
             left_out += _without_evidence(row.runs)
             left_out += _seeds_again([run for run in row.runs if run.has_predictions] or row.runs)
     out = {problem.path for problem in left_out}
+    # A copy of a run that does not count is left out for the same reason.
+    reasons = {_SAME_RUN.format(problem.path.name): problem.reason for problem in left_out}
+    problems = [replace(item, reason=reasons.get(item.reason, item.reason)) for item in problems]
     return [run for run in kept if run.path not in out], problems + left_out
 
 
@@ -69,7 +74,7 @@ def _doubled(twins: Sequence[Run]) -> list[Problem]:
         if run is first:
             continue
         if run in others or _scores(run) == _scores(first):
-            problems.append(Problem(run.path, f"the same run as {first.path.name}", harmless=True))
+            problems.append(Problem(run.path, _SAME_RUN.format(first.path.name), harmless=True))
         else:
             told = f"{_CLAIM.format(first.path.name)} and no predictions to check them; remove it"
             problems.append(Problem(run.path, told))

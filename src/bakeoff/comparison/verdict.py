@@ -12,6 +12,7 @@ from bakeoff.comparison.statistics.few_images import ENOUGH
 from bakeoff.comparison.tables import Pair, SettingRow, Table
 from bakeoff.text import p_text
 
+_EVEN_PERCENT = 5  # on either side of half, where the estimate says nothing
 _CLEAR = 0.005  # a p that a little optimism does not turn
 
 
@@ -91,9 +92,14 @@ def _advice(pair: Pair, row: SettingRow, other: SettingRow) -> str:
         return "Run 3 seeds or more."
     if pair.result.effective_images < ENOUGH or pair.result.seed_share is None:
         return "More images would help."
-    share = f"{pair.result.seed_share:.0%}".replace("%", " %")
-    what = "add seeds, not images" if pair.result.wants_seeds else "more images would help more than seeds"
-    text = f"{share} of the uncertainty comes from the seed: {what}."
+    share = round(pair.result.seed_share * 100)
+    if abs(share - 50) <= _EVEN_PERCENT:
+        text = "About half of the uncertainty comes from the seed: more seeds and more images help alike."
+    else:
+        what = (
+            "add seeds, not images" if pair.result.wants_seeds else "more images would help more than seeds"
+        )
+        text = f"{share} % of the uncertainty comes from the seed: {what}."
     return f"{text} 2 seeds say little." if min(row.num_runs, other.num_runs) == 2 else text
 
 

@@ -24,6 +24,7 @@ from bakeoff.runs.rundir import RunDir, write_test_images
 from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
+_UNFINISHED = "the run is finished, some of its pictures or speeds are missing"
 _LARGEST_STORED_SIDE = 32  # pixels; larger test images are not kept for reports
 
 
@@ -40,15 +41,15 @@ class Extras:
 
     def make(self, stop: StopSignal, began: float) -> Summary:
         """Does all of it, and writes the summary again with the measured figures."""
-        steps = self._steps()
-        for name, step in steps.items():
+        stop.last_words = lambda text: self.run.log(f"{text}; {_UNFINISHED}")
+        for name, step in self._steps().items():
             if stop.name is not None:
-                left_out = list(steps)[list(steps).index(name) :]
-                say(self.run, f"{stopped_by(stop.name)}: the result is whole; without {', '.join(left_out)}")
+                say(self.run, f"{stopped_by(stop.name)}; {_UNFINISHED}")
                 break
             attempt(self.run, name, step)
         self.summary = dataclasses.replace(self.summary, time=phase_times(self.state, began))
         attempt(self.run, "the last times in summary.json", self._write_summary)
+        stop.last_words = lambda _: None
         return self.summary
 
     def _steps(self) -> dict[str, Callable[[], object]]:

@@ -12,7 +12,7 @@ from bakeoff.errors import (
     is_out_of_memory,
 )
 from bakeoff.machine.signals import StopSignal
-from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
 from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
@@ -45,7 +45,9 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int, stop: Stop
             if status in ("diverged", "interrupted"):
                 run.write_weights(state.model.state_dict(), finished=False)
         if isinstance(error, BakeoffError):
-            error.args = (f"{error}; see {run.path}",)
+            left = run.path / LAST_WEIGHTS
+            what = f"its weights so far are {left}" if left.exists() else f"see {run.path}"
+            error.args = (f"{error}; {what}",)
         raise
 
 

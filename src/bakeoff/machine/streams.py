@@ -67,7 +67,7 @@ def run_command(command: Callable[[], int], debug: bool, *, only_shows: bool) ->
         lost = output.lost if output else None
         if lost is None or code != OK or (only_shows and lost.errno == errno.EPIPE):
             return code
-        what = "what was printed is lost" if only_shows else "what was printed is lost, what was done is not"
+        what = "some of the text is lost" if only_shows else "only the printed text is lost, the work is done"
         return fail(ResourceError(f"standard output: {lost.strerror}; {what}"), debug=False)
 
 

@@ -30,6 +30,6 @@ def _train() -> int:
 
 if __name__ == "__main__":
     environment.prepare()
-    code = run_command(_train, debug=False, only_shows=False)
+    code = run_command(_train, debug=False, only_shows=True)  # its parent says what is lost
     signals.ignore_until_exit()
     sys.exit(code)

@@ -73,7 +73,7 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
         if stop.name is not None:
             name = item.job.values["sweep"]["name"]
             raise InterruptedRunError(
-                f"{stopped_by(stop.name)}: sweep.name={name}: the jobs after this one were not started"
+                f"{stopped_by(stop.name)}; the other jobs of sweep.name={name} were not started"
             )
         if code < 0:
             print(f"the process of this job was {_ended_by(code)}", flush=True)

@@ -34,6 +34,6 @@ def _check() -> int:
 
 if __name__ == "__main__":
     environment.prepare()
-    code = run_command(_check, debug=False, only_shows=False)
+    code = run_command(_check, debug=False, only_shows=True)  # its parent says what is lost
     signals.ignore_until_exit()
     sys.exit(code)
