@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,20 @@ class FileServer:
                 if outer.fault in ("empty", "garbage"):
                     self.wfile.write(b"" if outer.fault == "empty" else b"no http at all\r\n\r\n")
                     return
+                if outer.fault == "trickling header":
+                    self.trickle(b"HTTP/1.0 200 OK\r\nX-Long: " + b"x" * 30)
+                    return
                 self.send_response(200)
+                if outer.fault.startswith("trickling"):
+                    if outer.fault == "trickling chunk":
+                        self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    self.trickle(b"0" * 30)
+                    return
+                if outer.fault == "unannounced":
+                    self.end_headers()
+                    self.wfile.write(body)
+                    return
                 if outer.fault == "cut chunks":
                     self.send_header("Transfer-Encoding", "chunked")
                     self.end_headers()
@@ -52,6 +66,13 @@ class FileServer:
                 self.end_headers()
                 if self.command == "GET":
                     self.wfile.write(body[: len(body) // 2] if outer.fault == "cut" else body)
+
+            def trickle(self, content: bytes) -> None:
+                with suppress(OSError):  # the client has left
+                    for byte in content:
+                        self.wfile.write(bytes([byte]))
+                        self.wfile.flush()
+                        time.sleep(0.1)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bakeoff import __version__
-from bakeoff.errors import OK, ConfigError, InterruptedRunError, nearest
+from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.machine import environment, signals
 from bakeoff.machine.streams import run_command
 
@@ -53,10 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_as_process() -> NoReturn:
     """The program `bakeoff`: ends the process with the command's exit code."""
-    try:
-        code = main()
-    except KeyboardInterrupt:  # between two bytecodes of ours
-        code = InterruptedRunError.exit_code
+    signals.own_process()
+    code = main()
     signals.ignore_until_exit()
     sys.exit(code)
 

@@ -78,7 +78,8 @@ def test_of_other_results_under_one_identity_none_counts(
         ({"device_name": "another"}, False, True),
         ({"torch": "2.11.0"}, False, True),
         ({}, False, False),
-        ({"host": "another"}, False, False),
+        ({"host": "another"}, False, True),
+        ({"cpu_capability": "AVX2"}, False, True),
         ({"device": "cuda"}, False, True),
         ({"device": "cuda"}, True, False),
     ],
@@ -132,6 +133,32 @@ def test_checked_predictions_win_over_a_claim(bakeoff: Bakeoff, tmp_path: Path, 
     make_run(root / "copy", 0, "s", error_rate=0.3)
     (root / "copy" / "predictions.npz").unlink()
     assert reasons(as_json(bakeoff, str(root), *options, code=7))["copy"] == "the same run as mine"
+
+
+def test_runs_that_rated_other_numbers_of_images_at_once_are_no_forgeries(
+    bakeoff: Bakeoff, tmp_path: Path
+) -> None:
+    root = tmp_path / "r"
+    for day, (name, size) in enumerate([("old", 256), ("new", 7)], start=1):
+        make_run(root / name, 0, "s", error_rate=0.1 * day)
+        set_time(root / name, f"2026-01-0{day}T00:00:00+00:00")
+        edit_summary(
+            root / name,
+            resolved={"device": "cpu", "precision": "fp32", "threads": 1, "eval_batch_size": size},
+        )
+    assert rows_of(as_json(bakeoff, str(root))) == {"s": ["new"]}
+
+
+def test_what_nothing_bears_out_is_last_whatever_the_table_is_sorted_by(
+    bakeoff: Bakeoff, tmp_path: Path
+) -> None:
+    root = tmp_path / "r"
+    make_run(root / "mine", 0, "mine", error_rate=0.3)
+    make_run(root / "claim", 0, "claim", error_rate=0.1)
+    (root / "claim" / "predictions.npz").unlink()
+    for options in ([], ["--sort", "accuracy"], ["--sort", "accuracy:asc"], ["--sort", "nll"]):
+        assert list(rows_of(as_json(bakeoff, str(root), *options))) == ["mine", "claim"], options
+    assert list(rows_of(as_json(bakeoff, str(root), "--sort", "accuracy", "--top", "1"))) == ["mine"]
 
 
 def test_a_copy_of_a_run_that_does_not_count_says_which_one_does(bakeoff: Bakeoff, tmp_path: Path) -> None:

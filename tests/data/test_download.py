@@ -1,7 +1,10 @@
 """MNIST's download, from a server on 127.0.0.1 with files made here."""
 
 import gc
+import signal
 import socket
+import threading
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,8 +16,10 @@ from torchvision.datasets import MNIST
 from bakeoff import data
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.download import download
+from bakeoff.data.fetching import fetch_file, side_folder
 from bakeoff.data.sources import Source
-from bakeoff.errors import DataError
+from bakeoff.errors import DataError, InterruptedRunError
+from bakeoff.machine.signals import StopSignal
 
 __all__ = ["server"]  # a fixture
 
@@ -189,3 +194,54 @@ def test_files_that_nobody_gives_away_are_asked_for(tmp_path: Path) -> None:
         f"{tmp_path / 'mine'}: images.npz (MD5 {'0' * 32}); or use data=digits, which needs no download"
     )
     assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", ["trickling header", "trickling body", "trickling chunk"])
+def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr("bakeoff.data.fetching._SHORTEST_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr("bakeoff.data.fetching._SLOWEST_BYTES_PER_SECOND", 1e9)
+    server.fault = fault
+    (tmp_path / "data").mkdir()
+    began = time.monotonic()
+    with pytest.raises(DataError, match="did not come within"):
+        data.load(DataConfig(root=str(tmp_path / "data")))
+    assert time.monotonic() - began < 2.5  # 30 bytes at ten a second
+    assert files_below(tmp_path / "data") == []
+
+
+def test_a_signal_ends_a_download(server: FileServer, tmp_path: Path) -> None:
+    server.fault = "trickling header"
+    (tmp_path / "data").mkdir()
+    stop = StopSignal()
+    with stop.caught():
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGTERM]).start()
+        with pytest.raises(InterruptedRunError):
+            data.load(DataConfig(root=str(tmp_path / "data")))
+    assert files_below(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("fault", ["", "unannounced"])
+def test_a_file_that_is_too_large_is_not_taken(server: FileServer, tmp_path: Path, fault: str) -> None:
+    server.fault = fault
+    (name, content), *_ = server.content.items()
+    path = tmp_path / "got"
+    with pytest.raises(RuntimeError, match="is larger than 50 bytes"):
+        fetch_file(f"{server.url}{name[1:]}", path, algorithm="md5", digest="", most_bytes=50)
+    size = len(content)
+    fetch_file(f"{server.url}{name[1:]}", path, algorithm="md5", digest="", most_bytes=size)
+    assert path.read_bytes() == content
+
+
+def test_what_a_killed_download_left_is_removed_and_what_another_one_uses_is_not(
+    server: FileServer, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / ".bakeoff-download-dead").mkdir()
+    (root / ".bakeoff-download-dead" / "half").write_bytes(b"half")
+    with side_folder(root) as other:
+        data.load(DataConfig(root=str(root)))
+        assert [path.name for path in root.glob(".*")] == [other.name]
+    assert list(root.glob(".*")) == []

@@ -15,7 +15,8 @@ from bakeoff.machine.signals import NUMBERS, StopSignal, check_stop
 # A second signal inside the block, after last words of its own.
 TWICE = """
 import os, signal, sys
-from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.signals import StopSignal, own_process
+own_process()
 stop = StopSignal()
 stop.last_words = lambda text: os.write(1, text.encode())
 with stop.caught():
@@ -107,3 +108,27 @@ def test_commands_work_off_the_main_thread(capfd: pytest.CaptureFixture[str]) ->
     thread.start()
     thread.join()
     assert codes == [0, 0, 0], capfd.readouterr()
+
+
+# What a command of one's own process does before it handles signals itself.
+AT_ONCE = """
+import signal
+from bakeoff.machine import signals
+signals.own_process()
+signal.raise_signal(signal.SIGINT)
+print("never said")
+"""
+
+
+def test_outside_of_a_training_ctrl_c_ends_our_own_process_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (75, "", "error: stopped by Ctrl-C\n")
+
+
+def test_the_second_signal_does_not_end_a_process_that_is_not_ours() -> None:
+    """A notebook's kernel lives on."""
+    stop = StopSignal()
+    with stop.caught():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)

@@ -27,6 +27,7 @@ from bakeoff.runs.storage import (
     append_line,
     read_bytes,
     read_json,
+    remove_temporaries,
     sha256_of,
     write_atomically,
     write_json,
@@ -407,6 +408,8 @@ def test_a_folder_that_died_before_its_first_file_is_found(tmp_path: Path) -> No
     old = time.time() - 3600
     for name in ("120000-cnn-mnist-s0-abcd", "cnn-mnist-s12-0123abcd", "notes", "120000-cnn-mnist-s0-young"):
         (tmp_path / name).mkdir()
+        if name.startswith("cnn"):
+            (tmp_path / name / ".status.json.1.ab.tmp").write_text("half")
         if not name.endswith("young"):
             os.utime(tmp_path / name, (old, old))
     found = [path.name for path in find_run_dirs(tmp_path)]
@@ -426,3 +429,24 @@ def test_a_status_that_is_being_written_is_read_once_more(
         read_json(path)
     monkeypatch.setattr(time, "sleep", meanwhile)
     assert read_json(path, attempts=2) == {"step": 12}
+
+
+def test_what_is_being_written_can_be_removed_at_once(tmp_path: Path) -> None:
+    def removed(file: BinaryIO) -> None:
+        assert len(list(tmp_path.iterdir())) == 1
+        remove_temporaries()
+        assert list(tmp_path.iterdir()) == []
+
+    with pytest.raises(ResourceError):  # its temporary file is gone
+        write_atomically(tmp_path / "a.json", removed)
+
+
+def test_abandoned_after_the_summary_a_run_is_finished(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    run.write_status("running", 3)
+    run.abandon(3, "stopped")
+    assert read_json(run.path / "status.json")["status"] == "interrupted"
+    write_json(run.path / "summary.json", {})
+    run.abandon(4, "stopped again")
+    assert read_json(run.path / "status.json")["status"] == "finished"
+    assert "stopped again" in (run.path / "run.log").read_text()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -191,3 +192,50 @@ def test_a_job_trains_what_was_checked_though_its_config_file_has_changed(
     assert bakeoff(*line, "trainer=mine", "--config-dir", str(tmp_path / "conf"))[0] == 0
     (summary,) = Path("outputs/sweeps/night").glob("*/summary.json")
     assert json.loads(summary.read_text())["epochs_run"] == 1
+
+
+# Children that a signal reaches late or never.
+STOPPED = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP); time.sleep(60)"
+DEAF = """
+import signal, sys, time
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("program", "num_signals"), [(STOPPED, 1), (DEAF, 2), (DEAF, 3)])
+def test_a_child_that_does_not_listen_does_not_hold_a_sweep(
+    monkeypatch: pytest.MonkeyPatch, program: str, num_signals: int
+) -> None:
+    monkeypatch.setattr(serial, "_PYTHON", [sys.executable, "-c", program])
+    monkeypatch.setattr(serial, "_SECONDS_TO_END", 0.3 if num_signals == 2 else 60.0)
+    stop = StopSignal()
+    with stop.caught():
+        timers = [
+            threading.Timer(0.6 + 0.2 * n, signal.raise_signal, [signal.SIGINT]) for n in range(num_signals)
+        ]
+        for timer in timers:
+            timer.start()
+        began = time.monotonic()
+        code = serial._run_child("unused", {}, stop)
+        assert time.monotonic() - began < 10
+        for timer in timers:
+            timer.join()
+    assert code == -(signal.SIGINT if program is STOPPED else signal.SIGKILL)
+    assert stop.ends_at_second
+
+
+@pytest.mark.usefixtures("children")
+def test_a_signal_during_the_closing_comparison_is_read(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare = serial.print_comparison
+
+    def signalled(roots: list[Path]) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return compare(roots)
+
+    monkeypatch.setattr(serial, "print_comparison", signalled)
+    code, _, err = bakeoff(*SWEEP)
+    assert (code, err.splitlines()[-1]) == (75, "error: stopped by Ctrl-C")

@@ -54,6 +54,6 @@ def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
         train_run(job, stop)
         return
     prepared = prepare(job.values)
-    for note in (*prepared.data.notes, *prepared.model.notes):
+    for note in prepared.notes:
         print(f"note: {note}")
     print(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")

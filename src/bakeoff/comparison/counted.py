@@ -20,7 +20,7 @@ from bakeoff.runs.storage import UnreadableFileError, read_json
 # What a repetition must give again, besides the predictions; times may differ.
 _CONTENT = ("setting", "model", "data", "seed", "fingerprint.test_split", "cost.parameters")
 # Of environment.json: with another one of these the same bits are not promised.
-_BITS_DEPEND_ON = ("device_name", "torch")
+_BITS_DEPEND_ON = ("host", "device_name", "cpu_capability", "torch")
 _SAME_RUN = "the same run as {}"
 _CLAIM = "claims to be the same run as {}, with other results"
 _SCORES = ("test.accuracy", "test.macro_f1", "test.nll")
@@ -87,8 +87,17 @@ def _may_differ(run: Run, other: Run) -> bool:
         return False
     if any(value_at(run.summary, path) != value_at(other.summary, path) for path in _CONTENT):
         return False
+    if _eval_batch(run) != _eval_batch(other):
+        return True
     free = run.device not in ("cpu", UNKNOWN) and value_at(run.config, "trainer.deterministic") is not True
     return free or any(run.environment.get(key) != other.environment.get(key) for key in _BITS_DEPEND_ON)
+
+
+def _eval_batch(run: Run) -> Any:
+    """How many images were rated at once; older summaries have what was asked for alone."""
+    return value_at(run.summary, "resolved.eval_batch_size") or value_at(
+        run.config, "trainer.eval_batch_size"
+    )
 
 
 def _named(run: Run, other: Run) -> Problem:

@@ -36,6 +36,8 @@ def notes(table: Table) -> list[str]:
     single = [row.name for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
         lines.append(f"one run speaks of one trained network, not of an architecture: {shortened(single)}")
+    if not table.is_tested and any(row.has_predictions for row in rows):
+        lines.append("the scores are as the runs claim them: without statistics no predictions are read")
     if table.num_images < FEW_IMAGES:
         lines.append(f"few test images: {table.num_images}")
     return lines + _of_outcomes(table)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from bakeoff.comparison.counted import counted
 from bakeoff.comparison.run import UNKNOWN, Problem, Run
 from bakeoff.comparison.validity import checked_outcomes, invalid_summary
+from bakeoff.machine.signals import check_stop
 from bakeoff.runs import rundir
 from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.storage import UnreadableFileError, read_json, without_nan
@@ -48,11 +49,15 @@ def read_runs(paths: Iterable[Path], *, predictions: bool = True) -> tuple[list[
     Args:
         paths: run directories.
         predictions: whether to read them and hold each summary against them.
+
+    Raises:
+        InterruptedRunError: a signal came, in a sweep.
     """
     runs: list[Run] = []
     problems: list[Problem] = []
     parts = _Parts()
     for path in _with_progress(list(paths)):
+        check_stop()
         result = guarded(path, partial(_read, path, parts, predictions=predictions))
         if isinstance(result, Run):
             runs.append(result)
@@ -124,7 +129,7 @@ def _environment(path: Path) -> dict[str, Any]:
 def _unfinished(path: Path) -> Problem:
     if not os.access(path, os.R_OK | os.X_OK):
         return Problem(path, "cannot be read: permission denied")
-    if not any(path.iterdir()):
+    if all(entry.name.startswith(".") for entry in path.iterdir()):
         return Problem(path, "died before its first file was written; fix or remove it")
     try:
         status = read_json(path / rundir.STATUS, attempts=2)

@@ -105,6 +105,8 @@ def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
         falling = direction == "desc" if direction else larger_is_better
         in_order.sort(key=lambda row: row.name)
         in_order.sort(key=lambda row: _rank(row, name, is_metric=is_metric, falling=falling), reverse=falling)
+        # What nothing bears out heads no table, whatever it claims.
+        in_order.sort(key=lambda row: not row.has_predictions)
     for key in reversed(view.group_by):
         if not any(key in run_values(row.members[0]) for row in rows):
             raise ConfigError(f"--group-by {key}: no such key{nearest(key, _names(rows))}")

@@ -8,9 +8,10 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,7 @@ CONNECT_SECONDS = 5.0  # also the longest silence of a server
 _SLOWEST_BYTES_PER_SECOND = 50_000  # of the largest file that it may be
 _SHORTEST_DEADLINE_SECONDS = 120.0
 _BLOCK_BYTES = 2**16
+_SECONDS_BETWEEN_LOOKS = 0.05  # at a signal, and the deadline
 _SIDE_PREFIX = ".bakeoff-download-"
 
 
@@ -39,8 +41,42 @@ def fetch_file(url: str, path: Path, *, algorithm: str, digest: str, most_bytes:
         OSError, RuntimeError, http.client.HTTPException: it cannot be had, is too large or slow, or another.
         InterruptedRunError: a signal came.
     """
-    deadline_seconds = max(_SHORTEST_DEADLINE_SECONDS, most_bytes / _SLOWEST_BYTES_PER_SECOND)
-    ends = time.monotonic() + deadline_seconds
+    seconds = max(_SHORTEST_DEADLINE_SECONDS, most_bytes / _SLOWEST_BYTES_PER_SECOND)
+    found = _within(seconds, path.name, lambda is_late: _receive(url, path, algorithm, most_bytes, is_late))
+    if not found.startswith(digest):
+        raise RuntimeError(f"{path.name} has another {algorithm.upper()} than {digest}")
+
+
+def _within(seconds: float, name: str, receive: Callable[[threading.Event], str]) -> str:
+    """Runs `receive` in a thread: a server that sends a byte now and then keeps a socket waiting for ever."""
+    is_late, ended = threading.Event(), threading.Event()
+    results: list[str] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            results.append(receive(is_late))
+        except Exception as error:  # noqa: BLE001 - raised again by who waits
+            errors.append(error)
+        finally:
+            ended.set()
+
+    ends = time.monotonic() + seconds
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+            check_stop()
+            if time.monotonic() > ends:
+                raise RuntimeError(f"{name} did not come within {seconds:,.0f} s")
+    finally:
+        is_late.set()
+    if errors:
+        raise errors.pop()
+    return results[0]
+
+
+def _receive(url: str, path: Path, algorithm: str, most_bytes: int, is_late: threading.Event) -> str:
+    """Brings a file; returns its hash (hex)."""
     found, count = hashlib.new(algorithm, usedforsecurity=False), 0
     request = urllib.request.Request(url, headers={"User-Agent": "bakeoff"})  # noqa: S310 - of torchvision
     with (
@@ -51,20 +87,16 @@ def fetch_file(url: str, path: Path, *, algorithm: str, digest: str, most_bytes:
         ) as bar,
     ):
         announced = answer.length
-        while block := answer.read1(_BLOCK_BYTES):
-            check_stop()
+        while not is_late.is_set() and (block := answer.read1(_BLOCK_BYTES)):
             count += len(block)
             if count > most_bytes:
                 raise RuntimeError(f"{path.name} is larger than {most_bytes:,} bytes: not what was asked for")
-            if time.monotonic() > ends:
-                raise RuntimeError(f"{path.name} did not come within {deadline_seconds:,.0f} s")
             found.update(block)
             file.write(block)
             bar.update(len(block))
     if announced is not None and count != announced:
         raise RuntimeError(f"{path.name} was cut after {count:,} of {announced:,} bytes")
-    if not found.hexdigest().startswith(digest):
-        raise RuntimeError(f"{path.name} has another {algorithm.upper()} than {digest}")
+    return found.hexdigest()
 
 
 @contextmanager

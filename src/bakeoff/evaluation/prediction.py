@@ -26,6 +26,7 @@ class Predictions:
     label: Int64[np.ndarray, "n"]
     probabilities: Float32[np.ndarray, "n classes"]
     extra: dict[str, float]  # the model's own scores, means over all images
+    batch_size: int = 1  # images at once, which changes the last bits
 
 
 def predict(
@@ -64,6 +65,7 @@ def predict(
         label=split.labels.cpu().numpy(),
         probabilities=rows,
         extra={name: value / len(split) for name, value in sums.items()},
+        batch_size=batch_size.size(model, split, runtime),
     )
 
 

@@ -41,7 +41,7 @@ class Extras:
 
     def make(self, stop: StopSignal, began: float) -> Summary:
         """Does all of it, and writes the summary again with the measured figures."""
-        stop.last_words = lambda text: self.run.log(f"{text}; {_UNFINISHED}")
+        stop.last_words = lambda text: self.run.abandon(self.state.step, f"{text}; {_UNFINISHED}")
         for name, step in self._steps().items():
             if stop.name is not None:
                 say(self.run, f"{stopped_by(stop.name)}; {_UNFINISHED}")

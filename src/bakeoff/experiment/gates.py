@@ -53,6 +53,16 @@ class Prepared:
         """The model as the user calls it."""
         return str(self.config.model["name"])
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before it trains."""
+        optim = self.config.optim
+        told = [*self.data.notes, *self.model.notes]
+        if optim.warmup is not None and optim.warmup_epochs is not None:
+            which = f"optim.warmup={optim.warmup:g} counts, not optim.warmup_epochs={optim.warmup_epochs:g}"
+            told.append(f"{which}; set one of them to null")
+        return tuple(told)
+
 
 def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     """Checks a config, loads its data (unless given) and builds its model, on the device.

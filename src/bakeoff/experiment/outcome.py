@@ -32,7 +32,6 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int, stop: Stop
         stop.last_words = lambda text: run.abandon(state.step, text)
         with torch_errors_explained(batch_size):
             yield
-        stop.last_words = lambda _: None  # nothing is left to lose
         with suppress(ResourceError):  # the summary says the same, and wins
             run.write_status("finished", state.step)
     except BaseException as error:

@@ -65,7 +65,7 @@ def write_results(
         cost=cost.measure_size(state.model, runtime, state.memory),
         fingerprint=fingerprints,
         num_skipped_pictures=len(prepared.data.skipped),
-        resolved=Resolved(runtime.device.type, runtime.precision, num_threads()),
+        resolved=Resolved(runtime.device.type, runtime.precision, num_threads(), test.batch_size),
     )
     run.write_summary(summary)
     return summary

@@ -141,7 +141,7 @@ def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
 
 def _announce(run: RunDir, prepared: Prepared, environment: Environment) -> None:
     say(run, description(prepared))
-    for note in (*prepared.data.notes, *prepared.model.notes):
+    for note in prepared.notes:
         say(run, f"note: {note}")
     load = Load(environment.cores or 1, environment.load_average, environment.load_of_others)
     if busy := busy_note(load, environment.threads):

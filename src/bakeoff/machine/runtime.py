@@ -188,6 +188,7 @@ def describe(runtime: Runtime) -> Environment:
         | {"python": platform.python_version()},
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         fp32=_fp32_kind(runtime.device),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
         cores=load.cores,
         load_average=load.average,
         load_of_others=load.others,

@@ -2,7 +2,8 @@
 
 An error that is raised inside a handler is lost wherever Python happens to run it, in the callback of a
 weak reference for one. So no handler raises: `check_stop` does, before, between and after the phases of
-a run. A second signal ends the process at the spot. No torch here.
+a run. A second signal ends the process at the spot, and the first does where nothing is lost by it. No
+torch here.
 """
 
 import os
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from bakeoff.errors import InterruptedRunError
 
@@ -21,9 +22,13 @@ _STANDARD_ERROR = 2
 
 
 class StopSignal:
-    """Counts the signals that came. The second one ends the process, after `last_words`."""
+    """Counts the signals that came. The second one ends the process, after `last_words`.
+
+    In a process that is not ours, as a notebook's, the second raises KeyboardInterrupt in place of that.
+    """
 
     _current: ClassVar["StopSignal | None"] = None  # signals belong to the process, so there is one at most
+    _owns_process: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.name: str | None = None  # of the first one
@@ -37,11 +42,12 @@ class StopSignal:
 
         Python hands signals to the main thread alone: in another one the block changes nothing.
         """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         outer, StopSignal._current = StopSignal._current, self
-        before = {}
-        if threading.current_thread() is threading.main_thread():
-            before = {number: signal.getsignal(number) for number in NUMBERS}
-            before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+        before = {number: signal.getsignal(number) for number in NUMBERS}
+        before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
         try:
             for number in before:
                 signal.signal(number, self._handle)
@@ -70,12 +76,27 @@ class StopSignal:
     def _end(self) -> None:
         """Nothing that could wait or fail: no buffered output, no clean-up at exit."""
         assert self.name is not None
+        if not StopSignal._owns_process:
+            raise KeyboardInterrupt
         text = f"{stopped_by(self.name)} twice: ended at once"
         try:
             self.last_words(text)
-            os.write(_STANDARD_ERROR, f"error: {text}\n".encode())
         finally:
-            os._exit(InterruptedRunError.exit_code)
+            _end_at_once(text)
+
+
+def own_process() -> None:
+    """Says that the process is bakeoff's alone: where a command does not handle Ctrl-C, it ends at once."""
+    StopSignal._owns_process = True
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: _end_at_once(stopped_by("SIGINT")))
+
+
+def _end_at_once(text: str) -> NoReturn:
+    try:
+        os.write(_STANDARD_ERROR, f"error: {text}\n".encode())
+    finally:
+        os._exit(InterruptedRunError.exit_code)
 
 
 def check_stop() -> None:

@@ -10,6 +10,7 @@ import io
 import os
 import select
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -75,8 +76,12 @@ def run_command(command: Callable[[], int], debug: bool, *, only_shows: bool) ->
 def _guarded() -> Iterator[_Guarded | None]:
     """Guards both streams; gives standard output's guard.
 
-    A stream without a descriptor, as in a notebook, stays as it is.
+    A stream without a descriptor, as in a notebook, stays as it is; all do off the main thread, since they
+    belong to the whole process.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
     closed = _fill_closed_descriptors()
     before = {name: getattr(sys, name) for name in _DESCRIPTORS}
     guards: dict[str, _Guarded] = {}

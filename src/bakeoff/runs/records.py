@@ -111,6 +111,7 @@ class Resolved:
     device: str  # the kind: cpu, cuda, mps
     precision: str
     threads: int
+    eval_batch_size: int | None = None  # images; changes last bits alone, so runs may differ in it
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ class Environment:
     cores: int | None = None  # of the machine
     load_average: float | None = None  # of the minute before the start
     load_of_others: float | None = None  # what of others ran or waited for a core at the start
+    cpu_capability: str | None = None  # the instructions that torch uses: AVX2, AVX512
     weights_sha256: str | None = None  # of the file of the first weights; None: from scratch
 
 

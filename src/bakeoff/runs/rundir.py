@@ -22,6 +22,7 @@ from bakeoff.runs.liveness import process_start
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
     append_line,
+    remove_temporaries,
     storage_errors,
     sync_folder,
     without_nan,
@@ -138,9 +139,9 @@ class RunDir:
 
     def abandon(self, step: int, error: str) -> None:
         """What can be done when the process ends this moment: the status, and no half files left."""
-        for temporary in self.path.glob(f".*.{os.getpid()}.*.tmp"):
-            temporary.unlink(missing_ok=True)
-        self.write_status("interrupted", step, error)
+        remove_temporaries()
+        self.write_status("finished" if self.has_summary() else "interrupted", step, error)
+        self.log(error)
 
     def append_epoch(self, record: EpochRecord) -> None:
         """Adds a line to the history."""

@@ -15,7 +15,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +24,7 @@ from bakeoff.errors import SOME_RUNS_BAD, BakeoffError, ResourceError
 MAX_JSON_BYTES = 16 * 2**20
 _DEEPEST_JSON = 64
 _SECONDS_OF_A_WRITE = 0.01
+_TEMPORARIES: set[Path] = set()  # of this process, now
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -79,6 +80,7 @@ def write_by_name_atomically(path: Path, write: Callable[[Path], object]) -> Non
 def _replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`; what stands under it after the block takes the place of `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    _TEMPORARIES.add(temporary)
     with storage_errors(path):
         try:
             yield temporary
@@ -86,7 +88,16 @@ def _replacing(path: Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        finally:
+            _TEMPORARIES.discard(temporary)
         sync_folder(path.parent)
+
+
+def remove_temporaries() -> None:
+    """For a process that ends this moment: of the files that are being written nothing stays."""
+    for temporary in list(_TEMPORARIES):
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

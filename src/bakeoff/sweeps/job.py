@@ -7,7 +7,6 @@ while the sweep runs cannot change what is trained; exits like any command.
 import json
 import sys
 
-from bakeoff.config.compose import Job
 from bakeoff.errors import OK
 from bakeoff.machine import environment, signals
 from bakeoff.machine.streams import run_command
@@ -17,6 +16,9 @@ def _train() -> int:
     stop = signals.StopSignal()
     with stop.caught():
         content = json.load(sys.stdin)
+
+        from bakeoff.config.compose import Job
+
         job = Job(content["values"], content["overrides"])
         # Recorded in environment.json: the command line that trains the same alone.
         sys.argv = ["bakeoff", "train", *job.overrides]
@@ -29,6 +31,7 @@ def _train() -> int:
 
 
 if __name__ == "__main__":
+    signals.own_process()
     environment.prepare()
     code = run_command(_train, debug=False, only_shows=True)  # its parent says what is lost
     signals.ignore_until_exit()

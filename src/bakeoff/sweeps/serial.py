@@ -6,9 +6,11 @@ one name cannot both write it.
 """
 
 import json
+import math
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from bakeoff.runs.rundir import sweep_folder, sweep_run_folder
 # -P: the current folder is not a place to import from.
 _PYTHON = [sys.executable, "-P", "-m"]
 _SECONDS_BETWEEN_LOOKS = 0.05  # at a signal to hand on
+_MOST_SIGNALS = 2  # the second ends the child at once
+_SECONDS_TO_END = 5.0  # after that
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,10 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
         BakeoffError: before anything is created, if a job's config, data or folder is not right.
         InterruptedRunError: a signal; the jobs that had not begun are not started.
     """
-    stop.ends_at_second = False  # the child ends, then this process says so
-    planned = [_plan(job) for job in jobs]
+    planned = []
+    for job in jobs:
+        stop.check()
+        planned.append(_plan(job))
     folders = [item.folder for item in planned]
     for item in planned:
         if folders.count(item.folder) > 1:
@@ -136,11 +142,26 @@ def _run_child(module: str, content: object, stop: StopSignal) -> int:
     with suppress(BrokenPipeError):  # it died while it started: its exit code says how
         json.dump(content, child.stdin)
         child.stdin.close()
-    handed_on = 0
+    stop.ends_at_second = False
+    try:
+        return _wait(child, stop)
+    finally:
+        stop.ends_at_second = True
+
+
+def _wait(child: "subprocess.Popen[str]", stop: StopSignal) -> int:
+    """Waits for the child and hands signals on; a child that does not end by the second one is killed."""
+    handed_on, ends = 0, math.inf
     while True:
-        if stop.name is not None and handed_on < stop.count:
+        if handed_on < stop.count and stop.name is not None:
             handed_on += 1
+            # A child that the terminal has stopped (`stty tostop`) has to go on to see it.
             child.send_signal(signal.Signals[stop.name])
+            child.send_signal(signal.SIGCONT)
+            if handed_on == _MOST_SIGNALS:
+                ends = time.monotonic() + _SECONDS_TO_END
+        if time.monotonic() > ends or stop.count > _MOST_SIGNALS:
+            child.kill()
         try:
             return child.wait(timeout=_SECONDS_BETWEEN_LOOKS)
         except subprocess.TimeoutExpired:

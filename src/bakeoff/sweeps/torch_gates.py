@@ -33,6 +33,7 @@ def _check() -> int:
 
 
 if __name__ == "__main__":
+    signals.own_process()
     environment.prepare()
     code = run_command(_check, debug=False, only_shows=True)  # its parent says what is lost
     signals.ignore_until_exit()
