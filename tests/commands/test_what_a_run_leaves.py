@@ -124,6 +124,7 @@ def test_the_summary_has_the_values_of_the_run(run: Path) -> None:
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "precision": read(run, "environment.json")["precision"],  # the config says auto
         "threads": torch.get_num_threads(),
+        "eval_batch_size": 512,
     }
     assert all(value > 0 for value in summary["speed"].values())
     assert all(value > 0 for value in summary["time"].values())
@@ -148,7 +149,7 @@ def test_epochs_status_and_environment_have_the_fields_of_the_design(run: Path) 
     assert set(environment) >= {
         "device", "device_name", "torch", "torchvision", "cuda", "driver", "cpu", "threads", "precision", "host",
         "git_commit", "git_dirty", "argv", "packages", "fp32", "cores", "load_average", "load_of_others",
-        "weights_sha256",
+        "cpu_capability", "weights_sha256",
     }  # fmt: skip
     assert environment["torch"] == torch.__version__
     assert environment["weights_sha256"] is None  # from scratch
