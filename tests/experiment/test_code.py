@@ -136,6 +136,7 @@ def _fresh(lines: list[dict[str, Any]]) -> list[str]:
         ("models/detection/targets.py", [False, False, True, False]),
         ("models/parts/torchvision_networks.py", [False, False, False, True]),
         ("models/weights/pretrained.py", [False, False, False, True]),
+        ("models/weights/readings.py", [False, False, False, True]),
         ("data/sets/digits_split.txt", [True, False, False, False]),
         ("data/sets/digits.py", [True, False, False, False]),
         ("data/sets/mnist.py", [False, True, True, False]),

@@ -261,7 +261,9 @@ def test_weights_of_other_networks_are_refused_by_the_standard_detector(
     with pytest.raises(ConfigError, match="a detector has coco weights"):
         torchvision_detector.build(torchvision_detector.Config(weights="imagenet"), TASK)
     torch.save({"a": torch.zeros(1)}, tmp_path / "a.pth")
-    with pytest.raises(DataError, match=r"no weights of this detector: missing: backbone.*unknown: a$"):
+    with pytest.raises(
+        DataError, match=r"no weights of this detector: missing: backbone.*unknown: a; 0 of 291"
+    ):
         torchvision_detector.build(torchvision_detector.Config(weights=str(tmp_path / "a.pth")), TASK)
 
 

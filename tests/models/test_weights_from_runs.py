@@ -1,6 +1,7 @@
 """Weights to begin with from another run."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def test_a_run_counts_by_its_setting_and_a_file_by_its_content(source: Path, tmp
         ("runs/none", DataError, "no such run directory or file"),
         ("gone.pth", DataError, "no such file"),
         (".", DataError, "no run directory"),
-        ("notes.txt", ConfigError, "not a file of weights"),
+        ("gone.ckpt", DataError, "no such file"),
+        ("pipe", ConfigError, "not a file of weights"),
         ("half", DataError, "not a finished run"),
         ("old", DataError, "names no setting"),
     ],
@@ -139,7 +141,7 @@ def test_weights_that_are_not_there(
     weights: str, kind: type[BakeoffError], error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("notes.txt").write_text("x")
+    os.mkfifo("pipe")
     for name, file in (("half", "status.json"), ("old", "summary.json")):
         Path(name).mkdir()
         Path(name, file).write_text("{}")

@@ -21,12 +21,13 @@ from torch.nn import functional as F
 
 from bakeoff.config.strict import STRICT
 from bakeoff.data.batches import Batch
-from bakeoff.errors import ConfigError, DataError
+from bakeoff.errors import ConfigError
 from bakeoff.models.base import LogitsClassifier, TaskSpec, TrainingSpec
 from bakeoff.models.parts.feature_cache import FeatureCache
 from bakeoff.models.parts.torchvision_networks import cut, make_network, output_shape
-from bakeoff.models.weights import pretrained
-from bakeoff.models.weights.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
+from bakeoff.models.weights import fitting, pretrained
+from bakeoff.models.weights.origin import COCO, IMAGENET, NONE, weights_origin
+from bakeoff.models.weights.readings import Naming, Target
 
 # Large convolutions and matrices: bf16 wins where the hardware multiplies it (docs/benchmarks.md).
 AUTO_PRECISION = {"cpu": "bf16", "cuda": "bf16"}
@@ -44,7 +45,7 @@ class Config:
     __pydantic_config__ = STRICT
 
     arch: str = "resnet18"
-    weights: str = IMAGENET  # or none, a .safetensors or .pth file, a run directory
+    weights: str = IMAGENET  # or none, a file of weights, a run directory
     image_size: Annotated[int, Field(ge=8, le=1024)] = 224  # pixels a side, as the network sees them
     freeze: Literal["none", "features", "all_but_head"] = "none"
     backbone_lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0  # of all but the head
@@ -168,35 +169,36 @@ class FineTuned(LogitsClassifier):
         statistics = enum.transforms()
         if weights == COCO:
             raise ConfigError(f"model.weights=coco: {arch} is a classifier; use {IMAGENET}")
+        content: dict[str, Any]
         if weights == IMAGENET:
-            given = pretrained.fetch(enum)
+            content = dict(pretrained.fetch(enum))
         else:
-            given, names = pretrained.read(weights)
-        own = self.state_dict()
-        own_head = {name for name in own if name.startswith("head.")}
-        given = self._by_own_names(given)
-        shape = self.mean.shape
+            content, names = pretrained.read(weights)
+        kept = names == task.class_names
+        fitted = fitting.fit(weights, content, self._target(keeps_head=kept, of_a_run=names is not None))
+        given, shape = fitted.tensors, self.mean.shape
         for name, values in (("mean", statistics.mean), ("std", statistics.std)):
             given.setdefault(name, torch.tensor(values).reshape(shape) * 255)
-        if names != task.class_names:
-            # A head for other classes is of no use; the new one stays as it began.
-            given = {name: tensor for name, tensor in given.items() if not name.startswith("head.")}
-            given |= {name: own[name] for name in own_head}
-        if problem := pretrained.misfits(own, given):
-            sized = "pos_embedding [" in problem or "relative_position" in problem
-            hint = "; set model.image_size to what they were trained at" if sized else ""
-            raise DataError(f"model.weights={weights}: these are no weights of {arch}: {problem}{hint}")
         self.load_state_dict(given, strict=False)
         self.weights_sha256 = pretrained.file_sha256(weights, enum)
-        head = "of the same classes, kept" if names == task.class_names else "new"
-        self.notes = (f"weights: {shown_origin(origin)}, head {head}",)
+        layers = [tensor for tensor in fitted.head.values() if tensor.ndim]
+        there = len(layers[-1]) if layers and origin.startswith("file:") else None
+        self.notes = (fitting.note(origin, fitted, kept=kept, there=there, here=task.num_classes),)
 
-    def _by_own_names(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Names of torchvision's state dict to those of this module; a run's have them already."""
-        if any(name.startswith("body.") for name in tensors):
-            return tensors
-        modern = {pretrained.modern_name(name): tensor for name, tensor in tensors.items()}
-        return {self.own_names.get(name, name): tensor for name, tensor in modern.items()}
+    def _target(self, *, keeps_head: bool, of_a_run: bool) -> Target:
+        """This network by its own names, which a run's weights have, and by torchvision's."""
+        own = self.state_dict()
+        last_name = next(theirs for theirs, name in self.own_names.items() if name.startswith("head."))
+        by_own = Naming({name: name for name in own}, "head.")
+        by_theirs = Naming(self.own_names, f"{last_name.partition('.')[0]}.")
+        return Target(
+            title=self.config.arch,
+            own=own,
+            namings=(by_own,) if of_a_run else (by_theirs, by_own),
+            head="head.",
+            keeps_head=keeps_head,
+            optional=frozenset({"mean", "std"}),
+        )
 
 
 def build(config: Config, task: TaskSpec) -> FineTuned:

@@ -7,7 +7,7 @@ family `faster_rcnn`. 41,348,201 parameters with ten classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -20,13 +20,14 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from bakeoff.config.strict import STRICT
 from bakeoff.data.batches import Batch
-from bakeoff.errors import ConfigError, DataError
+from bakeoff.errors import ConfigError
 from bakeoff.models.base import TaskSpec
 from bakeoff.models.detection import boxes as box_ops
 from bakeoff.models.detection.answers import Detections, best_boxes
 from bakeoff.models.detection.detector import Detector
-from bakeoff.models.weights import pretrained
-from bakeoff.models.weights.origin import COCO, IMAGENET, NONE, shown_origin, weights_origin
+from bakeoff.models.weights import fitting, pretrained
+from bakeoff.models.weights.origin import COCO, IMAGENET, NONE, weights_origin
+from bakeoff.models.weights.readings import Naming, Target
 
 # Torchvision's detectors are trained and measured in fp32.
 AUTO_PRECISION = {"cpu": "fp32", "cuda": "fp32"}
@@ -37,7 +38,6 @@ _ENUM = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
 # Stages of ResNet-50 that learn, as torchvision has it.
 _STAGES_FROM_SCRATCH, _STAGES_FROM_WEIGHTS = 5, 3
 _HEAD = "roi_heads.box_predictor."
-_COUNTER = "num_batches_tracked"
 _NORM_EPSILON = 1e-5  # of BatchNorm2d and of FrozenBatchNorm2d
 
 
@@ -48,7 +48,7 @@ class Config:
     __pydantic_config__ = STRICT
 
     boxes: Literal["auto", "ink", "image"] = "auto"  # what an image's object is
-    weights: str = COCO  # or none, a .safetensors or .pth file, a run directory
+    weights: str = COCO  # or none, a file of weights, a run directory
     image_size: Annotated[int, Field(ge=32, le=2048)] = (
         224  # pixels of the shorter side, as the network sees it
     )
@@ -132,30 +132,26 @@ class TorchvisionDetector(Detector):
         names = None
         if weights == IMAGENET:
             raise ConfigError(f"model.weights={IMAGENET}: a detector has {COCO} weights or a run's")
+        content: dict[str, Any]
         if weights == COCO:
-            given = pretrained.fetch(_ENUM)
             # Torchvision sets the norms' epsilon to 0 for just these weights. Taken off the variance it is
             # the same, and stays so in runs that go on from here and in `evaluate`.
-            given = {
+            content = {
                 name: tensor - _NORM_EPSILON if name.endswith("running_var") else tensor
-                for name, tensor in given.items()
+                for name, tensor in pretrained.fetch(_ENUM).items()
             }
         else:
-            given, names = pretrained.read(weights)
-            given = {name.removeprefix("network."): tensor for name, tensor in given.items()}
+            content, names = pretrained.read(weights)
         own = self.network.state_dict()
-        keeps_head = names == task.class_names
-        if not keeps_head:
-            given = {name: tensor for name, tensor in given.items() if not name.startswith(_HEAD)}
-            given |= {name: tensor for name, tensor in own.items() if name.startswith(_HEAD)}
-        # Frozen norms have no counters; files of unfrozen ones do.
-        given = {name: tensor for name, tensor in given.items() if name in own or not name.endswith(_COUNTER)}
-        if problem := pretrained.misfits(own, given):
-            raise DataError(f"model.weights={weights}: these are no weights of this detector: {problem}")
-        self.network.load_state_dict(given, strict=False)
+        kept = names == task.class_names
+        naming = Naming({name: name for name in own}, _HEAD)
+        target = Target("this detector", own, (naming,), _HEAD, keeps_head=kept)
+        fitted = fitting.fit(weights, content, target)
+        self.network.load_state_dict(fitted.tensors, strict=False)
         self.weights_sha256 = pretrained.file_sha256(weights, _ENUM)
-        head = "of the same classes, kept" if keeps_head else "new"
-        self.notes += (f"weights: {shown_origin(origin)}, head {head}",)
+        rows = [len(tensor) for name, tensor in fitted.head.items() if "cls_score" in name and tensor.ndim]
+        there = rows[0] - 1 if rows and origin.startswith("file:") else None  # one row is the background's
+        self.notes += (fitting.note(origin, fitted, kept=kept, there=there, here=task.num_classes),)
 
 
 def build(config: Config, task: TaskSpec) -> TorchvisionDetector:

@@ -21,7 +21,8 @@ NONE = "none"
 IMAGENET = "imagenet"
 COCO = "coco"
 NAMES = (NONE, IMAGENET, COCO)
-FILE_SUFFIXES = (".safetensors", ".pth", ".pt")
+# What names of such files end with; a file that is there may be called anything.
+_FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".th", ".pkl")
 _DETECTOR = "fasterrcnn_resnet50_fpn"  # the one network with weights of COCO
 _BLOCK = re.MULTILINE | re.DOTALL
 _SHOWN_DIGITS = 8
@@ -41,17 +42,17 @@ def weights_origin(weights: str) -> str:
     path = Path(weights)
     if path.is_dir():
         return f"run:{_setting(path)}"
-    if path.suffix in FILE_SUFFIXES:
-        if not path.is_file():
-            raise DataError(f"model.weights={weights}: no such file")
+    if path.is_file():
         return f"file:{file_hash(path)}"
     if path.exists():
-        raise ConfigError(f"model.weights={weights}: not a file of weights ({', '.join(FILE_SUFFIXES)})")
+        raise ConfigError(f"model.weights={weights}: not a file of weights (it is no regular file)")
+    if path.suffix in _FILE_SUFFIXES:
+        raise DataError(f"model.weights={weights}: no such file")
     if "/" in weights:
         raise DataError(f"model.weights={weights}: no such run directory or file")
     raise ConfigError(
         f"model.weights={weights}: no such weights; there are {', '.join(NAMES)}, or the path of a "
-        f"{' or '.join(FILE_SUFFIXES[:2])} file or of a run directory{nearest(weights, NAMES)}"
+        f"{' or '.join(_FILE_SUFFIXES[:2])} file or of a run directory{nearest(weights, NAMES)}"
     )
 
 

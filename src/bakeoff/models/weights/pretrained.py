@@ -25,47 +25,42 @@ from bakeoff.models.weights.origin import NAMES
 from bakeoff.runs import rundir
 from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of
 from bakeoff.runs.weight_files import read_weights
-from bakeoff.text import one_line
+from bakeoff.text import one_line, printable
 
 _HASH_IN_NAME = re.compile(r"-([a-f0-9]{8,})\.[a-z]+$")
-# Files that are older than the names of their layers, which torchvision renames while it loads them
-# (torchvision.models.densenet, torchvision.models.vision_transformer).
-_OLD_NAMES = (
-    (re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$"), r"\1\2"),
-    (re.compile(r"^(.*encoder_layer_\d+\.mlp)\.linear_1\.(.+)$"), r"\1.0.\2"),
-    (re.compile(r"^(.*encoder_layer_\d+\.mlp)\.linear_2\.(.+)$"), r"\1.3.\2"),
-)
-_MOST_KEYS_SHOWN = 20
+_REFUSED = re.compile(r"GLOBAL (\S+) was not an allowed global")  # torch, of an object that it did not make
+_ZIP = b"PK"
 _MIB = 2**20
 
 
 class Pretrained(NamedTuple):
-    """Tensors by name and, of a run, the names of the classes that its head tells apart."""
+    """What a file holds and, of a run, the names of the classes that its head tells apart."""
 
-    tensors: dict[str, Tensor]
+    content: dict[str, Any]  # tensors by name, or dicts of such, and what else a training program saves
     class_names: tuple[str, ...] | None
 
 
 def read(weights: str) -> Pretrained:
-    """Reads a file of tensors or the chosen weights of a run directory.
+    """Reads a file of weights, whatever its name ends with, or the chosen weights of a run directory.
 
     Raises:
-        DataError: missing, damaged, more than tensors, or a value that is not finite.
+        DataError: missing, damaged, or more in it than tensors, numbers, texts and dicts of them.
     """
     path = Path(weights)
     names = None
+    content: dict[str, Any]
     try:
         if path.is_dir():
-            tensors = read_weights(path)
+            content = dict(read_weights(path))
             stored = read_json(path / rundir.CONFUSION).get("class_names")
             names = tuple(map(str, stored)) if isinstance(stored, list) else None
-        elif path.suffix == ".safetensors":
-            tensors = safetensors.torch.load_file(path)
+        elif _is_safetensors(path):
+            content = dict(safetensors.torch.load_file(path))
         else:
-            tensors = _unpickled_safely(path)
+            content = _unpickled_safely(path)
     except (UnreadableFileError, OSError, safetensors.SafetensorError) as error:
         raise DataError(f"model.weights={weights}: cannot be read ({_brief(error)})") from error
-    return Pretrained({name: _plain(weights, name, tensor) for name, tensor in tensors.items()}, names)
+    return Pretrained(content, names)
 
 
 def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
@@ -125,73 +120,36 @@ def _cached(enum: WeightsEnum) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / str(enum.url).rpartition("/")[2]
 
 
-def modern_name(name: str) -> str:
-    """A tensor's name as torchvision's network has it now."""
-    for pattern, replacement in _OLD_NAMES:
-        name = pattern.sub(replacement, name)
-    return name
+def _is_safetensors(path: Path) -> bool:
+    """By what the file begins with, since names are given freely: 8 bytes of a length, then JSON."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" or (path.suffix == ".safetensors" and not start.startswith(_ZIP))
 
 
-def misfits(own: dict[str, Tensor], given: dict[str, Tensor]) -> str:
-    """What does not fit, by name: missing, unknown, or of another shape; "" if all fits.
-
-    Counters of batch norm may be missing: files that are older than they are have none.
-    """
-    missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
-    unknown = [name for name in given if name not in own]
-    differing = [
-        f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
-        for name in own
-        if name in given and given[name].shape != own[name].shape
-    ]
-    kinds_of = {name: given[name].is_floating_point() for name in own if name in given}
-    wrong = [name for name, is_float in kinds_of.items() if is_float != own[name].is_floating_point()]
-    kinds = {"missing": missing, "unknown": unknown, "of another shape": differing, "of another kind": wrong}
-    return "; ".join(f"{kind}: {_some(names)}" for kind, names in kinds.items() if names)
-
-
-def _unpickled_safely(path: Path) -> dict[str, Tensor]:
+def _unpickled_safely(path: Path) -> dict[str, Any]:
     try:
-        with warnings.catch_warnings():
+        # Opened here: of a path torch heeds what the name ends with.
+        with warnings.catch_warnings(), path.open("rb") as file:
             # Of a file by another program torch says how it was pickled; what matters is raised.
             warnings.simplefilter("ignore", UserWarning)
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # torch raises a dozen kinds for damaged files, with advice to unpickle
+        found = _REFUSED.search(str(error))
+        object_name = printable(one_line(found[1], most=80)) if found else ""
+        inside = f" (it holds {object_name}; save its state dict alone)" if object_name else ""
         raise DataError(
-            f"model.weights={path}: damaged, or no file of tensors alone, and nothing else is read"
+            f"model.weights={path}: damaged, or no file of tensors alone, and nothing else is read{inside}"
         ) from error
-    if not isinstance(content, dict) or not all(isinstance(item, Tensor) for item in content.values()):
-        inside = f", which holds {_some(list(map(str, content)))}" if isinstance(content, dict) else ""
-        raise DataError(f"model.weights={path}: not a state dict (names to tensors){inside}")
-    return {str(name): tensor for name, tensor in content.items()}
-
-
-def _plain(weights: str, name: str, tensor: Tensor) -> Tensor:
-    """A dense tensor with finite values, floats as float32.
-
-    Raises:
-        DataError: anything else.
-    """
-    dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    if not dense or tensor.is_quantized or tensor.is_complex() or tensor.is_nested:
-        raise DataError(f"model.weights={weights}: {name} is no plain tensor")
-    if not tensor.is_floating_point():
-        return tensor
-    values = tensor.float()
-    if not values.isfinite().all():
-        raise DataError(f"model.weights={weights}: {name} holds values that are not finite in float32")
-    return values
+    if not isinstance(content, dict):
+        raise DataError(f"model.weights={path}: not a state dict (names to tensors)")
+    return content
 
 
 def _name(enum: WeightsEnum) -> str:
     return "coco" if enum.name.startswith("COCO") else "imagenet"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_KEYS_SHOWN} more" if len(names) > _MOST_KEYS_SHOWN else ""
-    return ", ".join(names[:_MOST_KEYS_SHOWN]) + more
 
 
 def _brief(error: Exception) -> str:
