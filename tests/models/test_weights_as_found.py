@@ -1,26 +1,23 @@
 """Weights in the forms that training programs save: all give the tensors of the plain form, and one line."""
 
-import argparse
 from collections import OrderedDict
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import found_weights
 import pytest
 import torch
 import torchvision.models
-from first_weights import ARCH, IMAGENET_MEAN, TASK, make
+from first_weights import TASK
+from found_weights import NEW, assert_like, loaded, prefixed, saved, scratch, state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bakeoff.errors import DataError
 from bakeoff.models import torchvision_detector
-from bakeoff.models.finetune import FineTuned
 from bakeoff.models.parts.torchvision_networks import architectures
-from bakeoff.models.weights.readings import WRAPPING, best_readings
+from bakeoff.models.weights.readings import WRAPPING
 
-NEW = "head new (37 classes there, 10 here)"
 LIGHTNING = "4 skipped: pytorch-lightning_version, hyper_parameters, optimizer_states and 1 more"
 FAMILIES = (  # one network of each: larger ones repeat the same layers
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "maxvit_t", "mobilenet_v2", "mobilenet_v3_small",
@@ -29,62 +26,8 @@ FAMILIES = (  # one network of each: larger ones repeat the same layers
 EXTRAS = {"epoch": 12, "best_acc1": torch.tensor(71.2)}
 
 
-@pytest.fixture(scope="module")
-def plain() -> dict[str, Tensor]:
-    """A state dict as torchvision's network has it, for 37 classes."""
-    return state_dict(5)
-
-
-def state_dict(seed: int) -> dict[str, Tensor]:
-    torch.manual_seed(seed)
-    return dict(torchvision.models.get_model(ARCH, weights=None, num_classes=37).state_dict())
-
-
-def prefixed(prefix: str, tensors: dict[str, Tensor], without: str = "-") -> dict[str, Tensor]:
-    return {prefix + name: tensor for name, tensor in tensors.items() if not name.startswith(without)}
-
-
-@cache
-def network() -> FineTuned:
-    """One network that all tests load into: to make one takes far longer."""
-    return make("none")
-
-
-@cache
-def scratch() -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in network().state_dict().items()}
-
-
-def loaded(path: Path) -> tuple[dict[str, Tensor], str]:
-    """State and note of a network that begins with a file."""
-    model = network()
-    model.load_state_dict(scratch())
-    model.config = replace(model.config, weights=str(path))
-    model._load(TASK)
-    (note,) = model.notes
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}, note
-
-
-def assert_like(path: Path, plain: dict[str, Tensor]) -> str:
-    """The network has all tensors of the plain form but its last layer; gives what the note says of it."""
-    own, note = loaded(path)
-    names = network().own_names
-    expected = scratch() | {names[name]: tensor for name, tensor in plain.items() if name[:3] != "fc."}
-    assert own.keys() == expected.keys()
-    for name, tensor in own.items():
-        if name == "mean":
-            torch.testing.assert_close(tensor, IMAGENET_MEAN)
-        elif name != "std":
-            assert torch.equal(tensor, expected[name]), name
-            assert tensor.dtype == expected[name].dtype
-    begin, _, rest = note.partition(", ")
-    assert begin.startswith("weights: file:")
-    return rest
-
-
-def saved(folder: Path, content: Any, name: str = "net.pth") -> Path:
-    torch.save(content, folder / name)
-    return folder / name
+# pytest finds a fixture by its name here.
+plain = found_weights.plain
 
 
 @pytest.mark.parametrize(
@@ -251,76 +194,6 @@ def test_counters_that_were_averaged_are_counters(tmp_path: Path, plain: dict[st
     counted = {n: t + 7 if n.endswith("num_batches_tracked") else t for n, t in plain.items()}
     content = {n: t.float() - 0.2 if n.endswith("num_batches_tracked") else t for n, t in counted.items()}
     assert assert_like(saved(tmp_path, content), counted) == NEW
-
-
-@pytest.mark.parametrize(
-    ("form", "named"),
-    [
-        ("prefixes", "'encoder_q.*' and 'encoder_k.*'"),
-        ("wrappers", "'student' and 'teacher'"),
-        ("both", "there twice: conv1.0.weight and module.conv1.0.weight"),
-        ("beside", "names without a prefix and 'state_dict/encoder_k.*'"),
-    ],
-)
-def test_two_readings_that_fit_alike_are_not_guessed(
-    form: str, named: str, tmp_path: Path, plain: dict[str, Tensor]
-) -> None:
-    other = state_dict(6)
-    contents: dict[str, dict[str, Any]] = {
-        "prefixes": prefixed("module.encoder_q.", plain) | prefixed("module.encoder_k.", other),
-        "wrappers": {"student": prefixed("module.", plain), "teacher": other},
-        "both": plain | prefixed("module.", other),
-        "beside": {"state_dict": prefixed("encoder_k.", plain), **other},
-    }
-    with pytest.raises(DataError) as caught:
-        loaded(saved(tmp_path, contents[form]))
-    assert named in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_larger_network_of_the_same_names_is_no_smaller_one(tmp_path: Path) -> None:
-    """All tensors of ResNet-18 are in a file of ResNet-34, of the same shapes."""
-    with torch.device("meta"):
-        names = torchvision.models.resnet34(num_classes=37).state_dict()
-    tensors = {name: torch.zeros(()).expand(tensor.shape) for name, tensor in names.items()}
-    with pytest.raises(DataError, match=r"no weights of resnet18: unknown: .* more; 100 of 100 tensors fit$"):
-        make(str(saved(tmp_path, {"state_dict": prefixed("module.", tensors)})), arch="resnet18")
-
-
-def test_too_little_is_an_error_of_one_short_line(tmp_path: Path, plain: dict[str, Tensor]) -> None:
-    content = {f"module.\x1b[31m{name}\n": tensor for name, tensor in plain.items()}
-    with pytest.raises(DataError) as caught:
-        loaded(saved(tmp_path, content))
-    text = str(caught.value)
-    assert len(text) < 500 + len(str(tmp_path))
-    assert text.isprintable()
-    assert "0 of 280 tensors fit" in text
-
-
-def test_what_a_file_holds_besides_tensors_is_named_and_not_made(
-    tmp_path: Path, plain: dict[str, Tensor]
-) -> None:
-    path = saved(tmp_path, {"model": plain, "args": argparse.Namespace(lr=0.1)})
-    with pytest.raises(DataError, match=r"it holds argparse.Namespace; save its state dict alone"):
-        loaded(path)
-    (tmp_path / "notes.txt").write_text("no weights")
-    with pytest.raises(DataError, match="no file of tensors alone"):
-        loaded(tmp_path / "notes.txt")
-
-
-def test_a_file_that_holds_itself_ends(tmp_path: Path, plain: dict[str, Tensor]) -> None:
-    content: dict[str, Any] = {"model": plain}
-    content["self"] = content
-    assert assert_like(saved(tmp_path, content), plain) == f"from 'model', {NEW}, 1 skipped: self"
-
-
-def test_dicts_that_are_shared_are_looked_at_once(plain: dict[str, Tensor]) -> None:
-    """A small file can hold billions of ways to one dict."""
-    content: dict[str, Any] = dict(plain)
-    for _ in range(3):
-        content = dict.fromkeys(map(str, range(5)), content)
-    target = network()._target(keeps_head=False, of_a_run=False)
-    assert len(best_readings(content, target)) == 1
 
 
 @pytest.mark.slow
