@@ -16,6 +16,11 @@ def one_line(text: object, most: int | None = 200) -> str:
     return " ".join(str(text).split())[:most]
 
 
+def counted(count: int, noun: str) -> str:
+    """Such as 1 thread, 2 threads."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _shown(character: str) -> str:
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         code = ord(character)

@@ -217,7 +217,7 @@ def test_pictures_survive_names_and_no_answers(names: list[str], tmp_path: Path)
     labels = [
         text.get_text() for text in figures.confusion_matrix(counts, names, "t").axes[0].get_xticklabels()
     ]
-    assert labels[-1] == "no answer"
+    assert labels[-1] == "no prediction"
     assert max(map(len, labels)) <= 20
 
 

@@ -92,9 +92,9 @@ def test_help_is_quick() -> None:
         (["train", "data=digits", "trainer.device=cuda:7"], 2, "trainer.device=cuda:7: there"),
         (["train", "data.root=nowhere/data"], 3, "put these files, unpacked, into nowhere/data/MNIST/raw"),
         (["compare"], 2, "outputs: no run directory here"),
-        (["compare", "nothing"], 2, "RUN=nothing: outputs holds no run directory"),
+        (["compare", "nothing"], 2, "run nothing: outputs holds no run directory"),
         (["compare", "--format", "pdf"], 2, ""),
-        (["evaluate", "latest"], 2, "RUN=latest: outputs holds no run directory"),
+        (["evaluate", "latest"], 2, "run latest: outputs holds no run directory"),
         (["train", "data=digits", "output_dir=/dev/null/x"], 4, "/dev/null/x"),
     ],
 )

@@ -263,7 +263,7 @@ def test_a_row_without_predictions_takes_no_front_from_the_others(bakeoff: Bakeo
     raise_scores(root / "forged")
     (table,) = as_json(bakeoff, str(root), "--cost", "parameters")["tables"]
     assert table["verdict"][-1] == (
-        "On the front of accuracy against parameters, dominated by no other: mine. "
+        "Best trade-off of accuracy against parameters (Pareto front): mine. "
         "Without predictions, so left out: forged."
     )
     assert {row["name"]: row["on_front"] for row in table["settings"]} == {

@@ -120,7 +120,7 @@ def test_one_run_speaks_of_one_network(bakeoff: Bakeoff, tmp_path: Path) -> None
     (sentence,) = table["verdict"]
     assert sentence.startswith("One network of b is worse than one network of a by ")
     assert "McNemar's test of the two networks: p < 0.0001." in sentence
-    assert "one run speaks of one trained network, not of an architecture: a, b" in table["notes"]
+    assert "one run each says nothing of the architectures: a, b" in table["notes"]
     alone = compared(bakeoff, tmp_path / "a")
     (sentence,) = alone["verdict"]
     assert sentence.endswith(
@@ -191,7 +191,10 @@ def test_what_else_differs_is_named(
     write_json(tmp_path / "b" / "environment.json", ENVIRONMENT | {fact: value})
     table = compared(bakeoff, tmp_path, "--strict", code=7)
     assert all(pair["confounders"] == [text] and not pair["comparable"] for pair in table["pairs"])
-    assert any(note.startswith(f"not alike in {text.partition(':')[0]}: a ") for note in table["notes"])
+    assert any(
+        note.startswith(f"caution: they also differ in {text.partition(':')[0]}: a ")
+        for note in table["notes"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ def test_a_setting_without_predictions_is_shown_and_not_tested(bakeoff: Bakeoff,
 @pytest.mark.parametrize(
     ("guesses", "note"),
     [
-        ("no answer", "a: no answer for 10.00 % of the images, counted wrong"),
+        ("no answer", "a: no prediction for 10.00 % of the images, counted wrong"),
         ("guessing", "a: no better than guessing with seed 0, 1 (guessing has 33.3 % right)"),
         ("same", "a: the seed changes nothing, all runs gave the same predictions"),
         ("few", "under 20 test images, so recall is not tested: classes 0, 1, 2"),
@@ -311,15 +314,13 @@ def test_times_are_ranked_only_of_one_machine_and_one_after_another(
     later = {"started": f"2026-01-01T{started}+00:00"} | changes
     write_json(tmp_path / "b" / "environment.json", ENVIRONMENT | later)
     told = [note for note in compared(bakeoff, tmp_path)["notes"] if note.startswith("times")]
-    assert told == ([f"times are not to be ranked: {reason}"] if reason else [])
+    assert told == ([f"times not ranked: {reason}"] if reason else [])
     code, _, error = bakeoff("compare", str(tmp_path), "--sort", "train_seconds")
     assert code == (2 if reason else 0)
     assert (reason or "") in error
     verdict = compared(bakeoff, tmp_path, "--cost", "train_seconds")["verdict"]
     expected = f"No front of accuracy against train seconds: {reason}." if reason else None
-    assert verdict[-1] == (
-        expected or "On the front of accuracy against train seconds, dominated by no other: a."
-    )
+    assert verdict[-1] == (expected or "Best trade-off of accuracy against train seconds (Pareto front): a.")
 
 
 def test_a_dearer_setting_is_dominated_only_by_a_real_difference(bakeoff: Bakeoff, tmp_path: Path) -> None:

@@ -145,8 +145,8 @@ def test_group_by_makes_blocks(bakeoff: Bakeoff, root: Path) -> None:
 
 
 def test_columns_in_the_order_asked_for(bakeoff: Bakeoff, root: Path) -> None:
-    names = "optim.lr,nll,n,seeds,accuracy,peak_memory_bytes,tie"
-    titles = ["setting", "optim.lr", "NLL", "n", "seeds", "accuracy %", "memory MB", "tie"]
+    names = "optim.lr,nll,n,seeds,accuracy,peak_memory_bytes,group"
+    titles = ["setting", "optim.lr", "NLL", "n", "seeds", "accuracy %", "memory MB", "group"]
     assert titles_of(bakeoff, root, "--columns", names) == titles
     assert titles_of(bakeoff, root, "--columns", " nll , n ") == ["setting", "NLL", "n"]
 

@@ -129,7 +129,9 @@ def test_what_the_object_is(boxes: str, has_ink: bool, ink: bool) -> None:
     images, truth = images_with_boxes(3)
     whole = torch.tensor([[0.0, 0.0, 28.0, 28.0]]).expand(3, 4)
     assert torch.equal(model.true_boxes(images), truth if ink else whole)
-    assert model.notes == (f"boxes: the {'tight box around the ink' if ink else 'whole picture'}",)
+    assert model.notes == (
+        f"box labels: {'drawn tightly around each object' if ink else 'the whole picture'}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_what_cannot_be_is_a_config_error(keys: dict[str, Any], error: str) -> N
 def test_label_smoothing_is_refused(bakeoff: Bakeoff) -> None:
     code, _, err = bakeoff("train", "model=faster_rcnn", "data=digits", "trainer.label_smoothing=0.1")
     assert code == 2
-    assert "trainer.label_smoothing=0.1: faster_rcnn cannot honour it" in err
+    assert "trainer.label_smoothing=0.1: faster_rcnn has no use for it" in err
 
 
 @pytest.mark.parametrize("task_side", [8, 28, 64])
@@ -193,7 +195,7 @@ def test_a_run_has_boxes_in_its_pictures_and_scores(bakeoff: Bakeoff) -> None:
         "train", "model=faster_rcnn", "data=digits", "trainer.epochs=2", "trainer.threads=1", "output_dir=out"
     )
     assert code == 0, err
-    assert "note: boxes: the tight box around the ink" in out
+    assert "note: box labels: drawn tightly around each object" in out
     (summary,) = Path("out").rglob("summary.json")
     scores = json.loads(summary.read_text())["test"]
     assert set(scores["extra"]) == {"mean_iou", "no_detection"}

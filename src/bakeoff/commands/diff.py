@@ -41,7 +41,7 @@ def _read(name: str) -> Run:
     path = find_run(name, outputs_root())
     run = read_run(path)
     if isinstance(run, Problem):
-        raise UnreadableFileError(f"RUN={name}: {path}: {run.reason}")
+        raise UnreadableFileError(f"run {name}: {path}: {run.reason}")
     return run
 
 
@@ -135,7 +135,7 @@ def _image_lines(a: Run, b: Run, most_images: int) -> list[str]:
 
 def _class_names(run: Run, num_classes: int) -> list[str]:
     """By number; the last one, reached by -1, is for no answer."""
-    return [*(class_names(run) or map(str, range(num_classes))), "no answer"]
+    return [*(class_names(run) or map(str, range(num_classes))), "no prediction"]
 
 
 def _as_json(a: Run, b: Run) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def parser() -> Parser:
         "bakeoff diff",
         description="What tells two runs apart: config, environment, code, metrics, changed images.",
         epilog="RUN is a path, the beginning of a run's name, or latest. exit codes: 0 done; 2 no such run; "
-        "7 a run that is not finished or cannot be believed",
+        "7 a run that is not finished or does not match its own predictions",
     )
     parser.add_argument("a", metavar="RUN")
     parser.add_argument("b", metavar="RUN")

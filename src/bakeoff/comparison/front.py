@@ -18,7 +18,7 @@ def with_front(table: Table, cost: str) -> Table:
         return dataclasses.replace(table, verdict=[*table.verdict, sentence])
     best = front(checked, table.pairs, cost)
     names = ", ".join(row.name for row in table.settings if row.setting in best)
-    sentence = f"On the front of accuracy against {title}, dominated by no other: {names}."
+    sentence = f"Best trade-off of accuracy against {title} (Pareto front): {names}."
     if unchecked := [row.name for row in table.settings if not row.has_predictions]:
         sentence += f" Without predictions, so left out: {shortened(unchecked)}."
     rows = [dataclasses.replace(row, on_front=row.setting in best) for row in table.settings]

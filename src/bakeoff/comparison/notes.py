@@ -32,10 +32,10 @@ def notes(table: Table) -> list[str]:
     ]
     lines += _not_alike(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
-        lines.append(f"times are not to be ranked: {reason}")
+        lines.append(f"times not ranked: {reason}")
     single = [row.name for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
-        lines.append(f"one run speaks of one trained network, not of an architecture: {shortened(single)}")
+        lines.append(f"one run each says nothing of the architectures: {shortened(single)}")
     if not table.is_tested and any(row.has_predictions for row in rows):
         lines.append("the scores are as the runs claim them: without statistics no predictions are read")
     if table.num_images < FEW_IMAGES:
@@ -56,7 +56,7 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
             told = [
                 f"{shortened(names, 3)}" + ("" if hidden else f" {value}") for value, names in groups.items()
             ]
-            lines.append(f"not alike in {fact}: {'; '.join(told)}")
+            lines.append(f"caution: they also differ in {fact}: {'; '.join(told)}")
     return lines
 
 
@@ -109,5 +109,5 @@ def _of_row(row: SettingRow, distinct: Counter[bytes], class_names: Sequence[str
         lines.append(f"{row.name}: some runs of different seeds gave the same predictions")
     unanswered = float(np.mean([(one.guesses < 0).mean() for one in known])) if known else 0.0
     if unanswered:
-        lines.append(f"{row.name}: no answer for {unanswered * 100:.2f} % of the images, counted wrong")
+        lines.append(f"{row.name}: no prediction for {unanswered * 100:.2f} % of the images, counted wrong")
     return lines + guessing_note(row, class_names)

@@ -31,7 +31,7 @@ from bakeoff.machine.runtime import (
 from bakeoff.machine.signals import check_stop
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
-from bakeoff.text import one_line
+from bakeoff.text import counted, one_line
 
 SMALLER_MODEL = "choose a smaller model or lower its sizes (model.*), or use a machine with more memory"
 
@@ -134,7 +134,7 @@ def description(prepared: Prepared) -> str:
     parameters = sum(p.numel() for p in prepared.model.parameters())
     return (
         f"{prepared.name} on {dataset.name}: {parameters:,} parameters; images {', '.join(sizes)}; "
-        f"{runtime.device} ({device_name(runtime.device)}), {num_threads()} threads, "
+        f"{runtime.device} ({device_name(runtime.device)}), {counted(num_threads(), 'thread')}, "
         f"{runtime.precision}"
     )
 

@@ -27,6 +27,7 @@ from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.plots import style
 from bakeoff.runs.records import Environment, EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
+from bakeoff.text import counted
 from bakeoff.training.loop import fit
 from bakeoff.training.optim import make_optimizer
 from bakeoff.training.state import TrainState, start
@@ -117,7 +118,7 @@ def _run_loop(
             report.close()
             raise InterruptedRunError(f"{stopped_by(stop.name)} in step {state.step}, epoch {state.epoch}")
         if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
-            say(run, f"no better validation accuracy for {patience} epochs: stopped early")
+            say(run, f"no better validation accuracy for {counted(patience, 'epoch')}: stopped early")
             break
     return epochs
 
@@ -150,7 +151,7 @@ def _announce(run: RunDir, prepared: Prepared, environment: Environment) -> None
 
 def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
     test = summary.test
-    no_answer = f", {test.num_no_answer} without an answer" if test.num_no_answer else ""
+    no_answer = f", {test.num_no_answer} without a prediction" if test.num_no_answer else ""
     say(
         run,
         f"test accuracy {test.accuracy:.2%}  macro-F1 {test.macro_f1:.2%}  NLL {test.nll:.4f}  "

@@ -222,6 +222,7 @@ def check_model(values: dict[str, Any]) -> tuple[Family, Any]:
     for key in family.REFUSES:
         if given[key] != standard[key]:
             raise ConfigError(
-                f"{key}={given[key]}: {values['model']['name']} cannot honour it; leave it at {standard[key]}"
+                f"{key}={given[key]}: {values['model']['name']} has no use for it; "
+                f"leave it at {standard[key]}"
             )
     return family, parsed

@@ -81,10 +81,10 @@ def learning_curves(epochs: Sequence[EpochRecord], title: str) -> "Figure":
 
 
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str) -> "Figure":
-    """Test images by true class (rows) and answer (columns); shaded by share of the row."""
+    """Test images by true (rows) and predicted class (columns); shaded by share of the row."""
     columns = list(class_names)
     if counts[:, -1].any():
-        columns.append("no answer")
+        columns.append("no prediction")
     shown = counts[:, : len(columns)]
     shares = shown / np.maximum(shown.sum(axis=1, keepdims=True), 1)
     size = min(14.0, max(4.5, 0.5 * len(columns) + 1.5))
@@ -103,7 +103,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
     turned = 90 if max(map(len, columns)) > 2 else 0
     axes.set_xticks(range(len(columns)), map(short, columns), rotation=turned, fontsize=size_points)
     axes.set_yticks(range(len(class_names)), map(short, class_names), fontsize=size_points)
-    axes.set_xlabel("answer")
+    axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.set_title(f"{title}\n{int(counts.sum()):,} test images", fontsize=10)
     return figure
@@ -116,7 +116,7 @@ def worst_mistakes(
     title: str,
     files: Sequence[str] | None = None,
 ) -> "Figure":
-    """The test images that were answered wrongly with the most confidence."""
+    """The test images that were predicted wrongly with the most confidence."""
     import torch
 
     guesses = answers(predictions.probabilities)
@@ -131,12 +131,12 @@ def worst_mistakes(
         figure.text(0.5, 0.5, "no mistakes", ha="center")
         return figure
     pixels = test.images(torch.from_numpy(chosen).to(test.device)).cpu().numpy()
-    names = [*class_names, "no answer"]
+    names = [*class_names, "no prediction"]
     for axes, image, index in zip(figure.subplots(5, 5).flat, pixels, chosen, strict=False):
         show_image(axes, image)
         name = short(files[index].rpartition("/")[2]) if files else f"image {index}"
-        true, said = short(names[predictions.label[index]]), short(names[guesses[index]])
-        axes.set_title(f"true {true}, said {said}\n{confidence[index]:.1%}, {name}", fontsize=7)
+        true, predicted = short(names[predictions.label[index]]), short(names[guesses[index]])
+        axes.set_title(f"true {true}, predicted {predicted}\n{confidence[index]:.1%}, {name}", fontsize=7)
     for axes in figure.axes:
         axes.set_axis_off()
     return figure
@@ -164,8 +164,8 @@ def reliability_diagram(predictions: "Predictions", title: str) -> "Figure":
         label="accuracy",
     )
     rates.plot(confidence, accuracy, "o", color=_DARK, label="at the mean confidence")
-    rates.plot([0, 1], [0, 1], "--", color=_LIGHT, label="as confident as right")
-    rates.set_ylabel("right answers")
+    rates.plot([0, 1], [0, 1], "--", color=_LIGHT, label="perfect calibration")
+    rates.set_ylabel("accuracy")
     rates.set_ylim(0, 1.02)
     rates.yaxis.set_major_formatter(PercentFormatter(1.0))
     # Above the axes: bars may fill any corner.
@@ -173,7 +173,7 @@ def reliability_diagram(predictions: "Predictions", title: str) -> "Figure":
     counts.bar(edges, bins.num_images, 1 / ECE_BINS, align="edge", color="#b9cbdc", edgecolor=_DARK)
     counts.set_yscale("symlog", linthresh=10)
     counts.set_ylabel("images")
-    counts.set_xlabel("confidence (probability of the answer)")
+    counts.set_xlabel("confidence (probability of the predicted class)")
     counts.set_xlim(0, 1)
     counts.xaxis.set_major_formatter(PercentFormatter(1.0))
     for axes in (rates, counts):

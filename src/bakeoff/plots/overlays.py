@@ -45,11 +45,11 @@ def draw_explanations(
     if not overlays:
         return
     guesses = answers(predictions.probabilities)
-    names = [*class_names, "no answer"]
-    captions = [
-        f"true {short(names[predictions.label[index]])}, said {short(names[guesses[index]])}\nimage {index}"
-        for index in chosen
-    ]
+    names = [*class_names, "no prediction"]
+    captions = []
+    for index in chosen:
+        true, predicted = (short(names[place[index]]) for place in (predictions.label, guesses))
+        captions.append(f"true {true}, predicted {predicted}\nimage {index}")
     figure = explanation_figure(images.cpu().numpy(), overlays, captions, f"{title}\n{overlays[0].title}")
     save(run, figure, "explain.png", f"{overlays[0].title.partition(' ')[0]}.png")
 

@@ -81,7 +81,7 @@ def find_run(name: str, root: Path) -> Path:
         return path
     runs = find_run_dirs(root)
     if not runs:
-        raise ConfigError(f"RUN={name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
+        raise ConfigError(f"run {name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
     if name == "latest":
         return max(runs, key=_started)
     matches = [run for run in runs if run.name.startswith(name)]
@@ -90,9 +90,11 @@ def find_run(name: str, root: Path) -> Path:
         return (exact or matches)[0]
     if matches:
         shown = ", ".join(str(run) for run in matches[:3])
-        raise ConfigError(f"RUN={name}: {len(matches)} runs begin so ({shown}, ...); give a path")
+        more = ", ..." if len(matches) > 3 else ""
+        told = f"{len(matches)} runs begin with it ({shown}{more})"
+        raise ConfigError(f"run {name}: {told}; give more of the name, or a path")
     hint = nearest(name, [run.name for run in runs])
-    raise ConfigError(f"RUN={name}: no run of this name below {root}; see bakeoff compare{hint}")
+    raise ConfigError(f"run {name}: no run of this name below {root}; see bakeoff compare{hint}")
 
 
 def resolve(word: str, root: Path) -> Path:

@@ -19,11 +19,11 @@ _MOST_KEY_COLUMNS = 4
 _OTHERS: dict[str, Cell] = {
     "weights": lambda row: row.weights,
     "n": lambda row: str(row.num_runs),
-    "tie": lambda row: row.tie_group or "",
+    "group": lambda row: row.tie_group or "",
     "seeds": lambda row: " ".join(map(str, row.seeds)),
     "front": lambda row: "*" if row.on_front else "",
 }
-_DEFAULT = ("weights", "n", "tie", *(figure.name for figure in RUN_FIGURES.values() if figure.by_default))
+_DEFAULT = ("weights", "n", "group", *(figure.name for figure in RUN_FIGURES.values() if figure.by_default))
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _columns(table: Table, view: View) -> dict[str, Cell]:
     if view.cost and not view.columns and view.cost not in names:
         names.append(view.cost)
     for name in names:
-        if name == "tie" and not view.columns and not any(row.tie_group for row in table.settings):
+        if name == "group" and not view.columns and not any(row.tie_group for row in table.settings):
             continue
         title, cell = _column(name, table)
         columns[title] = cell

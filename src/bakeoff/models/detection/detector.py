@@ -19,7 +19,8 @@ class Detector(Classifier):
         self.config, self.task = config, task
         # `auto` goes by the data set.
         self.uses_ink = config.boxes == "ink" or (config.boxes == "auto" and task.has_ink)
-        self.notes = (f"boxes: the {'tight box around the ink' if self.uses_ink else 'whole picture'}",)
+        where = "drawn tightly around each object" if self.uses_ink else "the whole picture"
+        self.notes = (f"box labels: {where}",)
 
     @abstractmethod
     def detect(self, images: UInt8[Tensor, "b c h w"]) -> Detections:
