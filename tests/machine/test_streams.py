@@ -105,3 +105,15 @@ def test_what_an_encoding_cannot_say_is_said_with_escapes(tmp_path: Path) -> Non
     environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, env=environment, check=True)
     assert done.stdout == b"Gr\\xf6\\xdfe \\udcf6\n"
+
+
+def test_a_terminal_that_is_not_utf_8_fails_nothing(tmp_path: Path) -> None:
+    """In the C locale Python writes ASCII with an error handler that raises for a plain "é"."""
+    program = (
+        "from bakeoff.machine.streams import run_command\n"
+        "raise SystemExit(run_command(lambda: print('\\u00e9 \\u2713') or 0, debug=False, only_shows=True))"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:surrogateescape"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "\\xe9 \\u2713\n")

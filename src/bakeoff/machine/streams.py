@@ -125,10 +125,9 @@ def _descriptor(name: str, stream: TextIO | None) -> int | None:
 
 
 def _text_stream(guard: _Guarded, stream: TextIO | None) -> TextIO:
-    errors = getattr(stream, "errors", None) or "strict"
     return io.TextIOWrapper(
         io.BufferedWriter(guard),  # type: ignore[type-var]
         encoding=getattr(stream, "encoding", None) or "utf-8",
-        errors="backslashreplace" if errors == "strict" else errors,
+        errors="backslashreplace",  # a terminal that has no such sign fails nothing
         line_buffering=True,
     )

@@ -31,6 +31,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 _POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 Size = Annotated[int, Field(ge=1, le=65_536)]
+Padding = Annotated[int, Field(ge=0, le=4_096)]  # pixels; more than any image has
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -43,7 +44,7 @@ class Config:
     channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [16, 32, 64, 64])
     kernel_sizes: Size | list[Size] = 3
     strides: Size | list[Size] = 1
-    paddings: Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=0)]] = 1
+    paddings: Padding | list[Padding] = 1
     pools: Size | list[Size] | None = None  # window and stride; 1: none; null: 2 while above 7 pixels
     pooling: Literal["max", "avg"] = "max"
     norm: Literal["batch", "group", "none"] = "batch"

@@ -150,7 +150,7 @@ def _train_until_pause(
         last = state.step_in_epoch == steps_per_epoch
         # The host waits for the device here, and only here.
         if (last or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
-            _diverged(state, lr)
+            _diverged(state, lr, training.config.optim.lr)
         if training.pause():
             return True
     return False
@@ -190,14 +190,15 @@ def train_step(
     return loss
 
 
-def _diverged(state: TrainState, lr: float) -> None:
+def _diverged(state: TrainState, lr: float, highest_lr: float) -> None:
     state.guard.restore_buffers()
     state.optimizer.zero_grad(set_to_none=True)
     good = int(state.guard.good_steps.item())
     state.step = good
     raise DivergedError(
-        f"optim.lr={lr:.3g}: the loss, a gradient or a running statistic is not finite in step {good + 1}, "
-        f"epoch {state.epoch}; lower optim.lr, set optim.clip_norm or trainer.precision=fp32"
+        f"optim.lr={highest_lr:g}: the loss, a gradient or a running statistic is not finite in step "
+        f"{good + 1}, epoch {state.epoch}, where the schedule is at {lr:.3g}; lower optim.lr, "
+        "set optim.clip_norm or trainer.precision=fp32"
     )
 
 
