@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,19 @@ exit codes: 0 done; 2 usage or config; 3 data; 4 storage or memory; 5 diverged;
 """
 # Each is a file in `commands`, with a function of its name.
 COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
+_DELETING = ("prune",)
+# What to use -> what other programs call it.
+_OTHER_WORDS = {
+    "write bakeoff train KEY=VALUE ...": "run fit start exp experiment learn training",
+    "write bakeoff train --multirun KEY=A,B,C ...": "sweep tune hpo search grid optimize multirun",
+    "write bakeoff compare, which lists runs": "ls list runs show status results report table plot rank",
+    "write bakeoff evaluate RUN": "eval test validate predict score check infer inference",
+    "write bakeoff models": "model model-zoo zoo archs",
+    "write bakeoff preview KEY=VALUE ...": "augment images view",
+    "write bakeoff doctor": "info env version system benchmark",
+    "a run is a folder, and is removed as any folder is": "rm delete remove clean gc clear",
+    "bakeoff cannot go on with a stopped run; write bakeoff train again": "resume continue restart",
+}
 COMPLETION_OPTIONS = {"-sc", "--shell-completion"}
 
 
@@ -71,9 +85,24 @@ def _dispatch(words: list[str]) -> int:
         print(f"bakeoff {__version__}")
         return OK
     if words[0] not in COMMANDS:
-        hint = nearest(words[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
-        raise ConfigError(f"{words[0]}: no such command{hint}")
+        raise ConfigError(f"{words[0]}: no such command{_hint(words)}")
     return _command(words[0])(words[1:])
+
+
+def _hint(words: list[str]) -> str:
+    """What a word of another program means here. Nothing that deletes is proposed for a slip."""
+    word = words[0].lower()
+    if "=" in word or word in ("-m", "--multirun"):
+        return f"; write bakeoff train {shlex.join(words)}"
+    for meant, others in _OTHER_WORDS.items():
+        if word in others.split():
+            return f"; {meant}"
+    if near := nearest(word, [name for name in COMMANDS if name not in _DELETING]):
+        return near
+    from bakeoff.config.explain import names  # takes a while, and is needed for a slip alone
+
+    group = names(()).group_of(word)
+    return f"; write bakeoff train {group}={word}" if group else f"; there are {', '.join(COMMANDS)}"
 
 
 def _summaries() -> str:

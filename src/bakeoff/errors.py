@@ -80,8 +80,9 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     """
     allowed = list(allowed)
     section, _, leaf = name.rpartition(".")
-    by_leaf = {key.rpartition(".")[2]: key for key in reversed(allowed)}
-    inside = {key.rpartition(".")[2]: key for key in allowed if key.rpartition(".")[0] == section}
+    leaf = leaf.lower()  # `adamW` is adamw, and not the adam that shares as many letters
+    by_leaf = {key.rpartition(".")[2].lower(): key for key in reversed(allowed)}
+    inside = {key.rpartition(".")[2].lower(): key for key in allowed if key.rpartition(".")[0] == section}
     for leaves, cutoff in ((by_leaf, 1.0), (inside, 0.6), (by_leaf, 0.75)):
         if match := difflib.get_close_matches(leaf, list(leaves), n=1, cutoff=cutoff):
             return f"; did you mean {leaves[match[0]]}?"

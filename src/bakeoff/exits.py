@@ -3,9 +3,17 @@
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
-from bakeoff.errors import BakeoffError, InterruptedRunError, ResourceError, is_out_of_memory
+from bakeoff.errors import BakeoffError, ConfigError, InterruptedRunError, ResourceError, is_out_of_memory
 from bakeoff.text import one_line, printable
+
+# Files that are not a user's own, by room.
+_SHIPPED = {
+    "models": "__init__ base cnn faster_rcnn finetune torchvision_detector vit",
+    "data/sets": "__init__ cifar10 cifar100 digits emnist fashion_mnist image_folder kmnist mnist "
+    "qmnist svhn",
+}
 
 
 def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
@@ -22,8 +30,22 @@ def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
         if is_out_of_memory(error):
             text = f"out of memory ({one_line(error)[:160]}); close other programs or use a larger machine"
             return fail(ResourceError(text), debug)
+        if own := _own_file(error):
+            text = f"{own}: {type(error).__name__}: {error}; this is your own file, --debug shows more"
+            return fail(ConfigError(text), debug)
         bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
         return fail(BakeoffError(bug), debug)
+
+
+def _own_file(error: Exception) -> str | None:
+    """File and line, if an error came through a family or a data set of one's own."""
+    package = Path(__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        for room, shipped in _SHIPPED.items():
+            if path.parent == package / room and path.stem not in shipped.split():
+                return f"{path}, line {frame.lineno}"
+    return None
 
 
 def fail(error: BakeoffError, debug: bool) -> int:

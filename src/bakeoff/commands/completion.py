@@ -154,10 +154,10 @@ def _overrides(parser: Parser, words: Sequence[str], word: str) -> list[str]:
     from bakeoff.config.compose import (
         conf_dir,
         parse_arguments,
-        parse_overrides,
         register_defaults,
         search_path,
     )
+    from bakeoff.config.overrides import parse_overrides
 
     line = parse_arguments(parser.parse_known_args(words)[1])
     # A path changes no candidate, and its `$HOME`, which the shell would have replaced, is no override.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 USAGE = "preview [KEY=VALUE ...]"
 SUMMARY = "write a picture of training images with their augmentation"
+_OTHER_FILE = "FILE for -o"
 _NUM_IMAGES = 8
 _NUM_EPOCHS = 7
 
@@ -48,9 +49,9 @@ def preview(words: list[str]) -> int:
     content = io.BytesIO()
     batch_picture(dataset, config).savefig(content, format="png", dpi=110)
     output = options.output or Path(f"preview-{config.data.name}.png")
-    with storage_errors(output):
+    with storage_errors(output, _OTHER_FILE):
         output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(output, lambda file: file.write(content.getvalue()))
+    write_atomically(output, lambda file: file.write(content.getvalue()), _OTHER_FILE)
     print(output)
     return OK
 

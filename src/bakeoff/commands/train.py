@@ -1,5 +1,7 @@
 """`bakeoff train`: one run in this process, so that debuggers and Ctrl-C work; a sweep as jobs."""
 
+import sys
+
 from bakeoff.arguments import Parser
 from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import Job, expand, parse_arguments, show
@@ -9,6 +11,7 @@ from bakeoff.machine.signals import StopSignal
 
 USAGE = "train [KEY=VALUE ...]"
 SUMMARY = "train a model and write a run directory; --multirun for a sweep"
+_MANY_JOBS = 20
 
 
 def train(words: list[str]) -> int:
@@ -24,7 +27,7 @@ def train(words: list[str]) -> int:
         if line.shows:
             show(rest)
             return OK
-        jobs, is_sweep = expand(line)
+        jobs, is_sweep = expand(line, _tell)
         stop.check()
         if is_sweep:
             from bakeoff.sweeps.serial import run_sweep
@@ -33,6 +36,14 @@ def train(words: list[str]) -> int:
         check_shared(jobs[0].values)  # gate 1, before torch
         _run_single(jobs[0], options.dry_run, stop)
     return OK
+
+
+def _tell(composed: int, jobs: int) -> None:
+    """Where a person looks on: composing takes a tenth of a second for each job."""
+    if jobs < _MANY_JOBS or not sys.stderr.isatty():
+        return
+    end = "\r\033[K" if composed == jobs else ""
+    print(f"\rconfigs checked: {composed} of {jobs}{end}", end="", file=sys.stderr, flush=True)
 
 
 def parser() -> Parser:

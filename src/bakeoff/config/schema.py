@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bakeoff.config.strict import STRICT, parse_section
 from bakeoff.errors import ConfigError
@@ -22,9 +22,10 @@ Count = Annotated[int, Field(ge=1)]
 EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 
 
-def _device(name: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise ValueError("auto, cpu, cuda or cuda:N")
+def _device(name: object) -> object:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", str(name)):
+        meant = f"; did you mean cuda:{name}?" if re.fullmatch(r"\d{1,3}", str(name)) else ""
+        raise ValueError(f"auto, cpu, cuda or cuda:N{meant}")
     return name
 
 
@@ -96,7 +97,7 @@ class TrainerConfig:
     batch_size: Count = 128  # images per optimizer step
     accumulate: Count = 1  # parts that a batch is split into, to save memory
     eval_batch_size: Count | None = None  # images rated at once; null: by memory, at most 512
-    device: Annotated[str, AfterValidator(_device)] = "auto"
+    device: Annotated[str, BeforeValidator(_device)] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True
     compile: bool = False

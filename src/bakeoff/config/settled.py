@@ -43,8 +43,7 @@ def _refuse_name_alone(name: Any, data_files: Collection[str]) -> None:
     """The augmentation of one data set is not another's: `data.name` changes the name and keeps the rest."""
     if name in data_files and name != _DEFAULT_DATA:
         raise ConfigError(
-            f"data.name={name}: this would keep the augmentation of data={_DEFAULT_DATA}; write data={name} "
-            f"(if you mean it: data={_DEFAULT_DATA} data.name={name})"
+            f"data.name={name}: alone this would keep another data set's augmentation; write data={name}"
         )
 
 

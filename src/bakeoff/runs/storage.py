@@ -35,8 +35,8 @@ class UnreadableFileError(BakeoffError):
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turns a failed write into exit code 4 with the file's name.
+def storage_errors(path: Path, other: str = "output_dir") -> Iterator[None]:
+    """Turns a failed write into exit code 4 with the file's name; `other` names what to choose anew.
 
     Raises:
         ResourceError: no room, no permission, a file where a folder should be.
@@ -44,17 +44,17 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        todo = "make room" if error.errno in _OUT_OF_ROOM else "choose another output_dir"
+        todo = "make room" if error.errno in _OUT_OF_ROOM else f"choose another {other}"
         raise ResourceError(f"{path}: cannot write: {error.strerror or error}; {todo}") from error
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], other: str = "output_dir") -> None:
     """Calls `write` with an open temporary file, then puts it in place of `path`.
 
     Raises:
         ResourceError: the file cannot be written; what stood under `path` is untouched.
     """
-    with _replacing(path) as temporary, open(temporary, "xb") as file:
+    with _replacing(path, other) as temporary, open(temporary, "xb") as file:
         write(file)
         file.flush()
         os.fsync(file.fileno())
@@ -77,11 +77,11 @@ def write_by_name_atomically(path: Path, write: Callable[[Path], object]) -> Non
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def _replacing(path: Path, other: str = "output_dir") -> Iterator[Path]:
     """A temporary name beside `path`; what stands under it after the block takes the place of `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     _TEMPORARIES.add(temporary)
-    with storage_errors(path):
+    with storage_errors(path, other):
         try:
             yield temporary
             os.replace(temporary, path)

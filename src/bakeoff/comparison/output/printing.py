@@ -51,11 +51,14 @@ def rendered(tables: Sequence[Table], problems: Sequence[Problem], kind: str, vi
     return makers[kind]([(table, make_grid(table, view)) for table in tables], problems, root)
 
 
+_OTHER_FILE = "FILE for -o"
+
+
 def _write(text: str, output: Path | None) -> None:
     if output and (output.is_file() or not output.exists()):
-        write_atomically(output, lambda file: file.write(text.encode()))
+        write_atomically(output, lambda file: file.write(text.encode()), _OTHER_FILE)
     elif output:  # a device or a pipe, which a rename would replace
-        with storage_errors(output):
+        with storage_errors(output, _OTHER_FILE):
             output.write_text(text, encoding="utf-8")
     else:
         sys.stdout.write(text)

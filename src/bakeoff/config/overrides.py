@@ -1,0 +1,78 @@
+"""Overrides as Hydra's parser reads them: their values, how many, what they may not set. No torch here."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.errors import HydraException
+
+from bakeoff.config.slips import EXAMPLE
+from bakeoff.errors import ConfigError
+
+# What of Hydra's own section means something here; anything else would be ignored in silence.
+HONOURED_HYDRA_KEYS = ("hydra.mode", "hydra.sweeper.params", "hydra.searchpath", "hydra.verbose")
+# Each takes a tenth of a second to compose: 17 minutes.
+MOST_JOBS = 10_000
+
+
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Parses overrides; needs an initialised Hydra."""
+    # With the loader the parser knows the groups, which `model=glob(*)` needs.
+    return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(overrides))
+
+
+def parses(text: str) -> bool:
+    """Whether Hydra can read an override."""
+    try:
+        parse_overrides([text])
+    except HydraException:
+        return False
+    return True
+
+
+def first_values(override: Override, most: int) -> list[str]:
+    """The first values of a sweep, without making the list of all: it may have any length."""
+    value = override.value()
+    try:
+        values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
+    except ValueError as error:  # a step of 0
+        raise ConfigError(f"{override.input_line}: {error}") from error
+    return [str(one) for one in itertools.islice(values, most)]
+
+
+def refuse_too_many(parameters: Sequence[Override]) -> None:
+    """Counts a sweep's combinations before any of them is made.
+
+    Raises:
+        ConfigError: more than anybody waits for.
+    """
+    swept = [override for override in parameters if override.is_sweep_override()]
+    counts = [len(first_values(override, MOST_JOBS + 1)) for override in swept]
+    if math.prod(counts) > MOST_JOBS:
+        longest = swept[counts.index(max(counts))].input_line
+        raise ConfigError(f"{longest}: the sweep has more than {MOST_JOBS:,} runs; give fewer values")
+
+
+def texts(overrides: Sequence[Override]) -> list[str]:
+    """Overrides as they were written."""
+    return [override.input_line or "" for override in overrides]
+
+
+def refuse_hydra_keys(parsed: Sequence[Override]) -> None:
+    """What bakeoff does itself.
+
+    Raises:
+        ConfigError: a key of Hydra's that would be ignored, no key, or two names for one sweep.
+    """
+    for override in parsed:
+        key = override.key_or_group
+        if key == "sweep.name" and override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: a sweep has one name; leave all but one out")
+        if not key.strip("@") or key == "hydra":
+            raise ConfigError(f"{override.input_line}: no such key; {EXAMPLE}")
+        if key.startswith(("hydra.", "hydra/")) and not key.startswith(HONOURED_HYDRA_KEYS):
+            hint = "; set output_dir= instead" if "dir" in key else ""
+            raise ConfigError(f"{override.input_line}: bakeoff makes its own runs and directories{hint}")

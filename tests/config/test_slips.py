@@ -1,0 +1,249 @@
+"""What a new user gets wrong: one line that names the key or the file, and the cure. Nothing trains."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bakeoff
+
+from bakeoff import models
+from bakeoff.comparison.output.printing import _write
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.strict import dotted_keys
+from bakeoff.errors import ConfigError, ResourceError, nearest
+
+# The command line, and what the one line must say: the key or word, then the cure.
+WRONG = [
+    ("train cnn", "cnn: .*write model=cnn$"),
+    ("train CNN", "CNN: .*write model=cnn$"),
+    ("train digits", "write data=digits$"),
+    ("train model = cnn", "model = cnn: .*write model=cnn "),
+    ("train model cnn", "model: .*write model=cnn "),
+    ("train model =cnn", "write model=cnn "),
+    ("train 'optim.lr = 0.1'", "write optim.lr=0.1$"),
+    ("train optim.lr= 0.1", "write optim.lr=0.1 "),
+    ("train optim.lr:0.1", "write optim.lr=0.1$"),
+    ("train lr:0.1", "write optim.lr=0.1$"),
+    ("train optim.lr", "optim.lr: its value is missing; write optim.lr=VALUE"),
+    ("train optim.lr=1e-3,", "write optim.lr=1e-3$"),
+    ("train 'trainer.epochs=10;'", "write trainer.epochs=10$"),
+    ("train model.channels=[8, 16]", r"write model.channels=\[8,16\] without"),
+    ("train seed=1 model.channels=[8, 16, 32] optim=sgd", r"write model.channels=\[8,16,32\] without"),
+    ("train model.channels=[8,16", r"write model.channels=\[8,16\]"),
+    ("train 'model.channels=(8, 16)'", r"write model.channels=\[8,16\]"),
+    ("train model.channels={8,16}", r"write model.channels=\[8,16\]"),
+    ("train model.channels=8,16", r"--multirun.* one list write model.channels=\[8,16\]"),
+    ("train model=cnn,vit", "model=cnn,vit: .*add --multirun"),
+    ("train seed=0,1", "seed=0,1: .*add --multirun"),
+    ("train seed=0, 1", "write seed=0,1 "),
+    ("train -m seed=0, 1", "write seed=0,1 "),
+    ("train optim.lr=0,01", "optim.lr=0,01: .*optim.lr=0.01"),
+    ("train 'seed=range(3)'", "add --multirun"),
+    ("train -m 'seed=range(0,100000000)'", r"seed=range\(0,100000000\): .*more than 10,000 runs"),
+    ("train -m 'seed=shuffle(range(0,100000000))'", "more than 10,000 runs"),
+    ("train -m 'optim.lr=range(0,1,0.0000000001)'", "more than 10,000 runs"),
+    ("train -m 'seed=range(0,3,0)'", r"seed=range\(0,3,0\): .*zero"),
+    ("train -m sweep.name=a,b", "sweep.name=a,b: a sweep has one name"),
+    ('train "\'model=cnn"', "write model=cnn$"),
+    ("train 'model=\"cnn'", "write model=cnn$"),
+    ("train “model=cnn”", "write model=cnn$"),
+    ("train 'model=cnn model=vit'", "several settings .*write model=cnn model=vit$"),
+    ("train output_dir=/x/lr=0.1", "output_dir=/x/lr=0.1: .*write 'output_dir=\"/x/lr=0.1\"'"),
+    ("train 'output_dir=/x/run#1'", "write 'output_dir=\"/x/run#1\"'"),
+    ("train 'output_dir=/x/my (runs)'", "write 'output_dir=\"/x/my "),
+    ("train output_dir=my runs", "write 'output_dir=my runs'"),
+    ("train 'data=~/pictures'", r"data=~/pictures: .*data=image_folder data.root=\$HOME/pictures"),
+    ("train data=/tmp/pictures", "write data=image_folder data.root=/tmp/pictures"),
+    ("train model=cnn '#' small", "#: .*comment"),
+    ("train ''", "KEY=VALUE"),
+    ("train my.yaml", "my.yaml: .*--config-dir DIR experiment=my"),
+    ("train --config my.yaml", "--config: .*--config-dir DIR"),
+    ("train --config=my.yaml", "--config: .*--config-dir DIR"),
+    ("train --package x", "--package: .*leave it out"),
+    ("train --epochs 3", "--epochs: .*write trainer.epochs=3$"),
+    ("train --batch-size=8", "--batch-size: .*write trainer.batch_size=8$"),
+    ("train -lr 0.1", "-lr: .*write optim.lr=0.1$"),
+    ("train --model cnn", "write model=cnn$"),
+    ("train --nonsense", "--nonsense: no such option; .*KEY=VALUE"),
+    ("train model=resnet18", "model=resnet18: .*model=finetune model.arch=resnet18$"),
+    ("train model=ResNet50", "model=finetune model.arch=resnet50$"),
+    ("train +model=vit", "write model=vit$"),
+    ("train model==cnn", "write model=cnn$"),
+    ("train trainer=epochs=3", "write trainer.epochs=3$"),
+    ("train optim=adamW", "optim=adamW: .*did you mean adamw"),
+    ("train optim.name=AdamW", "optim.name=.*did you mean adamw"),
+    ("train optimizer=adam", "optimizer=adam: .*did you mean optim"),
+    ("train learning_rate=0.1", "did you mean optim.lr"),
+    ("train data=MNIST", "did you mean mnist"),
+    ("train data.name=digits", "data.name=digits: .*write data=digits$"),
+    ("train model=vit model.weights=imagenet", "model.weights=imagenet: model=vit .*finetune"),
+    ("train -m model=vit,cnn model.depth=2", "model.depth=2: model=cnn .*lab_vit, vit"),
+    ("train trainer.device=0", "trainer.device=0: .*did you mean cuda:0"),
+    ("train trainer.device=mps", "trainer.device=.*auto, cpu, cuda"),
+    ("train trainer.device=cuda:99999999999999999999", "trainer.device=.*cuda:N"),
+    ("train 'hydra.sweeper.params={seed: 1}'", "hydra.sweeper.params=.*--multirun seed=0,1"),
+    ("train -m 'hydra.sweeper.params={...}'", "hydra.sweeper.params=.*--multirun seed=0,1"),
+    ("train 'seed=${oc.env:NOPE}'", "seed: .*NOPE is not set"),
+    ("train 'output_dir=${HOME}'", r"output_dir=.*write \$HOME"),
+    ("train 'seed=${seed}'", "seed: "),
+    ("train hydra=1", "hydra=1: "),
+    ("train =cnn", "=cnn: "),
+    ("preview cnn", "write model=cnn$"),
+    ("cnn", "write bakeoff train model=cnn$"),
+    ("model=cnn", "write bakeoff train model=cnn$"),
+    ("-m seed=0,1", "write bakeoff train -m seed=0,1$"),
+    ("ls", "bakeoff compare"),
+    ("list", "bakeoff compare"),
+    ("eval latest", "bakeoff evaluate RUN$"),
+    ("test", "bakeoff evaluate RUN$"),
+    ("fit", "bakeoff train"),
+    ("run", "bakeoff train"),
+    ("tune", "bakeoff train --multirun"),
+    ("rm x", "folder"),
+    ("prun", "there are train"),
+]
+
+
+@pytest.mark.parametrize(("line", "says"), WRONG)
+def test_a_slip_is_answered_in_one_line_that_names_it_and_the_cure(
+    line: str, says: str, bakeoff: Bakeoff
+) -> None:
+    code, out, err = bakeoff(*shlex.split(line))
+    assert code in (2, 3)
+    assert out == ""
+    assert err.count("\n") == 1
+    assert re.search(says, err.strip()), err
+    assert not re.search(r"hydra\.cc|\bbug\b|Traceback|did you mean prune|bakeoff prune", err)
+
+
+def test_a_cure_that_can_be_typed_is_a_command_line_that_composes(bakeoff: Bakeoff) -> None:
+    for line in ("train output_dir=/x/lr=0.1", "train model.channels=[8, 16]", "train 'output_dir=/x/r#1'"):
+        err = bakeoff(*shlex.split(line))[2]
+        cure = re.search(r"write (.*?)(?: without them)?$", err.strip())
+        assert cure
+        assert expand(parse_arguments(shlex.split(cure[1])))
+
+
+def test_keys_that_only_swept_models_have_may_be_fixed() -> None:
+    jobs, _ = expand(parse_arguments(["-m", "model=vit,lab_vit", "model.depth=2"]))
+    assert [(job.values["model"]["name"], job.values["model"]["depth"]) for job in jobs] == [
+        ("vit", 2),
+        ("lab_vit", 2),
+    ]
+
+
+def test_composing_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    expand(parse_arguments(["-m", "seed=0,1,2"]), lambda done, jobs: told.append((done, jobs)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("name", ["adamW", "ADAMW", "AdamW"])
+def test_the_case_of_a_name_is_no_difference(name: str) -> None:
+    assert nearest(name, ["adam", "adamw"]) == "; did you mean adamw?"
+
+
+GLOBAL = "# @package _global_\n"
+OWN = {
+    "experiment/doubled": (f"{GLOBAL}trainer:\n  epochs: 3\ntrainer:\n  epochs: 4\n", "line 4: trainer stands"),
+    "experiment/tab": (f"{GLOBAL}trainer:\n\tepochs: 3\n", "line 3: a tab"),
+    "experiment/tag": (f"{GLOBAL}seed: !!python/object/apply:os.system ['id']\n", "line 2: .*os.system.*not allowed"),
+    "experiment/circle": (f"{GLOBAL}defaults: [circle]\n", "its defaults lead back to itself"),
+    "experiment/absolute": (f"{GLOBAL}defaults: [/experiment/absolute]\n", "its defaults lead back to itself"),
+    "experiment/ring": (f"{GLOBAL}trainer: &x\n  epochs: *x\n", "Circular"),
+    "experiment/without": ("trainer:\n  epochs: 3\n", "line 1: write # @package _global_"),
+    "experiment/bomb": (
+        f"{GLOBAL}a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+        "line 8: more than 50 aliases",
+    ),
+    "experiment/deep": (f"{GLOBAL}a: {'[' * 300}{']' * 300}\n", "line 2: nested deeper"),
+    "experiment/list": (f"{GLOBAL}- a\n", "must hold keys"),
+    "experiment/empty": ("", "it is empty"),
+    "experiment/control": (f"{GLOBAL}seed: \x01\n", "UTF-8"),
+    "experiment/keys": (f"{GLOBAL}? [1, 2]\n: 3\n", "unhashable"),
+    "experiment/defaults": (f"{GLOBAL}defaults: sgd\n", "defaults must be a list"),
+    "experiment/open": (f"{GLOBAL}seed: [1\n", "line 3"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Config files of one's own."""
+    for name, text in OWN.items():
+        path = tmp_path / "own" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text[0])
+    model = tmp_path / "own" / "model"
+    model.mkdir()
+    (model / "tiny.yaml").write_text(f"{GLOBAL}model:\n  name: tiny\n  family: cnn\n  channels: [8]\n")
+    return tmp_path / "own"
+
+
+@pytest.mark.parametrize("name", list(OWN))
+def test_a_broken_file_of_ones_own_is_named_with_its_line(name: str, own: Path, bakeoff: Bakeoff) -> None:
+    group, _, choice = name.partition("/")
+    code, out, err = bakeoff("train", "--config-dir", str(own), f"{group}={choice}")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{choice}.yaml" in err
+    assert re.search(OWN[name][1], err), err
+
+
+def test_a_file_in_the_defaults_that_is_not_there_is_named(own: Path, bakeoff: Bakeoff) -> None:
+    (own / "experiment" / "nowhere.yaml").write_text(f"{GLOBAL}defaults: [override /optim: nope]\n")
+    err = bakeoff("train", "--config-dir", str(own), "experiment=nowhere")[2]
+    assert re.search(r"nope, .*no such optim; there are adam", err)
+    assert "search path" not in err
+
+
+def test_a_model_file_takes_the_keys_it_leaves_out_from_its_family(own: Path) -> None:
+    folder = ["--config-dir", str(own)]
+    values = [
+        expand(parse_arguments([*folder, *line]))[0][-1].values["model"]
+        for line in (["model=tiny"], ["model=tiny", "model.kernel_sizes=5"], ["-m", "model=cnn,tiny"])
+    ]
+    standard = expand(parse_arguments([]))[0][0].values["model"]
+    tiny = standard | {"name": "tiny", "channels": [8]}
+    assert values == [tiny, tiny | {"kernel_sizes": 5}, tiny]
+
+
+def test_the_overrides_of_a_job_with_a_model_of_ones_own_give_it_again(own: Path) -> None:
+    line = ["--config-dir", str(own), "-m", "model=tiny", "model.kernel_sizes=5", "seed=0,1"]
+    for job in expand(parse_arguments(line))[0]:
+        assert expand(parse_arguments(job.overrides))[0][0].values == job.values
+
+
+def test_names_of_ones_own_stand_in_the_lists(own: Path, bakeoff: Bakeoff) -> None:
+    err = bakeoff("train", "--config-dir", str(own), "model=tinny")[2]
+    assert re.search("there are .*tiny, .*did you mean tiny", err)
+    assert "write model=tiny" in bakeoff("train", "--config-dir", str(own), "tiny")[2]
+
+
+def test_a_deleted_key_is_not_filled_in(own: Path) -> None:
+    line = ["--config-dir", str(own), "model=tiny", "~model.kernel_sizes"]
+    assert "model.kernel_sizes" not in dotted_keys(expand(parse_arguments(line))[0][0].values)
+
+
+def test_an_error_in_a_model_of_ones_own_names_its_file(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(models.__file__ or "").with_name("mine.py")
+    space: dict[str, Any] = {}
+    # A file there would be seen by other tests.
+    exec(compile("def build():\n    raise KeyError('width')\n", str(path), "exec"), space)
+    monkeypatch.setattr("bakeoff.commands.train.train", lambda _: space["build"]())
+    code, _, err = bakeoff("train")
+    assert code == 2
+    assert f"{path}, line 2: KeyError: 'width'; this is your own file" in err
+    assert "a bug of bakeoff" not in err
+
+
+def test_refused_sweeps_are_refused_by_count() -> None:
+    with pytest.raises(ConfigError, match="more than 10,000"):
+        expand(parse_arguments(["-m", "seed=range(200)", "optim.lr=range(1,100)"]))
+
+
+def test_a_table_that_cannot_be_written_asks_for_another_file(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match=r"choose another FILE for -o$"):
+        _write("table", tmp_path / "nowhere" / "table.md")
