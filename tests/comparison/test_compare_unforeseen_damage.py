@@ -20,7 +20,7 @@ from bakeoff.comparison.assemble import compare_runs
 from bakeoff.comparison.output.printing import FORMATS, rendered
 from bakeoff.comparison.read import read_runs
 from bakeoff.comparison.view import View
-from bakeoff.runs.storage import UnreadableFileError
+from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.stored_predictions import read_predictions
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from bakeoff.runs import liveness
 from bakeoff.runs.liveness import is_alive, process_start
+from bakeoff.runs.reading import read_json
 from bakeoff.runs.rundir import RunDir
-from bakeoff.runs.storage import read_json
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are asked by /proc")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import RunDir
-from bakeoff.runs.storage import UnreadableFileError
 from bakeoff.runs.stored_predictions import read_predictions
 
 ARRAYS = {

@@ -20,18 +20,10 @@ from conftest import files_below
 
 from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.runs.locate import find_run_dirs
+from bakeoff.runs.reading import UnreadableFileError, read_bytes, read_json, sha256_of
 from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.runs.rundir import RunDir, single_run_folder, write_test_images
-from bakeoff.runs.storage import (
-    UnreadableFileError,
-    append_line,
-    read_bytes,
-    read_json,
-    remove_temporaries,
-    sha256_of,
-    write_atomically,
-    write_json,
-)
+from bakeoff.runs.storage import append_line, remove_temporaries, write_atomically, write_json
 from bakeoff.runs.stored_predictions import read_predictions
 
 

@@ -13,8 +13,8 @@ import torch
 from conftest import Bakeoff
 
 from bakeoff.errors import ResourceError
+from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import RunDir
-from bakeoff.runs.storage import UnreadableFileError
 from bakeoff.runs.weight_files import read_weights
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(3, dtype=torch.int64)}

@@ -12,8 +12,9 @@ from bakeoff.comparison.group import class_names, shown
 from bakeoff.comparison.read import Problem, Run, read_run
 from bakeoff.errors import OK
 from bakeoff.runs.locate import find_run, outputs_root
+from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SCHEMA
-from bakeoff.runs.storage import UnreadableFileError, without_nan
+from bakeoff.runs.storage import without_nan
 from bakeoff.text import p_text, printable
 
 USAGE = "diff RUN RUN"

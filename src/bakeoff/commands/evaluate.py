@@ -17,9 +17,9 @@ from bakeoff.experiment.code import code_hash
 from bakeoff.machine.load import most_threads
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
+from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SplitScores
 from bakeoff.runs.rundir import WEIGHTS
-from bakeoff.runs.storage import UnreadableFileError
 from bakeoff.runs.weight_files import read_weights
 from bakeoff.text import one_line, printable
 

@@ -15,7 +15,7 @@ from bakeoff.comparison.figures import value_at
 from bakeoff.comparison.rows import by_row, by_table, parted
 from bakeoff.comparison.run import UNKNOWN, Problem, Run
 from bakeoff.runs import rundir
-from bakeoff.runs.storage import UnreadableFileError, read_json
+from bakeoff.runs.reading import UnreadableFileError, read_json
 
 # What a repetition must give again, besides the predictions; times may differ.
 _CONTENT = ("setting", "model", "data", "seed", "fingerprint.test_split", "cost.parameters")

@@ -16,8 +16,8 @@ from bakeoff.comparison.tables import Estimate, SecondsTo
 from bakeoff.comparison.validity import is_number
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.runs.reading import UnreadableFileError, read_bytes
 from bakeoff.runs.rundir import EPOCHS
-from bakeoff.runs.storage import UnreadableFileError, read_bytes
 
 _MAX_HISTORY_BYTES = 64 * 2**20
 History = list[dict[str, Any]]  # epochs by dotted names

@@ -17,7 +17,8 @@ from bakeoff.comparison.validity import checked_outcomes, invalid_summary
 from bakeoff.machine.signals import check_stop
 from bakeoff.runs import rundir
 from bakeoff.runs.liveness import is_alive
-from bakeoff.runs.storage import UnreadableFileError, read_json, without_nan
+from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.storage import without_nan
 from bakeoff.text import one_line
 
 __all__ = ["UNKNOWN", "Problem", "Run", "guarded", "read_run", "read_runs"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from bakeoff.comparison.figures import RUN_FIGURES, TOTAL_SECONDS, value_at
 from bakeoff.evaluation import metrics
 from bakeoff.runs import rundir
+from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SCHEMA
-from bakeoff.runs.storage import UnreadableFileError
 from bakeoff.runs.stored_predictions import read_predictions
 
 if TYPE_CHECKING:

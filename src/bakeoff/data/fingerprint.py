@@ -18,7 +18,8 @@ from bakeoff.data.sets import find_set
 from bakeoff.data.sources import Source
 from bakeoff.errors import DataError, ResourceError
 from bakeoff.machine.signals import check_stop
-from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of, write_json
+from bakeoff.runs.reading import UnreadableFileError, read_json, sha256_of
+from bakeoff.runs.storage import write_json
 
 
 def data_fingerprint(name: str, root: str) -> str:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bakeoff.runs.storage import sha256_of
+from bakeoff.runs.reading import sha256_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What every run executes and what may change its result.

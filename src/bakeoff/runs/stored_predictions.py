@@ -5,8 +5,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakeoff.runs.reading import UnreadableFileError, read_bytes
 from bakeoff.runs.rundir import PREDICTIONS
-from bakeoff.runs.storage import UnreadableFileError, read_bytes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakeoff.runs.reading import UnreadableFileError, opened
 from bakeoff.runs.rundir import MAX_WEIGHT_BYTES, WEIGHTS
-from bakeoff.runs.storage import UnreadableFileError, opened
 
 if TYPE_CHECKING:
     from torch import Tensor

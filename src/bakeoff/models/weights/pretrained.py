@@ -23,7 +23,7 @@ from bakeoff.data.fingerprint import file_hash
 from bakeoff.errors import DataError
 from bakeoff.models.weights.origin import NAMES
 from bakeoff.runs import rundir
-from bakeoff.runs.storage import UnreadableFileError, read_json, sha256_of
+from bakeoff.runs.reading import UnreadableFileError, read_json, sha256_of
 from bakeoff.runs.weight_files import read_weights
 from bakeoff.text import one_line, printable
 
