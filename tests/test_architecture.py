@@ -147,3 +147,14 @@ sys.exit(code)
     passed = [(Path(file), name) for file, name in json.loads(done.stdout.splitlines()[-1])]
     places = [passed.index((PACKAGE / file, name)) for file, name in stops]
     assert places == sorted(places)
+
+
+def test_the_shipped_families_and_data_sets_are_listed() -> None:
+    """What is not in the list is taken for a user's own file, whose errors are not called ours."""
+    from bakeoff.exits import _SHIPPED
+
+    listed = {f"{room}/{name}.py" for room, names in _SHIPPED.items() for name in names.split()}
+    tracked = subprocess.run(
+        ["git", "ls-files", *_SHIPPED], cwd=PACKAGE, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {name for name in tracked if name.endswith(".py") and str(Path(name).parent) in _SHIPPED} == listed

@@ -36,7 +36,7 @@ _MIN_FREE_GIB = 2.0
 _PACKAGES = (
     "hydra-core>=1.3.8,<1.4", "omegaconf>=2.3.1,<2.4", "pydantic>=2.11,<3", "jaxtyping>=0.3", "numpy>=2.0",
     "scikit-learn>=1.6", "scipy>=1.14", "pandas>=2.2", "pillow>=11", "tqdm>=4.66", "rich>=13.9",
-    "matplotlib>=3.9", "safetensors>=0.5",
+    "matplotlib>=3.9", "safetensors>=0.5", "pyyaml>=6",
 )  # fmt: skip
 _DEV_TOOLS = ("pytest", "ruff", "mypy")
 _SAME_INDEX = "install both from one index: pip install --force-reinstall torch torchvision --index-url URL"
