@@ -1,6 +1,6 @@
 """Draws a text as a terminal shows it, for a page: standard input to an SVG of its own, without web fonts.
 
-usage: bakeoff compare RUNS --columns n,tie,accuracy,nll,train_seconds | \
+usage: bakeoff compare RUNS --columns n,group,accuracy,nll,parameters | \
            .venv/bin/python scripts/draw_terminal.py docs/images/quickstart.svg --title ./scripts/quickstart
 """
 
