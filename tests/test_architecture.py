@@ -153,6 +153,8 @@ def test_the_shipped_families_and_data_sets_are_listed() -> None:
     """What is not in the list is taken for a user's own file, whose errors are not called ours."""
     from bakeoff.exits import _SHIPPED
 
+    if not (PROJECT / ".git").exists():
+        pytest.skip("needs the repository: a user's own files lie beside the shipped ones")
     listed = {f"{room}/{name}.py" for room, names in _SHIPPED.items() for name in names.split()}
     tracked = subprocess.run(
         ["git", "ls-files", *_SHIPPED], cwd=PACKAGE, capture_output=True, text=True, check=True
