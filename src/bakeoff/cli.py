@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from bakeoff import __version__
 from bakeoff.errors import OK, ConfigError, nearest
-from bakeoff.machine import environment, signals
+from bakeoff.machine import environment
+from bakeoff.machine.process import run_process
 from bakeoff.machine.streams import run_command
 
 _HELP = """\
@@ -67,10 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_as_process() -> NoReturn:
     """The program `bakeoff`: ends the process with the command's exit code."""
-    signals.own_process()
-    code = main()
-    signals.ignore_until_exit()
-    sys.exit(code)
+    run_process(main)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from conftest import Bakeoff
 from run_directories import make_run
 
@@ -26,6 +27,21 @@ def as_json(bakeoff: Bakeoff, *arguments: str, code: int = 0) -> dict[str, Any]:
     found, out, _ = bakeoff("compare", *arguments, "--format", "json")
     assert found == code
     return dict(json.loads(out))
+
+
+def only_table(bakeoff: Bakeoff, root: Path) -> dict[str, Any]:
+    """The one table of a comparison in which all is well."""
+    (table,) = as_json(bakeoff, str(root))["tables"]
+    return dict(table)
+
+
+def make_guessed_run(
+    root: Path, model: str, seed: int, labels: np.ndarray, guesses: np.ndarray, num_classes: int
+) -> None:
+    """A run whose guesses are given, each with 91 %."""
+    rows = np.full((len(labels), num_classes), 0.09 / (num_classes - 1), dtype=np.float32)
+    rows[np.arange(len(labels)), guesses] = 0.91
+    make_run(root / f"{model}{seed}", seed, model, model=model, stored=(labels, rows))
 
 
 def edit_summary(run: Path, **changes: Any) -> None:

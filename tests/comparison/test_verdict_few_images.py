@@ -1,35 +1,19 @@
 """Sentences of tables in which few images differ, or a difference is not certain."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from compared_runs import make_guessed_run, only_table
 from conftest import Bakeoff
-from run_directories import make_run
 
 SEEDS = range(3)
-
-
-def compared(bakeoff: Bakeoff, root: Path) -> dict[str, Any]:
-    code, out, _ = bakeoff("compare", str(root), "--format", "json")
-    assert code == 0
-    (table,) = json.loads(out)["tables"]
-    return dict(table)
 
 
 def accuracy_pair(table: dict[str, Any]) -> dict[str, Any]:
     (pair,) = (pair for pair in table["pairs"] if pair["metric"] == "accuracy")
     return dict(pair)
-
-
-def made(
-    root: Path, model: str, seed: int, labels: np.ndarray, guesses: np.ndarray, num_classes: int
-) -> None:
-    rows = np.full((len(labels), num_classes), 0.09 / (num_classes - 1), dtype=np.float32)
-    rows[np.arange(len(labels)), guesses] = 0.91
-    make_run(root / f"{model}{seed}", seed, model, model=model, stored=(labels, rows))
 
 
 def of_1000_images(root: Path, num_changed: int) -> None:
@@ -39,15 +23,15 @@ def of_1000_images(root: Path, num_changed: int) -> None:
         wrong = np.arange(1_000) >= 972  # by all runs; each has some more of its own
         wrong[500 + 100 * seed : 503 + 101 * seed] = True
         guesses = np.where(wrong, (labels + 1) % 10, labels)
-        made(root, "cnn", seed, labels, guesses, 10)
+        make_guessed_run(root, "cnn", seed, labels, guesses, 10)
         changed = guesses.copy()
         changed[seed * num_changed : (seed + 1) * num_changed] += 1
-        made(root, "vit", seed, labels, changed % 10, 10)
+        make_guessed_run(root, "vit", seed, labels, changed % 10, 10)
 
 
 def test_the_same_predictions_leave_a_third_of_a_point_open(bakeoff: Bakeoff, tmp_path: Path) -> None:
     of_1000_images(tmp_path, 0)
-    table = compared(bakeoff, tmp_path)
+    table = only_table(bakeoff, tmp_path)
     pair = accuracy_pair(table)
     assert (pair["p"], pair["df"], pair["smallest_detectable_difference"]) == (1, None, None)
     assert -0.0037 < pair["low"] < -0.0036
@@ -62,7 +46,7 @@ def test_few_differing_images_are_a_tie_within_a_point_or_two(
     bakeoff: Bakeoff, tmp_path: Path, num_changed: int
 ) -> None:
     of_1000_images(tmp_path, num_changed)
-    table = compared(bakeoff, tmp_path)
+    table = only_table(bakeoff, tmp_path)
     for pair in table["pairs"]:
         assert pair["p"] > 0.05
         assert pair["df"] >= 1
@@ -86,7 +70,7 @@ def test_few_differing_images_are_a_tie_within_a_point_or_two(
 def test_five_differing_images_a_run_are_enough_for_students_t(bakeoff: Bakeoff, tmp_path: Path) -> None:
     """Fourteen or fifteen images in all, all for the same side: the sign test has p 0.0001."""
     of_1000_images(tmp_path, 5)
-    pair = accuracy_pair(compared(bakeoff, tmp_path))
+    pair = accuracy_pair(only_table(bakeoff, tmp_path))
     assert pair["p"] < 0.05
     assert (pair["high"] - pair["low"]) / 2 < 0.01
     assert 0 < pair["smallest_detectable_difference"] < 1
@@ -96,10 +80,10 @@ def test_a_difference_that_few_images_carry_says_so(bakeoff: Bakeoff, tmp_path: 
     """Nine images for one side, three of them in all runs: effectively 4.4."""
     labels = np.arange(1_000) % 10
     for seed in SEEDS:
-        made(tmp_path, "cnn", seed, labels, labels, 10)
+        make_guessed_run(tmp_path, "cnn", seed, labels, labels, 10)
         wrong = (np.arange(1_000) < 9) & ((np.arange(1_000) % 3 == 0) | (np.arange(1_000) % 3 == seed))
-        made(tmp_path, "vit", seed, labels, np.where(wrong, (labels + 1) % 10, labels), 10)
-    table = compared(bakeoff, tmp_path)
+        make_guessed_run(tmp_path, "vit", seed, labels, np.where(wrong, (labels + 1) % 10, labels), 10)
+    table = only_table(bakeoff, tmp_path)
     pair = accuracy_pair(table)
     assert pair["p"] < 0.05
     assert pair["smallest_detectable_difference"] is None
@@ -110,10 +94,10 @@ def test_a_difference_that_few_images_carry_says_so(bakeoff: Bakeoff, tmp_path: 
 def test_a_perfect_setting_has_figures_that_agree(bakeoff: Bakeoff, tmp_path: Path) -> None:
     labels = np.arange(1_000) % 10
     for seed in SEEDS:
-        made(tmp_path, "cnn", seed, labels, labels, 10)
+        make_guessed_run(tmp_path, "cnn", seed, labels, labels, 10)
         wrong = np.arange(1_000) < 12 + seed
-        made(tmp_path, "vit", seed, labels, np.where(wrong, (labels + 1) % 10, labels), 10)
-    table = compared(bakeoff, tmp_path)
+        make_guessed_run(tmp_path, "vit", seed, labels, np.where(wrong, (labels + 1) % 10, labels), 10)
+    table = only_table(bakeoff, tmp_path)
     pair = accuracy_pair(table)
     low, high = pair["low"] * 100, pair["high"] * 100
     assert table["verdict"][0].startswith(
@@ -128,9 +112,9 @@ def test_a_perfect_setting_has_figures_that_agree(bakeoff: Bakeoff, tmp_path: Pa
 
 def test_one_test_image_shows_nothing(bakeoff: Bakeoff, tmp_path: Path) -> None:
     for seed in SEEDS:
-        made(tmp_path, "cnn", seed, np.array([3]), np.array([3]), 10)
-        made(tmp_path, "vit", seed, np.array([3]), np.array([4]), 10)
-    table = compared(bakeoff, tmp_path)
+        make_guessed_run(tmp_path, "cnn", seed, np.array([3]), np.array([3]), 10)
+        make_guessed_run(tmp_path, "vit", seed, np.array([3]), np.array([4]), 10)
+    table = only_table(bakeoff, tmp_path)
     for pair in table["pairs"]:
         assert (pair["p"], pair["p_adjusted"]) == (1, 1)
         assert pair["low"] < 0 < pair["high"]
@@ -148,8 +132,8 @@ def test_a_difference_that_other_pairs_make_uncertain_is_probable(bakeoff: Bakeo
     labels = np.arange(300) % 3
     for model, first, last in (("a", 0, 0), ("b", 0, 1), ("c", 0, 8), ("d", 0, 2)):
         wrong = (np.arange(300) >= first) & (np.arange(300) < last)
-        made(tmp_path, model, 0, labels, np.where(wrong, (labels + 1) % 3, labels), 3)
-    table = compared(bakeoff, tmp_path)
+        make_guessed_run(tmp_path, model, 0, labels, np.where(wrong, (labels + 1) % 3, labels), 3)
+    table = only_table(bakeoff, tmp_path)
     pair = next(p for p in table["pairs"] if (p["a"], p["b"], p["metric"]) == ("a", "c", "accuracy"))
     assert pair["p"] < 0.05 < pair["p_adjusted"]
     assert pair["low"] > 0

@@ -1,7 +1,7 @@
 """`bakeoff prune`: removes weights that nobody will want, after showing which. No torch here.
 
 Of the finished runs of a row of the comparison the best by validation keeps its weights. Only scores that
-stored predictions bear out are judged by, and only weights that are whole take the place of others. All
+match the stored predictions are judged by, and only weights that are whole take the place of others. All
 figures, predictions and pictures stay, so a comparison shows the same before and after.
 """
 
@@ -63,7 +63,7 @@ def prune(words: list[str]) -> int:
 def _not_best(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
     """The runs whose weights another run of their row makes superfluous, and those that cannot be judged.
 
-    Chosen by validation, as weights within a run are. A run whose scores nothing bears out, or that claims
+    Chosen by validation, as weights within a run are. A run whose scores nothing confirms, or that claims
     to be the same run as another with other results, beats none and is never beaten.
     """
     problems = [problem for problem in distinct(runs)[1] if not problem.harmless]
@@ -84,7 +84,7 @@ def _not_best(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
 
 
 def _score(run: Run) -> tuple[float, float] | Problem | None:
-    """Validation accuracy, ties to the lower NLL; None where no predictions bear them out."""
+    """Validation accuracy, ties to the lower NLL; None where it stored no predictions of them."""
     checked = guarded(run.path, lambda: checked_validation(run.path, run.summary))
     return (checked[0], -checked[1]) if isinstance(checked, tuple) else checked
 

@@ -116,7 +116,7 @@ def _scores(run: Run) -> tuple[Any, ...]:
 
 
 def _without_evidence(runs: Sequence[Run]) -> list[Problem]:
-    """The runs of a row whose scores nothing bears out, beside others whose predictions do."""
+    """The runs of a row without predictions that confirm their scores, beside others that have some."""
     if not any(run.has_predictions for run in runs):
         return []
     reason = "no predictions to check its scores, which the other runs of its configuration have"

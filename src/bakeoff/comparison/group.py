@@ -33,7 +33,7 @@ def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
         )
         for part in parts
     ]
-    # What nothing bears out heads no table.
+    # What nothing confirms heads no table.
     rows.sort(key=lambda row: (not row.has_predictions, -(row.mean("accuracy") or 0.0), row.name))
     # Of a run with predictions, if there is one: they say how many classes there are.
     classes = class_names(next((run for run in runs if run.outcomes), runs[0]))

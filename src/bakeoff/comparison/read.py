@@ -17,6 +17,7 @@ from bakeoff.comparison.validity import checked_outcomes, invalid_summary
 from bakeoff.machine.signals import check_stop
 from bakeoff.runs import rundir
 from bakeoff.runs.liveness import is_alive
+from bakeoff.runs.locate import holds_nothing
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.storage import without_nan
 from bakeoff.text import one_line
@@ -130,7 +131,7 @@ def _environment(path: Path) -> dict[str, Any]:
 def _unfinished(path: Path) -> Problem:
     if not os.access(path, os.R_OK | os.X_OK):
         return Problem(path, "cannot be read: permission denied")
-    if all(entry.name.startswith(".") for entry in path.iterdir()):
+    if holds_nothing(os.listdir(path)):
         return Problem(path, "died before its first file was written; fix or remove it")
     try:
         status = read_json(path / rundir.STATUS, attempts=2)

@@ -125,12 +125,12 @@ class SettingRow:
 
     @property
     def num_with_predictions(self) -> int:
-        """How many runs have predictions that bear out their scores."""
+        """How many runs have predictions that match their scores."""
         return sum(run.has_predictions for run in self.members)
 
     @property
     def has_predictions(self) -> bool:
-        """Whether anything bears out the scores."""
+        """Whether any predictions confirm the scores."""
         return self.num_with_predictions > 0
 
     def mean(self, metric: str) -> float | None:

@@ -106,7 +106,7 @@ def checked_outcomes(path: Path, summary: dict[str, Any], split: str = "test") -
 
 
 def checked_validation(path: Path, summary: dict[str, Any]) -> tuple[float, float] | None:
-    """Validation accuracy and NLL that the run's own predictions bear out; None if it stored none.
+    """Validation accuracy and NLL, if they match the run's own predictions; None if it stored none.
 
     Raises:
         UnreadableFileError: scores out of range, or predictions that do not give them.

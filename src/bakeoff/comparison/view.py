@@ -105,7 +105,7 @@ def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
         falling = direction == "desc" if direction else larger_is_better
         in_order.sort(key=lambda row: row.name)
         in_order.sort(key=lambda row: _rank(row, name, is_metric=is_metric, falling=falling), reverse=falling)
-        # What nothing bears out heads no table, whatever it claims.
+        # What nothing confirms heads no table, whatever it claims.
         in_order.sort(key=lambda row: not row.has_predictions)
     for key in reversed(view.group_by):
         if not any(key in run_values(row.members[0]) for row in rows):

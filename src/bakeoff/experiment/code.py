@@ -78,6 +78,7 @@ LEFT_OUT = (
     "experiment/outcome.py",
     "experiment/progress.py",
     "machine/__init__.py",
+    "machine/process.py",
     "machine/signals.py",
     "machine/streams.py",
     "plots/",

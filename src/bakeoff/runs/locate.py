@@ -38,7 +38,7 @@ def find_run_dirs(root: Path) -> list[Path]:
                 found.append(folder)  # its reader says why it cannot be read
                 continue
             marked = any(entry.name in MARKS and not entry.is_dir(follow_symlinks=False) for entry in entries)
-            if marked or (_is_empty(entries) and _died_at_once(folder)):
+            if marked or (holds_nothing(entry.name for entry in entries) and _died_at_once(folder)):
                 found.append(folder)
                 continue
             below += [
@@ -52,9 +52,9 @@ def find_run_dirs(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _is_empty(entries: Iterable[os.DirEntry[str]]) -> bool:
-    """Whether there is nothing but files that were being written."""
-    return all(entry.name.startswith(".") for entry in entries)
+def holds_nothing(names: Iterable[str]) -> bool:
+    """Whether a folder has nothing but files that were being written."""
+    return all(name.startswith(".") for name in names)
 
 
 def _died_at_once(folder: Path) -> bool:

@@ -8,12 +8,13 @@ import json
 import sys
 
 from bakeoff.errors import OK
-from bakeoff.machine import environment, signals
+from bakeoff.machine.process import run_process
+from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
 
 
 def _train() -> int:
-    stop = signals.StopSignal()
+    stop = StopSignal()
     with stop.caught():
         content = json.load(sys.stdin)
 
@@ -31,8 +32,5 @@ def _train() -> int:
 
 
 if __name__ == "__main__":
-    signals.own_process()
-    environment.prepare()
-    code = run_command(_train, debug=False, only_shows=True)  # its parent says what is lost
-    signals.ignore_until_exit()
-    sys.exit(code)
+    # Its parent says what of the output is lost.
+    run_process(lambda: run_command(_train, debug=False, only_shows=True))
