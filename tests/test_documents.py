@@ -19,7 +19,7 @@ from conftest import write_mnist
 from run_directories import make_run
 
 from bakeoff.cli import COMMANDS, main
-from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments, with_file
 from bakeoff.data.sets import find_set
 from bakeoff.experiment.first_gate import check_shared
 
@@ -59,7 +59,10 @@ def words_of(line: CodeLine) -> list[str]:
 def jobs_of(words: list[str]) -> list[dict[str, Any]]:
     """The configs that `train` or `preview` would compose; none if it only shows something."""
     parser = importlib.import_module(f"bakeoff.commands.{words[0]}").parser()
-    line = parse_arguments(parser.parse_known_args(words[1:])[1])
+    options, rest = parser.parse_known_args(words[1:])
+    line = parse_arguments(rest)
+    if options.config and Path(options.config).exists():  # in the world below
+        line = with_file(line, options.config)
     return [] if line.shows else [job.values for job in expand(line)[0]]
 
 
@@ -89,6 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("world")
+    (folder / "mine.yaml").write_text("model: vit\ndata: digits\noptim.lr: 0.001\n")
     write_mnist(folder / "data", num_train=8000, num_test=200)
     random = np.random.RandomState(0)
     for number in range(40):

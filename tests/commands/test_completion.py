@@ -24,8 +24,8 @@ root = completion_runs.root
 
 # As a user meets them; that a parser's own options are offered is asked below.
 OPTIONS = {
-    "train": {"--multirun", "--dry-run", "--debug", "--help", "--cfg", "--info", "--config-dir"},
-    "preview": {"--output", "--debug", "--help", "--config-dir"},
+    "train": {"--multirun", "--dry-run", "--debug", "--help", "--cfg", "--info", "--config-dir", "--config"},
+    "preview": {"--output", "--debug", "--help", "--config-dir", "--config"},
     "compare": {
         "--format", "--output", "--where", "--group-by", "--sort", "--top", "--columns", "--only-changed", "--metric",
         "--seconds-to", "--cost", "--baseline", "--no-statistics", "--strict",

@@ -58,9 +58,20 @@ WRONG = [
     ("train data=/tmp/pictures", "write data=image_folder data.root=/tmp/pictures"),
     ("train model=cnn '#' small", "#: .*comment"),
     ("train ''", "KEY=VALUE"),
-    ("train my.yaml", "my.yaml: .*--config-dir DIR experiment=my"),
-    ("train --config my.yaml", "--config: .*--config-dir DIR"),
-    ("train --config=my.yaml", "--config: .*--config-dir DIR"),
+    ("train my.yaml", "my.yaml: .*write --config my.yaml$"),
+    ("train --config my.yaml", "--config my.yaml: no such file"),
+    ("train --config=my.yaml", "--config my.yaml: no such file"),
+    ("train --config .", r"--config \.: a folder; give a YAML file, or a run directory"),
+    ("train --cfg job cnn", "write model=cnn$"),
+    ("train --cfg job 'seed=!!int'", "seed=!!int: .*quotes within quotes"),
+    ("train +seed=1", r"\+seed=1: seed has a value already; .*write seed=1$"),
+    ("train ~seed=1", "~seed=1: no key and no group can be taken out"),
+    ("train ~model.depth", "~model.depth: .*taken out"),
+    ("train ~optim=sgd", "~optim=sgd: .*taken out"),
+    ("train 'optim=${seed}'", r"optim=\$\{seed\}: write the name of a file; there are adam"),
+    ("train -m 'sweep.name=${nope}'", r"\$\{nope\}: no such key"),
+    ("train 'seed=${nop:1}'", r"seed=\$\{nop:...\}: no such function"),
+    ("train experiment=quickstart model.depth=2", "model.depth=2: this model .*lab_vit, vit"),
     ("train --package x", "--package: .*leave it out"),
     ("train --epochs 3", "--epochs: .*write trainer.epochs=3$"),
     ("train --batch-size=8", "--batch-size: .*write trainer.batch_size=8$"),
@@ -81,6 +92,8 @@ WRONG = [
     ("train model=vit model.weights=imagenet", "model.weights=imagenet: model=vit .*finetune"),
     ("train -m model=vit,cnn model.depth=2", "model.depth=2: model=cnn .*lab_vit, vit"),
     ("train trainer.device=0", "trainer.device=0: .*did you mean cuda:0"),
+    ("train data=digits model.paddings=100000000000 --dry-run", "model.paddings=10+: must be .* 4096"),
+    ("train trainer.threads=2147483648", "trainer.threads=2147483648: more than"),
     ("train trainer.device=mps", "trainer.device=.*auto, cpu, cuda"),
     ("train trainer.device=cuda:99999999999999999999", "trainer.device=.*cuda:N"),
     ("train 'hydra.sweeper.params={seed: 1}'", "hydra.sweeper.params=.*--multirun seed=0,1"),
@@ -134,6 +147,30 @@ def test_keys_that_only_swept_models_have_may_be_fixed() -> None:
     ]
 
 
+def test_a_key_that_the_models_of_an_experiment_have_may_be_fixed(own: Path) -> None:
+    line = ["--config-dir", str(own), "experiment=vits", "model.depth=2"]
+    jobs, _ = expand(parse_arguments(line))
+    assert [(job.values["model"]["name"], job.values["model"]["depth"]) for job in jobs] == [
+        ("vit", 2),
+        ("lab_vit", 2),
+    ]
+
+
+def test_a_family_without_a_file_of_its_name_has_defaults_too(own: Path) -> None:
+    text = f"{GLOBAL}model:\n  name: mine\n  family: torchvision_detector\n"
+    (own / "model" / "mine.yaml").write_text(text)
+    line = ["--config-dir", str(own), "model=mine"]
+    assert "weights" in expand(parse_arguments(line))[0][0].values["model"]
+
+
+def test_the_config_shown_is_that_of_a_model_of_ones_own_with_its_familys_keys(
+    own: Path, bakeoff: Bakeoff
+) -> None:
+    code, out, _ = bakeoff("train", "--config-dir", str(own), "model=tiny", "--cfg", "job")
+    assert code == 0
+    assert "kernel_sizes: 3" in out
+
+
 def test_composing_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
     expand(parse_arguments(["-m", "seed=0,1,2"]), lambda done, jobs: told.append((done, jobs)))
@@ -165,6 +202,9 @@ OWN = {
     "experiment/keys": (f"{GLOBAL}? [1, 2]\n: 3\n", "unhashable"),
     "experiment/defaults": (f"{GLOBAL}defaults: sgd\n", "defaults must be a list"),
     "experiment/open": (f"{GLOBAL}seed: [1\n", "line 3"),
+    "experiment/other_group": (f"{GLOBAL}defaults: [sgd]\n", "its defaults name sgd, .* override /GROUP: sgd"),
+    "experiment/of_hydra": (f"{GLOBAL}hydra: {{mod: RUN}}\n", "hydra.mod: no such key"),
+    "experiment/wrong_kind": (f"{GLOBAL}model: [1]\n", "a list stands where keys belong"),
 }  # fmt: skip
 
 
@@ -175,6 +215,8 @@ def own(tmp_path: Path) -> Path:
         path = tmp_path / "own" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text[0])
+    vits = "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      model: vit,lab_vit\n"
+    (tmp_path / "own" / "experiment" / "vits.yaml").write_text(f"{GLOBAL}{vits}")
     model = tmp_path / "own" / "model"
     model.mkdir()
     (model / "tiny.yaml").write_text(f"{GLOBAL}model:\n  name: tiny\n  family: cnn\n  channels: [8]\n")

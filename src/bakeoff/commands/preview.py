@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bakeoff import data
 from bakeoff.arguments import Parser
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments, with_file
 from bakeoff.config.schema import Config
 from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
@@ -39,6 +39,8 @@ def preview(words: list[str]) -> int:
     """
     options, overrides = parser().parse_known_args(words)
     line = parse_arguments(overrides)
+    if options.config is not None:
+        line = with_file(line, options.config)
     jobs, is_sweep = expand(line)
     if is_sweep or line.shows:
         raise ConfigError("preview shows one config; give one value for each key")
@@ -102,5 +104,6 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: preview-DATA.png")
+    parser.add_argument("--config", metavar="FILE", help="settings from a YAML file or a run directory")
     parser.rest = hydra_options("help", "config_dir")
     return parser

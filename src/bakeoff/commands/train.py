@@ -4,7 +4,7 @@ import sys
 
 from bakeoff.arguments import Parser
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import Job, expand, parse_arguments, show
+from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
@@ -24,8 +24,10 @@ def train(words: list[str]) -> int:
     with stop.caught():  # from the start: libraries that take seconds to load are no place for an error
         options, rest = parser().parse_known_args(words)
         line = parse_arguments(rest)
+        if options.config is not None:
+            line = with_file(line, options.config)
         if line.shows:
-            show(rest)
+            show([*line.overrides, *(word for word in rest if word not in line.overrides)])
             return OK
         jobs, is_sweep = expand(line, _tell)
         stop.check()
@@ -50,6 +52,7 @@ def parser() -> Parser:
     """Its own option; what it does not know are Hydra's options, `--help` among them, and overrides."""
     parser = Parser("bakeoff train", add_help=False, allow_abbrev=False)
     parser.add_argument("--dry-run", action="store_true", help="check everything and stop before training")
+    parser.add_argument("--config", metavar="FILE", help="settings from a YAML file or a run directory")
     parser.rest = hydra_options("help", "multirun", "cfg", "info", "config_dir")
     return parser
 

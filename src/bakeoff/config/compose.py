@@ -5,6 +5,7 @@ answers `--help`, `--cfg`, `--info` and the like. Its own run directories, launc
 switched off or refused. No torch here.
 """
 
+import dataclasses
 import json
 import secrets
 import sys
@@ -24,8 +25,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bakeoff.arguments import Parser
 from bakeoff.config import schema as shared
+from bakeoff.config.config_file import file_overrides
+from bakeoff.config.explain import GROUPS, config_errors, names, options
 from bakeoff.config.explain import conf_dir as conf_dir  # noqa: PLC0414 - asked for here
-from bakeoff.config.explain import config_errors, names, options
 from bakeoff.config.overrides import (
     first_values,
     parse_overrides,
@@ -83,11 +85,30 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     )
 
 
+def with_file(line: CommandLine, word: str) -> CommandLine:
+    """The command line after the settings of `--config FILE`, which are checked alone first.
+
+    Raises:
+        ConfigError: names the file.
+    """
+    with config_errors((), line.config_dir):
+        own = file_overrides(word, line.overrides, line.config_dir)
+    try:
+        expand(dataclasses.replace(line, overrides=own, multirun=False))
+    except ConfigError as error:
+        raise ConfigError(f"--config {word}: {error}") from error
+    return dataclasses.replace(line, overrides=[*own, *line.overrides])
+
+
 def show(arguments: Sequence[str]) -> None:
     """Lets Hydra print its help, the config or its information."""
     register_defaults()
-    sys.argv = ["bakeoff train", *arguments]
-    with config_errors(_overrides_in(arguments)):
+    line = parse_arguments(arguments)
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"):
+        refuse_words(line.overrides, lambda: names(line.overrides, line.config_dir), parses)
+        check_own_files(line.config_dir, line.overrides)
+    sys.argv = ["bakeoff train", *_filled([], line), *arguments]
+    with config_errors(line.overrides, line.config_dir):
         hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_never_runs)()
 
 
@@ -123,6 +144,7 @@ def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None
         # of the swept models alone.
         first = [f"{one.get_key_element()}={value}" for one in swept for value in first_values(one, 1)]
         chosen = [text for text in first if text.partition("=")[0] in _FIRST_OF_A_SWEEP]
+        chosen += _first_of_a_preset(fixed, chosen, extra)
         base = compose(
             "config", overrides=_filled(texts(fixed) + chosen, line) + extra, return_hydra_config=True
         )
@@ -135,6 +157,19 @@ def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None
                 del base["hydra"]
             return [_job(base, line.overrides, line)], False
         return _sweep(line, base, fixed + swept, extra, told), True
+
+
+def _first_of_a_preset(fixed: Sequence[Override], chosen: Sequence[str], extra: Sequence[str]) -> list[str]:
+    """The first model that an experiment sweeps, if a key of models is fixed: the default may lack it."""
+    groups = [one for one in fixed if one.key_or_group in GROUPS]
+    keys = [one.key_or_group for one in groups] + [text.partition("=")[0] for text in chosen]
+    if "experiment" not in keys or "model" in keys:
+        return []
+    if not any(one.key_or_group.startswith("model.") for one in fixed):
+        return []
+    preset = compose("config", overrides=[*texts(groups), *chosen, *extra], return_hydra_config=True)
+    models = (preset.hydra.sweeper.params or {}).get("model")
+    return [f"model={first_values(parse_overrides([f'model={models}'])[0], 1)[0]}"] if models else []
 
 
 def _sweep(
@@ -173,7 +208,7 @@ def register_defaults() -> None:
 
 def _filled(overrides: Sequence[str], line: CommandLine) -> list[str]:
     """The overrides after the keys that a model file of one's own leaves to its family."""
-    values = family_defaults(line.config_dir, overrides)
+    values = family_defaults(line.config_dir, overrides or line.overrides)
     return [*(f"++model.{key}={json.dumps(value)}" for key, value in values.items()), *overrides]
 
 
@@ -212,7 +247,3 @@ def _refuse_own_directories(base: DictConfig) -> None:
 
 def _never_runs(_: DictConfig) -> None:
     raise AssertionError("Hydra was only asked to show something")
-
-
-def _overrides_in(arguments: Sequence[str]) -> list[str]:
-    return [text for text in arguments if "=" in text and not text.startswith("-")]

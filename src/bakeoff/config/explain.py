@@ -94,6 +94,12 @@ def _explain(error: Exception, overrides: Sequence[str], own: str | None) -> str
             return f"{override}: {_no_such_key(key, overrides, own)}"
         if group in groups and override.startswith("+") and "Multiple values for" in text:
             return f"{override}: {group} is chosen already; write {group}={value}"
+        if override.startswith("+") and f"at '{key}'" in text:
+            return f"{override}: {key} has a value already; leave + out and write {key}={value}"
+        if override.startswith("~") and "Could not delete" in text and f"'{key}" in text:
+            return f"{override}: no key and no group can be taken out; give it another value"
+        if group in groups and "${" in value and "interpolation keys" in text:
+            return f"{override}: write the name of a file; there are {', '.join(groups[group])}"
     return _plainer(text, own)
 
 
@@ -102,9 +108,20 @@ def _plainer(text: str, own: str | None) -> str:
     text = one_line(text, most=None)
     if found := re.search(r"Environment variable '([^']*)' not found.*full_key: (\S+)", text):
         return f"{found[2]}: the environment variable {found[1]} is not set; set it, or write the value"
-    if found := re.search(r"Interpolation key '([^']*)' not found.*full_key: (\S+)", text):
+    if found := re.search(r"Interpolation key '([^']*)' not found(?:.*full_key: (\S+))?", text):
         shell = f"for a variable of the shell write ${found[1]} without quotes"
-        return f"{found[2]}=${{{found[1]}}}: no such key; {shell}"
+        return f"{found[2] + '=' if found[2] else ''}${{{found[1]}}}: no such key; {shell}"
+    if found := re.search(r"Unsupported interpolation type (\w+).*full_key: (\S+)", text):
+        return f"{found[2]}=${{{found[1]}:...}}: no such function; write the value"
+    if found := re.search(r"In '([^']*)': Could not load '(\w+)/([^']*)'", text):
+        return (
+            f"{found[1]}.yaml: its defaults name {found[3]}, which is no {found[2]}; write a file of another "
+            f"group as override /GROUP: {found[3]}"
+        )
+    if found := re.search(r"In '([^']*)': .*not in 'HydraConf'.*full_key: (\S+)", text):
+        return f"{found[1]}.yaml: {found[2]}: no such key"
+    if found := re.search(r"In '([^']*)': .*Cannot merge DictConfig with ListConfig", text):
+        return f"{found[1]}.yaml: a list stands where keys belong, as in model: and below it name: cnn"
     if found := re.search(r"Could not find '([a-z]+)/([^']*)'", text):
         problem = _no_such_file(found[1], found[2], options(found[1], own))
         return f"{found[2]}, in the defaults of a config file: {problem}"

@@ -5,13 +5,15 @@ all memory. Such a file, and what Hydra would take for something else without a 
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bakeoff.config.explain import GROUPS, conf_dir
+from bakeoff.config.explain import GROUPS, conf_dir, options
+from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError
 from bakeoff.text import one_line
 
@@ -38,9 +40,32 @@ def family_defaults(folder: str | None, overrides: Sequence[str]) -> dict[str, A
     if folder is None or path is None or not path.is_file():
         return {}
     own = _section(path)
-    family = conf_dir() / "model" / f"{own.get('family')}.yaml"
-    standard = _section(family) if family.is_file() else {}
+    like = model_file_of_family(str(own.get("family")), None)
+    standard = _section(conf_dir() / "model" / f"{like}.yaml") if like else {}
     return {key: value for key, value in standard.items() if key not in own}
+
+
+def model_file_of_family(family: str, folder: str | None) -> str | None:
+    """The model file that is called like its family, else the first that has it."""
+    names = options("model", folder)
+    with_it = [name for name in names if _section(_place("model", name, folder)).get("family") == family]
+    return family if family in with_it else next(iter(with_it), None)
+
+
+def plain_keys(group: str, name: str, folder: str | None) -> set[str]:
+    """The dotted keys that a group's file sets."""
+    path = _place(group, name, folder)
+    loaded = load_plain(path) if path.is_file() else None
+    if not isinstance(loaded, dict):
+        return set()
+    is_whole = _FOR_ALL in path.read_text("utf-8")
+    return set(dotted_keys(loaded if is_whole else {group: loaded}))
+
+
+def _place(group: str, name: str, folder: str | None) -> Path:
+    """Where a group's file is: one's own folder comes first, as for Hydra."""
+    own = Path(folder or "") / group / f"{name}.yaml"
+    return own if folder is not None and own.is_file() else conf_dir() / group / f"{name}.yaml"
 
 
 def _chosen(overrides: Sequence[str]) -> list[tuple[str, str]]:
@@ -50,7 +75,10 @@ def _chosen(overrides: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _section(path: Path) -> dict[str, Any]:
-    loaded = yaml.safe_load(path.read_text("utf-8"))
+    try:
+        loaded = load_plain(path)
+    except (ConfigError, yaml.YAMLError):  # said when it is chosen
+        return {}
     section = loaded.get("model") if isinstance(loaded, dict) else None
     return section if isinstance(section, dict) else {}
 
@@ -61,7 +89,7 @@ def _check(folder: Path, group: str, name: str, above: tuple[Path, ...]) -> None
         return
     if path in above:
         raise ConfigError(f"{path}: its defaults lead back to itself; take {name} out of them")
-    loaded = _load(path)
+    loaded = load_plain(path)
     if loaded is None:
         raise ConfigError(f"{path}: it is empty; write keys into it, or do not choose it")
     if not isinstance(loaded, dict):
@@ -79,8 +107,8 @@ def _check(folder: Path, group: str, name: str, above: tuple[Path, ...]) -> None
             _check(folder, str(key).removeprefix("override ").strip(" /"), str(choice), (*above, path))
 
 
-def _load(path: Path) -> Any:
-    """One file's plain values. Its parts are counted before any of them is made.
+def load_plain(path: Path) -> Any:
+    """One file's plain values, numbers as Hydra reads them. Its parts are counted before any of them is made.
 
     Raises:
         ConfigError: too large, too deep or too many aliases.
@@ -132,3 +160,9 @@ class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no typ
                 seen.add(key.value)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
+
+
+# YAML 1.1 takes 1e-3 for a text; OmegaConf, and everybody who writes a learning rate, for a number.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)

@@ -24,8 +24,6 @@ _OTHER_NAMES = {
 }  # fmt: skip
 # Options of Hydra's that have no meaning here, and what does their work.
 _REFUSED_OPTIONS = {
-    "--config": "bakeoff has no --config FILE; put FILE into DIR/experiment/ and give --config-dir DIR "
-    "experiment=NAME",
     "--package": "it would move all keys; leave it out",
     "-p": "it would move all keys; leave it out",
     "--config-name": "not used here; --config-dir DIR adds config files of your own",
@@ -140,11 +138,7 @@ def _without_value(
     word: str, before: Sequence[str], after: Sequence[str], names: Names, parses: Callable[[str], bool]
 ) -> str:
     if re.search(r"\.ya?ml$", word):
-        name = re.split(r"[/\\]", word)[-1].rpartition(".")[0]
-        return (
-            f"{word}: a config file is given by its folder and name; put it into DIR/experiment/ and write "
-            f"--config-dir DIR experiment={name}"
-        )
+        return f"{word}: no KEY=VALUE; write --config {shlex.quote(word)}"
     if group := names.group_of(word):
         return f"{word}: no KEY=VALUE; write {group}={word.lower()}"
     for mark in (":", "=>", "->"):

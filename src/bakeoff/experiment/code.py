@@ -61,6 +61,7 @@ LEFT_OUT = (
     "config/__init__.py",
     "config/canonical.py",
     "config/compose.py",
+    "config/config_file.py",
     "config/explain.py",
     "config/overrides.py",
     "config/own_files.py",

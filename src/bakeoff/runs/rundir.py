@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CONFIG = "config.json"
+CONFIG_FOR_PEOPLE = "config.yaml"
 SUMMARY = "summary.json"
 STATUS = "status.json"
 ENVIRONMENT = "environment.json"
@@ -117,7 +118,7 @@ class RunDir:
         from omegaconf import OmegaConf
 
         write_json(self.path / CONFIG, {"schema": SCHEMA, **values})
-        for name, content in (("config.yaml", dict(values)), ("overrides.yaml", list(overrides))):
+        for name, content in ((CONFIG_FOR_PEOPLE, dict(values)), ("overrides.yaml", list(overrides))):
             text = OmegaConf.to_yaml(OmegaConf.create(content))
             write_atomically(self.path / name, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
 

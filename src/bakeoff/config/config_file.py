@@ -1,0 +1,147 @@
+"""`--config FILE`: a flat YAML file, or a run's `config.yaml`, as overrides. No torch here.
+
+    model: vit              chooses a file of a group, as on a command line
+    data: {name: digits}    chooses it as well; what else stands there changes its keys
+    optim.lr: 0.001         one key by its dotted name
+    trainer:
+      epochs: 3
+
+What the command line says wins: a key beats the same key of the file; `model=vit` beats the file's whole
+section `model`, and what vit's own file sets beats the rest.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from bakeoff.config.explain import GROUPS, names, options
+from bakeoff.config.own_files import load_plain, model_file_of_family, plain_keys
+from bakeoff.errors import ConfigError
+from bakeoff.runs.locate import is_run_dir
+from bakeoff.runs.rundir import CONFIG, CONFIG_FOR_PEOPLE
+
+_RUN_FILES = (CONFIG, CONFIG_FOR_PEOPLE)
+# Of a run: where it went, which is the new command line's to say.
+_NOT_TAKEN_FROM_A_RUN = ("schema", "output_dir", "sweep")
+
+
+def file_overrides(word: str, given: Sequence[str], own: str | None) -> list[str]:
+    """The overrides that a file stands for, without those that the command line beats.
+
+    Args:
+        word: the file, or a run directory.
+        given: overrides of the command line.
+        own: `--config-dir`.
+
+    Raises:
+        ConfigError: no such file, or what stands in it is no setting.
+    """
+    path = _file(word)
+    values = _sections(path, load_plain(path))
+    beaten = {text.lstrip("+~").partition("=")[0].partition("@")[0] for text in given}
+    if "experiment" in beaten:
+        raise ConfigError(f"--config {word}: an experiment chooses everything, too; give one of the two")
+    chosen = {group: _choice(path, group, values, own) for group in GROUPS if group in values}
+    keys = {key: value for group, section in values.items() for key, value in _dotted(group, section)}
+    for text in given:
+        group, _, name = text.partition("=")
+        if group in GROUPS:
+            replaced = {key for each in name.split(",") for key in plain_keys(group, each.strip(), own)}
+            keys = {
+                key: value
+                for key, value in keys.items()
+                if key not in replaced and not key.startswith(f"{group}.")
+            }
+    if "optim.warmup_epochs" in beaten:
+        beaten.add("optim.warmup")  # two ways to say one thing
+    return [
+        *(f"{group}={name}" for group, name in chosen.items() if name and group not in beaten),
+        *(f"{key}={_written(value)}" for key, value in keys.items() if key not in beaten),
+    ]
+
+
+def _file(word: str) -> Path:
+    path = Path(word)
+    if path.is_dir() and is_run_dir(path):
+        path = path / CONFIG_FOR_PEOPLE
+    if path.is_file():
+        return path
+    kind = "a folder; give a YAML file, or a run directory" if path.is_dir() else "no such file"
+    raise ConfigError(f"--config {word}: {kind}")
+
+
+def _sections(path: Path, loaded: Any) -> dict[str, Any]:
+    """The file by its keys' first part; of a run what describes the training.
+
+    Raises:
+        ConfigError: it holds no keys, or is a file of a group.
+    """
+    if not isinstance(loaded, dict) or not loaded:
+        raise ConfigError(f"{path}: it must hold keys, as in model: vit or optim.lr: 0.01")
+    if "defaults" in loaded:
+        raise ConfigError(
+            f"{path}: a file with defaults is a file of a group; put it into DIR/experiment/ and write "
+            f"--config-dir DIR experiment={path.stem}"
+        )
+    sections: dict[str, Any] = {}
+    for key, value in loaded.items():
+        first, _, rest = str(key).partition(".")
+        if not re.fullmatch(r"[A-Za-z_][\w.]*", str(key)):
+            meant = names(()).meant(str(key))
+            raise ConfigError(f"{path}: {key}: no such key" + (f"; did you mean {meant}?" if meant else ""))
+        if not rest:
+            merged = sections.get(first)
+            sections[first] = {**merged, **value} if merged and isinstance(value, dict) else value
+        else:
+            section = sections.get(first)
+            # `model: vit` beside `model.depth: 2`
+            section = section if isinstance(section, dict) else {"": section} if section else {}
+            sections[first] = {**section, rest: value}
+    if path.name in _RUN_FILES and is_run_dir(path.parent):
+        sections = {key: value for key, value in sections.items() if key not in _NOT_TAKEN_FROM_A_RUN}
+        data = sections.get("data")
+        if isinstance(data, dict) and data.get("name") != "image_folder":  # downloads lie where they lie here
+            sections["data"] = {key: value for key, value in data.items() if key != "root"}
+    return sections
+
+
+def _choice(path: Path, group: str, values: dict[str, Any], own: str | None) -> str | None:
+    """The file of a group that a section chooses, by the group's name or by its key `name`."""
+    section = values[group]
+    if isinstance(section, str):
+        return section
+    if not isinstance(section, dict) and section is not None:
+        raise ConfigError(f"{path}: {group}: give a name, as in {group}: {options(group, own)[0]}, or keys")
+    name, family = ((section or {}).get(key) for key in ("name", "family"))
+    if chosen := (section or {}).get(""):
+        return str(chosen)
+    if name in options(group, own):
+        return str(name)
+    if group != "model" or family is None:
+        return None
+    if like := model_file_of_family(str(family), own):
+        return like
+    raise ConfigError(f"{path}: model.family={family}: no model file has it; see bakeoff models")
+
+
+def _dotted(key: str, value: Any) -> list[tuple[str, Any]]:
+    """Keys and plain values of one section; a name alone is the group's choice."""
+    if isinstance(value, Mapping):
+        return [pair for name, item in value.items() if name for pair in _dotted(f"{key}.{name}", item)]
+    return [] if key in GROUPS else [(key, value)]
+
+
+def _written(value: Any) -> str:
+    """A plain value in Hydra's grammar; text in quotes, so that nothing in it is read as a sign."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{_written(item)}' for key, item in value.items())}}}"
+    if isinstance(value, int | float):
+        return repr(value)
+    return QuotedString(str(value), Quote.double).with_quotes()
