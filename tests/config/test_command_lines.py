@@ -315,7 +315,7 @@ def test_a_key_of_the_command_line_beats_a_presets_sweep_however_it_is_written(
 
 
 def test_a_key_that_is_there_cannot_be_added_to_a_presets_sweep(own_configs: str) -> None:
-    with pytest.raises(ConfigError, match="already at 'seed'"):
+    with pytest.raises(ConfigError, match=r"\+seed=5: seed has a value already"):
         expand(parse_arguments(["--config-dir", own_configs, "experiment=several", "+seed=5"]))
 
 
