@@ -1,10 +1,12 @@
 """Files of weights that can be read in two ways, or in none: refused in one line."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 import found_weights
+import numpy as np
 import pytest
 import torch
 import torchvision.models
@@ -63,12 +65,42 @@ def test_too_little_is_an_error_of_one_short_line(tmp_path: Path, plain: dict[st
     assert "0 of 280 tensors fit" in text
 
 
-def test_what_a_file_holds_besides_tensors_is_named_and_not_made(
+class Leaves:
+    """An object that would make a file if it were unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("inside", ["object", "options", "array"])
+def test_what_a_file_holds_besides_plain_values_is_named_and_not_made(
+    tmp_path: Path, plain: dict[str, Tensor], inside: str
+) -> None:
+    mark = tmp_path / "made"
+    value: Any = Leaves(mark)
+    if inside == "options":
+        value = argparse.Namespace(lr=value)
+    elif inside == "array":
+        value = np.array([value], dtype=object)
+    named = "_reconstruct" if inside == "array" else "mkdir"
+    with pytest.raises(DataError, match=rf"it holds \S+{named}; save its state dict alone"):
+        loaded(saved(tmp_path, {"model": plain, "args": value}))
+    assert not mark.exists()
+
+
+def test_options_paths_and_numpy_numbers_beside_the_weights_are_passed_over(
     tmp_path: Path, plain: dict[str, Tensor]
 ) -> None:
-    path = saved(tmp_path, {"model": plain, "args": argparse.Namespace(lr=0.1)})
-    with pytest.raises(DataError, match=r"it holds argparse.Namespace; save its state dict alone"):
-        loaded(path)
+    """As DeiT and timm save them."""
+    options = argparse.Namespace(lr=0.1, output_dir=Path("/x"), best=np.float64(3), epoch=np.int64(2))
+    path = saved(tmp_path, {"model": plain, "args": options, "metric": np.float32(1), "done": np.bool_(True)})
+    assert_like(path, plain)
+
+
+def test_no_weights_at_all_is_said(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(DataError, match="no file of tensors alone"):
         loaded(tmp_path / "notes.txt")

@@ -8,14 +8,18 @@ import os
 import pickle
 import re
 import warnings
+from argparse import Namespace
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy._core import multiarray
 from torch import Tensor
+from torch.serialization import safe_globals
 from torchvision.models import WeightsEnum
 
 from bakeoff.data.fetching import fetch_file, side_folder
@@ -28,8 +32,18 @@ from bakeoff.runs.weight_files import read_weights
 from bakeoff.text import one_line, printable
 
 _HASH_IN_NAME = re.compile(r"-([a-f0-9]{8,})\.[a-z]+$")
-_REFUSED = re.compile(r"GLOBAL (\S+) was not an allowed global")  # torch, of an object that it did not make
+# What torch says of an object that it did not make.
+_REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed global|whose module)")
 _ZIP = b"PK"
+# What training programs save beside tensors: their options, a path, a score as a NumPy number. To make one of
+# these calls nothing that the file names. NumPy 1 and 2 have two names for the same function.
+_PLAIN_VALUES: list[Any] = [
+    Namespace,
+    PosixPath,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
+    *((multiarray.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
 _MIB = 2**20
 
 
@@ -130,7 +144,7 @@ def _is_safetensors(path: Path) -> bool:
 def _unpickled_safely(path: Path) -> dict[str, Any]:
     try:
         # Opened here: of a path torch heeds what the name ends with.
-        with warnings.catch_warnings(), path.open("rb") as file:
+        with warnings.catch_warnings(), safe_globals(_PLAIN_VALUES), path.open("rb") as file:
             # Of a file by another program torch says how it was pickled; what matters is raised.
             warnings.simplefilter("ignore", UserWarning)
             content: Any = torch.load(file, map_location="cpu", weights_only=True)
