@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import (  # each import registers a decoder
-    BmpImagePlugin,  # noqa: F401
-    Image,
-    ImageOps,
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import Image, ImageOps
 
+from bakeoff.data.opening import opened_picture
 from bakeoff.text import one_line
 
-# The decoders that may see a user's bytes. JPEG's also reads what some cameras call MPO.
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _SIXTEEN_BIT_MODES = _GREY_MODES[4:]
 _EXIF_ORIENTATION = 0x0112
@@ -47,9 +39,10 @@ def read_header(path: Path) -> Header:
         BrokenPictureError: with the reason.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with opened_picture(path) as image:
             width, height = image.size
-            if image.getexif().get(_EXIF_ORIENTATION) in _TURNED_A_QUARTER:
+            # Of a TIFF Pillow gives the turned size by itself.
+            if image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION) in _TURNED_A_QUARTER:
                 width, height = height, width
             return Header(height, width, _is_grey(image))
     except Exception as error:  # Pillow's decoders raise a dozen kinds
@@ -71,7 +64,7 @@ def read_picture(path: Path, size: int | None, channels: int) -> np.ndarray:
         BrokenPictureError: with the reason.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with opened_picture(path) as image:
             if size is not None:
                 # JPEG decodes straight to a half, a quarter or an eighth; twice the size is kept to
                 # leave the rest to the antialiased scaling.
@@ -116,5 +109,9 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    text = one_line(error)
-    return "no PNG, JPEG, BMP or WebP" if text.startswith("cannot identify") else text or type(error).__name__
+    text = one_line(error.strerror or error if isinstance(error, OSError) else error)
+    return (
+        "no PNG, JPEG, BMP, WebP, GIF or TIFF"
+        if text.startswith("cannot identify")
+        else text or type(error).__name__
+    )

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,25 @@ def opened(path: Path, max_bytes: int) -> Iterator[tuple[int, int]]:
         os.close(descriptor)
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Opens a file of the user's to read: of any size, by links too, but never waits on a pipe.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file; `strerror` says which.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return open(descriptor, "rb")
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 (hex) of a file of any size; an error is the caller's to explain."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
