@@ -34,6 +34,22 @@ def folder(
     return root
 
 
+def tree(root: Path, *places: str, count: int = 4) -> Path:
+    """Some different pictures in each of these folders; a name with a dot is one file of text."""
+    for number, place in enumerate(places):
+        if "." in place:
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            (root / place).write_text("no picture")
+            continue
+        for each in range(count):
+            picture(root / place / f"{each}.png", 100 * number + each)
+    return root
+
+
+def both(*parts: str) -> list[str]:
+    return [f"{part}/{name}" for part in parts for name in ("cat", "dog")]
+
+
 def config(root: Path, **options: Any) -> DataConfig:
     return DataConfig(name="image_folder", root=str(root), **({"image_size": 8} | options))
 

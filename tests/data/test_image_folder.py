@@ -36,7 +36,7 @@ def test_classes_labels_and_order(tmp_path: Path) -> None:
 
 def test_what_is_no_picture_by_name_is_passed_over(tmp_path: Path) -> None:
     root = folder(tmp_path / "d", count=2)
-    for name in (".DS_Store", "Thumbs.db", "notes.txt", ".hidden.png", "x.gif", "noextension"):
+    for name in (".DS_Store", "Thumbs.db", "notes.txt", ".hidden.png", "x.heic", "noextension"):
         (root / "train" / "cat" / name).write_bytes(b"x")
     (root / "train" / ".cache").mkdir()
     (root / "train" / "README.md").write_text("x")
@@ -60,7 +60,10 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
-        (lambda root: (root / "train").rename(root / "training"), r"train/ cannot be read .*train/<class>/"),
+        (
+            lambda root: (root / "train").rename(root / "learn"),
+            r"test/ beside learn/, but no train/ .*train/<class>/",
+        ),
         (
             lambda root: [path.unlink() for path in (root / "train" / "cat").iterdir()],
             r"train/cat: no pictures",

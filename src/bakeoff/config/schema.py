@@ -155,21 +155,30 @@ def parse(values: dict[str, Any]) -> Config:
     return config
 
 
+def check_without_validation(trainer: TrainerConfig) -> None:
+    """What the loop cannot do if there are no validation images.
+
+    Raises:
+        ConfigError: for the first thing that is not allowed.
+    """
+    if trainer.overfit_batches is not None:
+        return
+    if trainer.select == "best":
+        raise ConfigError("data.val_fraction=0: there is nothing to choose by; add trainer.select=last")
+    if trainer.early_stopping_patience_epochs is not None:
+        raise ConfigError(
+            "trainer.early_stopping_patience_epochs: needs validation images; "
+            "set it to null or data.val_fraction above 0"
+        )
+
+
 def check_training(config: Config) -> None:
-    """What optimizer and loop ask of each other and of the data.
+    """What optimizer and loop ask of each other.
 
     Raises:
         ConfigError: for the first thing that is not allowed.
     """
     optim, trainer = config.optim, config.trainer
-    if config.data.val_fraction == 0 and trainer.overfit_batches is None:
-        if trainer.select == "best":
-            raise ConfigError("data.val_fraction=0: there is nothing to choose by; add trainer.select=last")
-        if trainer.early_stopping_patience_epochs is not None:
-            raise ConfigError(
-                "trainer.early_stopping_patience_epochs: needs validation images; "
-                "set it to null or data.val_fraction above 0"
-            )
     if trainer.accumulate > trainer.batch_size:
         raise ConfigError(
             f"trainer.accumulate={trainer.accumulate}: more parts than trainer.batch_size="

@@ -48,25 +48,25 @@ def source_fingerprint(source: Source, root: str) -> str:
     hashes = dict(source.files)
     if source.may_be_altered:
         paths = [source.folder_in(root) / file_name for file_name in source.files]
-        hashes |= {path.name: file_hash(path) for path in paths if path.exists()}
+        hashes |= {path.name: file_hash(path) for path in paths if path.is_file()}
     return _digest(sorted(hashes.items()))
 
 
 def folder_fingerprint(root: Path) -> str:
-    """For a folder of pictures: all names and contents.
+    """For a folder of pictures: names and contents of all that are used, in the order of the splits.
 
     Remembered as one entry, so that a cache of millions is not needed.
 
     Raises:
-        DataError: no pictures, or one that cannot be read.
+        DataError: a folder that is no data set.
     """
     paths = [root / picture.name for picture in list_pictures(root).pictures]
 
     def of_contents() -> str:
-        return _digest((path.relative_to(root).as_posix(), sha256_of(path)) for path in paths)
+        return _digest((path.relative_to(root).as_posix(), _content(path)) for path in paths)
 
     with _read_errors(root):
-        listing = _digest((path.relative_to(root).as_posix(), _version(path)) for path in paths)
+        listing = _digest((path.relative_to(root).as_posix(), _state(path)) for path in paths)
         return _remembered(f"{root.resolve()}|{listing}", of_contents)
 
 
@@ -83,6 +83,18 @@ def file_hash(path: Path) -> str:
 def _version(path: Path) -> str:
     status = path.stat()
     return f"{status.st_size}|{status.st_mtime_ns}"
+
+
+def _state(path: Path) -> str:
+    return f"{_version(path)}{'' if os.access(path, os.R_OK) else '|closed'}"
+
+
+def _content(path: Path) -> str:
+    # The loader names a picture that cannot be read, or leaves it out (data.skip_broken).
+    try:
+        return sha256_of(path)
+    except OSError:
+        return "unreadable"
 
 
 @contextmanager

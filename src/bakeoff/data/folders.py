@@ -1,18 +1,19 @@
-"""A user's folder of pictures: which files belong to which class. No torch, no picture is opened.
+"""A user's folder of pictures: which files belong to which class and split. No torch, no picture is opened.
 
-`train/<class>/*` and `test/<class>/*` below the data root, PNG, JPEG, BMP and WebP in any case of the
-extension. What is no picture by its name (`.DS_Store`, `Thumbs.db`, notes) and what is hidden is passed
-over. Without `test/`, a part of the training pictures is set apart (see `data/image_folder.py`).
+`layout.py` says which folder is which split. Pictures are known by the ends of their names; what is no
+picture, what is hidden and what lies elsewhere is counted and named. Without `test/` or `val/`, parts of
+the training pictures are set apart (see `data/folder_splits.py`).
 """
 
-import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.errors import DataError
-from bakeoff.text import printable
-
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+from bakeoff.data.layout import Layout, find_layout
+from bakeoff.data.layout_refusals import some
+from bakeoff.data.scanning import EXTENSIONS, entries, tree
+from bakeoff.errors import DataError, nearest
+from bakeoff.text import counted, printable
 
 
 @dataclass(frozen=True)
@@ -25,71 +26,109 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """All pictures, those of `train/` first, each part sorted by name."""
+    """All pictures of the folder, each part sorted by class and name."""
 
     class_names: tuple[str, ...]
     train: list[Picture]
-    test: list[Picture]  # empty without a folder `test/`
+    val: list[Picture]  # empty without a folder for them
+    test: list[Picture]  # the same
+    has_parts: bool  # False: class folders alone, all of them in `train`
+    irregular: dict[str, str]  # named as pictures, but no regular files: name -> what they are
+    notes: tuple[str, ...]  # how the folder was taken, and what of it is not used
 
     @property
     def pictures(self) -> list[Picture]:
-        """Both parts."""
-        return self.train + self.test
+        """All parts."""
+        return self.train + self.val + self.test
 
 
 def list_pictures(root: Path) -> PictureFolder:
-    """Lists the pictures below a root; classes are the folders of `train/`, sorted by name.
+    """Lists the pictures below a root; classes are the folders of the training pictures.
+
+    Names that are all whole numbers stand in the order of numbers, others in that of text.
 
     Raises:
-        DataError: no `train/`, fewer than two classes, a class without pictures, or a class that
-            only `test/` has.
+        DataError: no layout that can be told, fewer than two classes, a class without pictures, or a
+            class that the training pictures do not have.
     """
-    train_folders = _class_folders(root / "train")
-    if len(train_folders) < 2:
+    layout = find_layout(root)
+    classes = sorted_classes(layout.class_folders)
+    if len(classes) < 2:
+        shown = layout.parts["train"].relative_to(root).as_posix()
         raise DataError(
-            f"data.root={root}: {'one class' if train_folders else 'no class'} in train/; put the pictures "
-            "into train/<class>/ and test/<class>/, at least two classes"
+            f"data.root={root}: {'one class' if classes else 'no class'} in {shown}/; put the pictures "
+            f"into {shown}/<class>/ and test/<class>/, at least two classes"
         )
-    train = [
-        Picture(name, label)
-        for label, folder in enumerate(train_folders)
-        for name in _own_pictures(root, root / "train" / folder)
+    listing = _Listing(root, layout)
+    parts = {part: listing.part(part, classes) for part in layout.parts}
+    unused = sorted({*layout.unused, *listing.unused})
+    return PictureFolder(
+        tuple(map(printable, classes)),
+        parts["train"],
+        parts.get("val", []),
+        parts.get("test", []),
+        layout.has_parts,
+        listing.irregular,
+        (*layout.notes, *_not_used(root, unused)),
+    )
+
+
+def sorted_classes(names: tuple[str, ...]) -> list[str]:
+    """By number where all names are whole numbers (2 before 10), else as text."""
+    if all(re.fullmatch(r"-?[0-9]+", name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+class _Listing:
+    """Goes through the parts and gathers what is beside the pictures."""
+
+    def __init__(self, root: Path, layout: Layout) -> None:
+        self.root = root
+        self.layout = layout
+        self.irregular: dict[str, str] = {}
+        self.unused: list[str] = []
+
+    def part(self, part: str, classes: list[str]) -> list[Picture]:
+        """The pictures of one split."""
+        place = self.layout.parts[part]
+        here = entries(place)
+        # Of class folders alone the layout has looked beside them.
+        self.unused += [(place / name).relative_to(self.root).as_posix() for name in here.files]
+        pictures: list[Picture] = []
+        folders = classes if part == "train" else here.folders
+        for folder in sorted(folders, key=lambda name: classes.index(name) if name in classes else -1):
+            if folder not in classes:
+                raise DataError(
+                    f"{place / folder}: a class that {self.layout.parts['train'].name}/ does not have"
+                    f"{nearest(folder, classes)}"
+                )
+            names = self._pictures(place / folder)
+            if part == "train" and not names:
+                raise DataError(
+                    f"{place / folder}: no pictures ({', '.join(EXTENSIONS)}) of this class; add some or "
+                    "remove it"
+                )
+            pictures += [Picture(name, classes.index(folder)) for name in names]
+        if not pictures:
+            train = self.layout.parts["train"].name
+            raise DataError(f"{place}: no pictures; remove it, and a part of {train}/ is set apart")
+        return pictures
+
+    def _pictures(self, folder: Path) -> list[str]:
+        found = tree(self.root, folder)
+        self.irregular |= found.irregular
+        self.unused += found.unused
+        return found.pictures
+
+
+def _not_used(root: Path, names: list[str]) -> tuple[str, ...]:
+    """One line that counts what is not used, files and folders, and names the first of each."""
+    folders = [name for name in names if name.endswith("/")]
+    files = [name for name in names if not name.endswith("/")]
+    told = [
+        f"{counted(len(found), noun)} ({some(found)})"
+        for found, noun in ((files, "file"), (folders, "folder"))
+        if found
     ]
-    test = []
-    for folder in _class_folders(root / "test") if (root / "test").is_dir() else []:
-        if folder not in train_folders:
-            raise DataError(f"{root / 'test' / folder}: a class that train/ does not have")
-        label = train_folders.index(folder)
-        test += [Picture(name, label) for name in _own_pictures(root, root / "test" / folder)]
-    if (root / "test").is_dir() and not test:
-        raise DataError(f"{root / 'test'}: no pictures; remove it, and a part of train/ is set apart")
-    return PictureFolder(tuple(map(printable, train_folders)), train, test)
-
-
-def _class_folders(part: Path) -> list[str]:
-    try:
-        entries = [entry.name for entry in os.scandir(part) if entry.is_dir()]
-    except OSError as error:
-        raise DataError(
-            f"data.root={part.parent}: {part.name}/ cannot be read ({error.strerror}); data=image_folder "
-            "takes the folder that holds train/<class>/ and perhaps test/<class>/"
-        ) from error
-    return sorted(name for name in entries if not name.startswith("."))
-
-
-def _own_pictures(root: Path, folder: Path) -> list[str]:
-    """Names relative to the root, of all depths; links to folders are not followed (they may loop)."""
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = Path(place).relative_to(root)
-        found += [
-            (inside / name).as_posix()
-            for name in files
-            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-        ]
-    if not found and folder.parent.name == "train":
-        raise DataError(
-            f"{folder}: no pictures ({', '.join(EXTENSIONS)}) of this class; add some or remove it"
-        )
-    return sorted(found)
+    return (f"{root}: not used: {' and '.join(told)}",) if told else ()

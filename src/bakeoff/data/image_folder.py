@@ -1,7 +1,7 @@
 """A user's own pictures, as one tensor of bytes for each split.
 
-Which file goes into which split is decided from the names alone, before a picture is opened: so each
-split is decoded straight into its own tensor, and a broken picture moves no other one.
+`folder_splits.py` decides which file goes into which split before a picture is opened: so each split is
+decoded straight into its own tensor, and a broken picture moves no other one.
 """
 
 import os
@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from bakeoff.config.schema import DataConfig
-from bakeoff.data.folders import Picture, list_pictures
+from bakeoff.data.copies import notes_on_equal_pictures
+from bakeoff.data.folder_splits import split_folder
+from bakeoff.data.folders import Picture
 from bakeoff.data.pictures import BrokenPictureError, Header, read_header, read_picture
-from bakeoff.data.selection import select, stratified
 from bakeoff.data.splits import DataSet, TensorSplit
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
@@ -25,19 +25,19 @@ from bakeoff.machine.signals import check_stop
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TEST_FRACTION = 0.2  # of each class, where the user has set no pictures apart
-
 
 def load(config: DataConfig) -> DataSet:
     """Reads the pictures below `data.root`.
 
     Raises:
-        DataError: no pictures where they should be, a broken one (without `data.skip_broken`), or
+        DataError: a folder that is no data set, a broken picture (without `data.skip_broken`), or
             pictures of different sizes without `data.image_size`.
     """
     root = Path(config.root)
-    class_names, parts, notes = _split(config, root)
+    folder = split_folder(config, root)
+    parts, notes = folder.parts, folder.notes
     headers, broken = _read_headers(root, [picture for part in parts.values() for picture in part], config)
+    broken |= folder.broken
     height, width = _common_size(root, headers, config)
     channels = 1 if all(header.is_grey for header in headers.values()) else 3
     splits: dict[str, TensorSplit] = {}
@@ -50,57 +50,22 @@ def load(config: DataConfig) -> DataSet:
             raise DataError(f"{root}: no {name} picture can be read")
         splits[name] = TensorSplit(pixels, torch.tensor([picture.label for picture in kept]))
         files[name] = [picture.name for picture in kept]
+    pixels_of = {name: split.pixels.numpy() for name, split in splits.items()}
+    labels_of = {name: split.labels.numpy() for name, split in splits.items()}
+    notes += notes_on_equal_pictures(root, pixels_of, labels_of, files)
     if broken:
         notes += (f"data.skip_broken=true: {len(broken)} broken pictures left out (skipped_files.json)",)
     return DataSet(
         name=config.name,
-        class_names=class_names,
+        class_names=folder.class_names,
         train=splits["train"],
         val=splits.get("val"),
         test=splits["test"],
         notes=notes,
         files=files,
         skipped=tuple(sorted(broken.items())),
+        has_own_val=folder.has_own_val,
     )
-
-
-def _split(
-    config: DataConfig, root: Path
-) -> tuple[tuple[str, ...], dict[str, list[Picture]], tuple[str, ...]]:
-    """The classes' names, the pictures of each split with their new labels, and what to say of it."""
-    folder = list_pictures(root)
-    notes: tuple[str, ...] = ()
-    train, test = folder.train, folder.test
-    if not test:
-        kept, apart = stratified(_labels(train), TEST_FRACTION)
-        train, test = _at(train, kept), _at(train, apart)
-        note = (
-            f"{root}: no test/ folder, so {len(test):,} of {len(folder.train):,} pictures are set apart as "
-            "test images, the same for all runs (files.json lists them)"
-        )
-        notes = (note,)
-    kept, held = stratified(_labels(train), config.val_fraction)
-    train, val = _at(train, kept), _at(train, held)
-    if config.val_fraction > 0 and not val:
-        raise DataError(f"data.root={root}: too few pictures for data.val_fraction={config.val_fraction}")
-    chosen = select(config, folder.class_names, _labels(train), _labels(val) if val else None, _labels(test))
-
-    def renumbered(pictures: list[Picture], positions: np.ndarray) -> list[Picture]:
-        return [Picture(item.name, int(chosen.new_label[item.label])) for item in _at(pictures, positions)]
-
-    parts = {"train": renumbered(train, chosen.train)}
-    if chosen.val is not None:
-        parts["val"] = renumbered(val, chosen.val)
-    parts["test"] = renumbered(test, chosen.test)
-    return chosen.class_names, parts, notes
-
-
-def _labels(pictures: Sequence[Picture]) -> np.ndarray:
-    return np.array([picture.label for picture in pictures], dtype=np.int64)
-
-
-def _at(pictures: Sequence[Picture], positions: np.ndarray) -> list[Picture]:
-    return [pictures[position] for position in positions]
 
 
 def _read_headers(

@@ -1,5 +1,6 @@
 """Which images of a data set a run uses: validation split, classes, limits. Pure functions of labels."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,6 +64,47 @@ def stratified(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndar
     return stratified_count(labels, round(len(labels) * fraction), fraction)
 
 
+def stratified_groups(
+    labels: np.ndarray, groups: np.ndarray, fraction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same for images of which some belong together (copies): a group is held back whole or not at all.
+
+    Without groups it is `stratified`, bit for bit. With them each class's share is met as near as whole
+    groups allow, and every class keeps an image on the first side.
+
+    Args:
+        labels: classes, int64 [n].
+        groups: int64 [n], equal for images that belong together; such may be of several classes.
+        fraction: share to hold back.
+
+    Returns:
+        Positions (kept, held back), each sorted.
+    """
+    if len(np.unique(groups)) == len(groups):
+        return stratified(labels, fraction)
+    classes = np.unique(labels).tolist()
+    sizes, order = _targets(labels, round(len(labels) * fraction), fraction)
+    left = dict(zip(classes, sizes.tolist(), strict=True))
+    kept = Counter(labels.tolist())
+    counts: dict[int, Counter[int]] = defaultdict(Counter)
+    for group, label in zip(groups.tolist(), labels.tolist(), strict=True):
+        counts[group][label] += 1
+    waiting = dict.fromkeys(groups[np.concatenate(order)].tolist())
+    taken: set[int] = set()
+    # What fits goes first; then what brings a class nearer to its share than without it.
+    for least in (1.0, 0.5):
+        for group in waiting:
+            of_group = counts[group].items()
+            if all(left[label] >= least * count and kept[label] > count for label, count in of_group):
+                taken.add(group)
+                kept -= counts[group]
+                for label, count in of_group:
+                    left[label] -= count
+        waiting = {group: None for group in waiting if group not in taken}
+    held_back = np.flatnonzero(np.isin(groups, list(taken)))
+    return np.setdiff1d(np.arange(len(labels)), held_back), held_back
+
+
 def stratified_count(
     labels: np.ndarray, count: int, fraction: float, at_least: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -74,6 +116,15 @@ def stratified_count(
     `RandomState` and not `default_rng`, because NumPy froze its stream: the split, and with it every
     fingerprint, stays the same for ever.
     """
+    sizes, order = _targets(labels, count, fraction, at_least)
+    held = np.sort(np.concatenate([positions[:size] for positions, size in zip(order, sizes, strict=True)]))
+    return np.setdiff1d(np.arange(len(labels)), held), held
+
+
+def _targets(
+    labels: np.ndarray, count: int, fraction: float, at_least: int = 0
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Of each class that is there: how many images are held back, and its positions in the order of draw."""
     random = np.random.RandomState(VALIDATION_SEED)
     classes, counts = np.unique(labels, return_counts=True)
     shares = counts * fraction
@@ -83,15 +134,7 @@ def stratified_count(
     for rare in np.flatnonzero(sizes < at_least):
         sizes[np.argmax(np.where(sizes > at_least, sizes - shares, -np.inf))] -= 1
         sizes[rare] += 1
-    held = np.sort(
-        np.concatenate(
-            [
-                random.permutation(np.flatnonzero(labels == label))[:size]
-                for label, size in zip(classes, sizes, strict=True)
-            ]
-        )
-    )
-    return np.setdiff1d(np.arange(len(labels)), held), held
+    return sizes, [random.permutation(np.flatnonzero(labels == label)) for label in classes]
 
 
 def _limited(labels: np.ndarray, limit: int, num_classes: int) -> np.ndarray:

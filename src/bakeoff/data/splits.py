@@ -86,7 +86,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set by its three splits. `val` is None where `data.val_fraction` is 0."""
+    """A data set by its three splits. `val` is None where `data.val_fraction` is 0 and nothing brings it."""
 
     name: str
     class_names: tuple[str, ...]
@@ -96,6 +96,7 @@ class DataSet:
     notes: tuple[str, ...] = ()  # what a user should know, such as files that are not the official ones
     files: dict[str, list[str]] | None = None  # of a folder of pictures: by split, in its order
     skipped: tuple[tuple[str, str], ...] = ()  # pictures that could not be read, and why
+    has_own_val: bool = False  # brought by the data, not held back by data.val_fraction
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -111,7 +112,7 @@ class DataSet:
 # What it means that a split has no image of a class.
 _WITHOUT_IMAGES = {
     "train": "no model can learn it; add some, or leave it out with data.classes",
-    "val": "the choice of weights does not see it; raise data.val_fraction, or add images",
+    "val": "the choice of weights does not see it; {more}add images",
     "test": "its F1 counts as 0 in the macro-F1; add some, or leave it out with data.classes",
 }
 _MOST_CLASSES_NAMED = 5
@@ -130,7 +131,8 @@ def notes_on_missing_classes(dataset: DataSet) -> tuple[str, ...]:
                 ", ..." if missing[_MOST_CLASSES_NAMED:] else ""
             )
             of = f"class {named}" if len(missing) == 1 else f"{len(missing)} classes ({named})"
-            notes.append(f"no {name} image of {of}: {_WITHOUT_IMAGES[name]}")
+            more = "" if dataset.has_own_val else "raise data.val_fraction, or "
+            notes.append(f"no {name} image of {of}: {_WITHOUT_IMAGES[name].format(more=more)}")
     return tuple(notes)
 
 

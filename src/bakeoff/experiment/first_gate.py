@@ -5,6 +5,7 @@ from typing import Any
 from bakeoff import data
 from bakeoff.config import schema
 from bakeoff.config.schema import Config
+from bakeoff.data.sets import find_set
 
 
 def check_shared(values: dict[str, Any]) -> Config:
@@ -15,5 +16,8 @@ def check_shared(values: dict[str, Any]) -> Config:
     """
     config = schema.parse(values)
     data.check(config.data)
+    # A folder of the user's may bring validation images of its own: gate 3 knows.
+    if config.data.val_fraction == 0 and not find_set(config.data.name).TRAITS.may_bring_val:
+        schema.check_without_validation(config.trainer)
     schema.check_training(config)
     return config

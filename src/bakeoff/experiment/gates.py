@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff import data
-from bakeoff.config.schema import AugmentConfig, Config
+from bakeoff.config.schema import AugmentConfig, Config, check_without_validation
 from bakeoff.data.augment import is_active
 from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
@@ -81,6 +81,8 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
         with memory_explained(f"data.name={config.data.name}", "while images were read", advice):
             dataset = data.load(config.data)
     check_stop()
+    if dataset.val is None:
+        check_without_validation(config.trainer)
     if config.trainer.overfit_batches is not None:
         dataset = few_images(dataset, config.trainer.overfit_batches * config.trainer.batch_size)
         config.data.augment = AugmentConfig()

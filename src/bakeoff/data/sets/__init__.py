@@ -32,6 +32,9 @@ class Traits:
     has_text: bool = False  # a mirrored digit or letter is another one or none, so flips are refused
     has_ink: bool = False  # bright writing or drawing on black: an image's object is its ink
     has_own_split: bool = False  # validation images are stored, so `data.val_fraction` says nothing
+    may_bring_val: bool = (
+        False  # a folder may hold validation images, and `data.val_fraction` says nothing then
+    )
     own_keys: tuple[str, ...] = ()  # keys of the section `data` that no other set has
 
 
