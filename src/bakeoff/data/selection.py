@@ -1,5 +1,6 @@
 """Which images of a data set a run uses: validation split, classes, limits. Pure functions of labels."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -146,22 +147,41 @@ def _limited(labels: np.ndarray, limit: int, num_classes: int) -> np.ndarray:
 
 
 def _class_numbers(classes: Sequence[int | str] | None, class_names: Sequence[str]) -> list[int]:
-    """Numbers of the chosen classes, in the data set's own order whatever the order asked for."""
+    """Numbers of the chosen classes, in the data set's own order whatever the order asked for.
+
+    What is the name of a class is that class. Another number is a position, as long as no class's name is a
+    number that stands at another position: there it could be meant in two ways.
+    """
     if classes is None:
         return list(range(len(class_names)))
+    by_number = {int(name): place for place, name in enumerate(class_names) if _is_number(name)}
+    numbered_otherwise = any(number != place for number, place in by_number.items())
     numbers = []
     for name in classes:
-        if isinstance(name, str) and name in class_names:
-            numbers.append(list(class_names).index(name))
-        elif isinstance(name, int) and 0 <= name < len(class_names):
+        if str(name) in class_names:
+            numbers.append(list(class_names).index(str(name)))
+        elif isinstance(name, int) and name in by_number:  # 7 is the class 07
+            numbers.append(by_number[name])
+        elif isinstance(name, int) and 0 <= name < len(class_names) and not numbered_otherwise:
             numbers.append(name)
         else:
-            hint = nearest(str(name), class_names)
-            shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
-            raise ConfigError(
-                f"data.classes={list(classes)}: no class {name}; there are numbers 0 to "
-                f"{len(class_names) - 1}: {shown}{hint}"
-            )
+            raise ConfigError(_no_class(classes, name, class_names, numbered_otherwise))
     if len(set(numbers)) < len(numbers):
         raise ConfigError(f"data.classes={list(classes)}: a class stands twice")
     return sorted(numbers)
+
+
+def _no_class(
+    classes: Sequence[int | str], name: int | str, class_names: Sequence[str], by_name: bool
+) -> str:
+    shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
+    what = f"data.classes={list(classes)}: no class {name}; "
+    if by_name:
+        what += f"these classes have numbers as names, so positions do not count: {shown}"
+    else:
+        what += f"there are numbers 0 to {len(class_names) - 1}: {shown}"
+    return f"{what}{nearest(str(name), class_names)}"
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+", name) is not None
