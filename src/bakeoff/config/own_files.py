@@ -86,6 +86,8 @@ def _section(path: Path) -> dict[str, Any]:
 def _check(folder: Path, group: str, name: str, above: tuple[Path, ...]) -> None:
     path = folder / group / f"{name}.yaml"
     if not path.is_file():
+        if path.exists():
+            raise ConfigError(f"{path}: no regular file; a config is a file of text")
         return
     if path in above:
         raise ConfigError(f"{path}: its defaults lead back to itself; take {name} out of them")
