@@ -20,7 +20,7 @@ def test_a_validation_folder_is_the_validation_split(tmp_path: Path) -> None:
         assert loaded.has_own_val
         assert {name.split("/")[0] for name in loaded.files["val"]} == {"valid"}
         assert [len(loaded.files[part]) for part in ("train", "val", "test")] == [6, 8, 8]
-        note = f"data.val_fraction={fraction:g} is not applied: the validation pictures have a folder"
+        note = f"data.val_fraction={fraction:g} is not applied: the folder of validation pictures is used"
         assert any(note in line for line in loaded.notes) == told
 
 

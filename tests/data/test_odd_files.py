@@ -4,9 +4,12 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import Bakeoff
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from picture_files import both, config, folder, picture, tree
 
 from bakeoff import data
@@ -167,3 +170,35 @@ def test_the_fingerprint_covers_every_picture_that_is_used(tmp_path: Path, place
         assert data_fingerprint("image_folder", str(root)) != first, path
         path.write_bytes(content)
     assert data_fingerprint("image_folder", str(root)) == first
+
+
+NAMES = st.sampled_from(["train", "Train", "valid", "test", "cat", "dog", "2", "pets", ".hidden"])
+FILES = st.sampled_from(["a.png", "b.JPG", "c.txt", ".d.png", "e.gif"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(NAMES, max_size=4), FILES), max_size=14),
+    st.sampled_from([both("train"), both("Train", "valid"), ["cat", "dog"], ["pets/cat", "pets/dog"], []]),
+)
+def test_every_file_is_used_or_named(drawn: list[tuple[list[str], str]], regular: list[str]) -> None:
+    """Whatever the folder looks like: it is refused in one line, or nothing of it is lost without a word."""
+    with TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        files = {"/".join([*places, name]) for places, name in drawn} | {
+            f"{place}/1.png" for place in regular
+        }
+        for name in files:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+        try:
+            found = list_pictures(root)
+        except DataError:
+            return
+        used = [item.name for item in found.pictures]
+        assert len(used) == len(set(used))
+        folders = tuple(name for name in found.unused if name.endswith("/"))
+        unused = {name for name in files if name in found.unused or name.startswith(folders)}
+        assert set(used) | unused == files
+        assert not set(used) & unused
+        assert {item.label for item in found.train} == set(range(len(found.class_names)))

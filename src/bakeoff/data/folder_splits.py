@@ -108,8 +108,8 @@ def _set_apart(root: Path, folder: PictureFolder, test: list[Picture], val: list
 def _not_applied(config: DataConfig, root: Path, val: list[Picture]) -> tuple[str, ...]:
     if not val or config.val_fraction == DataConfig().val_fraction:
         return ()
-    note = f"data.val_fraction={config.val_fraction:g} is not applied: the validation pictures have a folder"
-    return (f"{root}: {note}",)
+    key = f"data.val_fraction={config.val_fraction:g}"
+    return (f"{root}: {key} is not applied: the folder of validation pictures is used",)
 
 
 def _too_few(folder: PictureFolder) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bakeoff.data.layout import Layout, find_layout
 from bakeoff.data.layout_refusals import some
-from bakeoff.data.scanning import EXTENSIONS, entries, tree
+from bakeoff.data.scanning import EXTENSIONS, entries, named, tree
 from bakeoff.errors import DataError, nearest
 from bakeoff.text import counted, printable
 
@@ -34,6 +34,7 @@ class PictureFolder:
     test: list[Picture]  # the same
     has_parts: bool  # False: class folders alone, all of them in `train`
     irregular: dict[str, str]  # named as pictures, but no regular files: name -> what they are
+    unused: tuple[str, ...]  # all else by its name, folders once and with "/" at the end
     notes: tuple[str, ...]  # how the folder was taken, and what of it is not used
 
     @property
@@ -61,7 +62,7 @@ def list_pictures(root: Path) -> PictureFolder:
         )
     listing = _Listing(root, layout)
     parts = {part: listing.part(part, classes) for part in layout.parts}
-    unused = sorted({*layout.unused, *listing.unused})
+    unused = tuple(sorted({*layout.unused, *listing.unused}))
     return PictureFolder(
         tuple(map(printable, classes)),
         parts["train"],
@@ -69,6 +70,7 @@ def list_pictures(root: Path) -> PictureFolder:
         parts.get("test", []),
         layout.has_parts,
         listing.irregular,
+        unused,
         (*layout.notes, *_not_used(root, unused)),
     )
 
@@ -94,7 +96,8 @@ class _Listing:
         place = self.layout.parts[part]
         here = entries(place)
         # Of class folders alone the layout has looked beside them.
-        self.unused += [(place / name).relative_to(self.root).as_posix() for name in here.files]
+        inside = place.relative_to(self.root)
+        self.unused += [named(inside, name) for name in here.files]
         pictures: list[Picture] = []
         folders = classes if part == "train" else here.folders
         for folder in sorted(folders, key=lambda name: classes.index(name) if name in classes else -1):
@@ -122,7 +125,7 @@ class _Listing:
         return found.pictures
 
 
-def _not_used(root: Path, names: list[str]) -> tuple[str, ...]:
+def _not_used(root: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     """One line that counts what is not used, files and folders, and names the first of each."""
     folders = [name for name in names if name.endswith("/")]
     files = [name for name in names if not name.endswith("/")]

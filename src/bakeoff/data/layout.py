@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bakeoff.data.layout_refusals import no_folder, no_layout, some
-from bakeoff.data.scanning import Entries, entries, has_pictures
+from bakeoff.data.layout_refusals import advice, no_folder, no_layout, some
+from bakeoff.data.scanning import Entries, entries, has_pictures, named
 from bakeoff.errors import DataError
 from bakeoff.text import counted
 
@@ -93,13 +93,13 @@ def _parts(base: Path, here: Entries) -> dict[str, str]:
     by_rest: dict[tuple[str, ...], set[str]] = {}
     for split, rest in meant.values():
         by_rest.setdefault(rest, set()).add(split)
-    named = {name: split for name, (split, rest) in meant.items() if not rest or len(by_rest[rest]) > 1}
-    inside = {name: entries(base / name) for name in named}
-    if not any(split == "train" and inside[name].folders for name, split in named.items()):
+    likely = {name: split for name, (split, rest) in meant.items() if not rest or len(by_rest[rest]) > 1}
+    inside = {name: entries(base / name) for name in likely}
+    if not any(split == "train" and inside[name].folders for name, split in likely.items()):
         # Then a folder of pictures alone may be a class, such as `train` beside `car`.
-        named = {name: split for name, split in named.items() if inside[name].folders}
+        likely = {name: split for name, split in likely.items() if inside[name].folders}
     parts: dict[str, str] = {}
-    for name, split in named.items():
+    for name, split in likely.items():
         if split in parts:
             raise DataError(
                 f"data.root={base}: {parts[split]}/ and {name}/ may both be the {_MEANINGS[split]} pictures; "
@@ -128,8 +128,8 @@ def _by_parts(root: Path, base: Path, here: Entries, parts: dict[str, str]) -> L
         class_folders = tuple(entries(inner["train"]).folders)
     notes: tuple[str, ...] = ()
     if any(path != root / part for part, path in inner.items()):
-        taken = [f"{_named(root, path)[0]}/ as {_MEANINGS[part]} pictures" for part, path in inner.items()]
-        notes = (f"{root}: taken {', '.join(taken)}",)
+        taken = [f"{_named(root, path)[0]}/ for {_MEANINGS[part]}" for part, path in inner.items()]
+        notes = (f"{root}: using {', '.join(taken)}",)
     return Layout(inner, class_folders, has_parts=True, notes=notes, unused=tuple(unused))
 
 
@@ -154,16 +154,17 @@ def _classes_alone(root: Path, base: Path, here: Entries, parts: dict[str, str])
     filled = [name for name in here.folders if has_pictures(base / name)]
     others = [f"{name}/" for name in filled if name not in parts.values()]
     if parts and filled:
-        named = " and ".join(f"{name}/" for name in parts.values())
+        shown = " and ".join(f"{name}/" for name in parts.values())
         raise DataError(
-            f"data.root={root}: {named}{f' beside {some(others)}' if others else ''}, but no train/ with "
+            f"data.root={root}: {shown}{f' beside {some(others)}' if others else ''}, but no train/ with "
             "folders of classes; the training pictures belong into train/<class>/"
         )
     splits = [name for name in filled if (part_of(name) or ("", ("",)))[1] == ()]
     if len(splits) > 1 or (splits and splits == filled):
+        first = next((name for name in splits if part_of(name) == ("train", ())), splits[0])
         raise DataError(
             f"data.root={root}: {some([f'{name}/' for name in splits])} without folders of classes; sort the "
-            f"pictures into {splits[0]}/<class>/"
+            f"pictures into {first}/<class>/{advice(here.other)}"
         )
     for name in filled:
         for inner in entries(base / name).folders:
@@ -199,7 +200,7 @@ def _beside(root: Path) -> tuple[str, ...]:
 
 def _named(root: Path, base: Path, names: list[str] | None = None, but: tuple[str, ...] = ()) -> list[str]:
     """Names of a folder relative to the root; without names that of the folder itself."""
-    inside = os.path.relpath(base, root)
+    inside = base.relative_to(root)
     if names is None:
-        return [inside]
-    return [name if inside == "." else f"{inside}/{name}" for name in names if name not in but]
+        return [inside.as_posix()]
+    return [named(inside, name) for name in names if name not in but]

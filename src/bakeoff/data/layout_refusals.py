@@ -36,7 +36,7 @@ def no_layout(root: Path, base: Path) -> str:
     there += [counted(len(here.pictures), "picture")] if here.pictures else []
     there += [f"{counted(len(here.other), 'other file')} ({some(here.other)})"] if here.other else []
     found = f"{name} holds {' and '.join(there)}" if there else f"{name} is empty"
-    return f"{found}; {EXPECTED}{_advice(here.other)}"
+    return f"{found}; {EXPECTED}{advice(here.other)}"
 
 
 def some(names: list[str], most: int = 3) -> str:
@@ -51,7 +51,8 @@ def _content(folder: Path) -> str:
     return counted(len(here.pictures), "picture") if here.pictures else "no picture"
 
 
-def _advice(names: list[str]) -> str:
+def advice(names: list[str]) -> str:
+    """What to do with a table or an archive among the files that lie there."""
     tables = [name for name in names if name.lower().endswith(_TABLES)]
     archives = [name for name in names if name.lower().endswith(_ARCHIVES)]
     if tables:

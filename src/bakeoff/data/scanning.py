@@ -78,17 +78,18 @@ def tree(root: Path, folder: Path) -> Tree:
         check_stop()
         place = todo.pop()
         here, inside = entries(place), place.relative_to(root)
-
-        def named(name: str, inside: Path = inside) -> str:
-            return (inside / name).as_posix() + ("/" if name.endswith("/") else "")
-
         todo += [place / name for name in here.folders if name not in here.links]
-        found.pictures += [named(name) for name in here.pictures]
-        found.irregular |= {named(name): kind for name, kind in here.irregular.items()}
-        found.unused += [named(name) for name in (*here.other, *(f"{link}/" for link in here.links))]
+        found.pictures += [named(inside, name) for name in here.pictures]
+        found.irregular |= {named(inside, name): kind for name, kind in here.irregular.items()}
+        found.unused += [named(inside, name) for name in (*here.other, *(f"{link}/" for link in here.links))]
     found.pictures.sort()
     found.unused.sort()
     return found
+
+
+def named(inside: Path, name: str) -> str:
+    """The name of an entry of a folder, where that lies below a root; "/" stays at a folder's end."""
+    return (inside / name).as_posix() + ("/" if name.endswith("/") else "")
 
 
 def has_pictures(folder: Path) -> bool:
