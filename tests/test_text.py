@@ -2,7 +2,7 @@
 
 import pytest
 
-from bakeoff.text import one_line, printable
+from bakeoff.text import about, one_line, printable, wrapped
 
 
 def test_a_text_of_many_lines_becomes_one() -> None:
@@ -22,3 +22,30 @@ def test_a_long_text_is_cut_unless_all_of_it_is_asked_for() -> None:
 )
 def test_what_a_terminal_acts_on_is_shown_as_an_escape(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "about 1 second"),
+        (8.6, "about 9 seconds"),
+        (72.0, "about 70 seconds"),
+        (89.0, "about 90 seconds"),
+        (91.0, "about 2 minutes"),
+        (720.0, "about 12 minutes"),
+        (5399.0, "about 90 minutes"),
+        (5400.0, "about 1.5 hours"),
+        (72_000.0, "about 20 hours"),
+        (2 * 86_400.0, "about 2.0 days"),
+        (20.4 * 86_400.0, "about 20 days"),
+    ],
+)
+def test_a_duration_is_told_in_a_persons_units(seconds: float, text: str) -> None:
+    assert about(seconds) == text
+
+
+def test_lines_are_broken_at_spaces_alone() -> None:
+    word = "a-very-long/path-that/no-terminal/can-show"
+    assert wrapped(f"one two {word} three\n\nfour", 20) == f"one two\n  {word}\n  three\n\nfour"
+    assert wrapped("one  two", 20) == "one  two"
+    assert wrapped("x " * 99, None) == "x " * 99

@@ -1,6 +1,12 @@
-"""Text that is safe and right to print, wherever it came from. No torch here."""
+"""Text that is safe and right to print, wherever it came from and wherever it goes. No torch here."""
 
+import os
+import textwrap
 import unicodedata
+from contextlib import suppress
+from typing import TextIO
+
+_USUAL_WIDTH, _SMALLEST_WIDTH = 80, 20  # columns
 
 
 def printable(text: str) -> str:
@@ -19,6 +25,55 @@ def one_line(text: object, most: int | None = 200) -> str:
 def counted(count: int, noun: str) -> str:
     """Such as 1 thread, 2 threads."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def about(seconds: float) -> str:
+    """A duration that is an estimate, in the unit that a person would use: about 12 minutes."""
+    if seconds < 10:
+        return f"about {counted(max(1, round(seconds)), 'second')}"
+    if seconds < 90:
+        return f"about {5 * round(seconds / 5)} seconds"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} minutes"
+    if seconds < 36 * 3600:
+        return f"about {seconds / 3600:.2g} hours"
+    return f"about {seconds / 86400:,.{1 if seconds < 10 * 86400 else 0}f} days"
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Columns of the terminal that a stream writes to; None if it is none: there a line stays whole.
+
+    $COLUMNS wins, as everywhere.
+    """
+    try:
+        if not stream.isatty():
+            return None
+    except ValueError:  # closed
+        return None
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return max(_SMALLEST_WIDTH, int(given))
+    with suppress(OSError, ValueError):
+        if found := os.get_terminal_size(stream.fileno()).columns:
+            return max(_SMALLEST_WIDTH, found)
+    return _USUAL_WIDTH
+
+
+def wrapped(text: str, width: int | None, indent: str = "  ") -> str:
+    """Breaks lines at spaces, never inside of a word; what follows a break is indented.
+
+    Without a width nothing is broken.
+    """
+    if width is None:
+        return text
+    return "\n".join(
+        "\n".join(
+            textwrap.wrap(
+                line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+            )
+        )
+        for line in text.split("\n")
+    )
 
 
 def _shown(character: str) -> str:

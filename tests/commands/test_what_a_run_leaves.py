@@ -51,9 +51,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, events: Events) -> Iterator[Pa
         events.append(("probabilities", len(images), hashes(images)))
         return rated(self, images)
 
-    def predict(model: Any, split: Split, *rest: Any) -> Any:
+    def predict(model: Any, split: Split, *rest: Any, **named: Any) -> Any:
         events.append(("predict", len(split), set()))
-        found = predicted(model, split, *rest)
+        found = predicted(model, split, *rest, **named)
         events.append(("predicted", len(split), set()))
         return found
 

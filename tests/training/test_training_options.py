@@ -372,5 +372,5 @@ def test_a_model_learns_its_few_images_by_heart(bakeoff: Bakeoff) -> None:
 def test_debug_runs_any_model_and_data_without_validation_images(bakeoff: Bakeoff, tiny_mnist: str) -> None:
     code, out, _ = bakeoff("train", "experiment=debug", f"data.root={tiny_mnist}", "data.val_fraction=0")
     assert code == 0
-    assert "images 64 train, 64 val, 64 test" in out
+    assert "64 training, 64 validation and 64 test images" in out
     assert bakeoff("train", "experiment=debug", "data=digits", "optim=sgd")[0] == 0

@@ -8,6 +8,7 @@ from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.terminal import doing, tell, watched
 
 USAGE = "train [KEY=VALUE ...]"
 SUMMARY = "train a model and write a run directory; --multirun for a sweep"
@@ -42,7 +43,7 @@ def train(words: list[str]) -> int:
 
 def _tell(composed: int, jobs: int) -> None:
     """Where a person looks on: composing takes a tenth of a second for each job."""
-    if jobs < _MANY_JOBS or not sys.stderr.isatty():
+    if jobs < _MANY_JOBS or not watched():
         return
     end = "\r\033[K" if composed == jobs else ""
     print(f"\rconfigs checked: {composed} of {jobs}{end}", end="", file=sys.stderr, flush=True)
@@ -60,8 +61,9 @@ def parser() -> Parser:
 def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
     """Trains, or with `dry_run` only passes all gates, data included, and says so."""
     # torch loads here, not when a command line is read.
-    from bakeoff.experiment.gates import description, prepare
-    from bakeoff.experiment.train import train as train_run
+    with doing("loading torch"):
+        from bakeoff.experiment.gates import description, prepare
+        from bakeoff.experiment.train import train as train_run
 
     stop.check()
     if not dry_run:
@@ -69,5 +71,5 @@ def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
         return
     prepared = prepare(job.values)
     for note in prepared.notes:
-        print(f"note: {note}")
-    print(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")
+        tell(f"note: {note}")
+    tell(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")

@@ -1,5 +1,6 @@
 """What a model says of the images of a split: stored predictions, and scores for choosing weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,7 @@ def predict(
     batch_size: EvaluationBatch | int | None = None,
     *,
     with_own_scores: bool = True,
+    rated: Callable[[int], None] = lambda _: None,
 ) -> Predictions:
     """Rates every image of a split. Leaves weights, buffers, mode and generators as they were.
 
@@ -45,6 +47,7 @@ def predict(
         runtime: device and precision.
         batch_size: images at once; None: chosen by memory. Halved when memory runs out.
         with_own_scores: whether the model's own scores are wanted beside its probabilities.
+        rated: told of the number of images so far, from the beginning again if memory ran out.
 
     Raises:
         DivergedError: a probability is not finite.
@@ -53,7 +56,7 @@ def predict(
     """
     if not isinstance(batch_size, EvaluationBatch):
         batch_size = EvaluationBatch(batch_size)
-    while (found := _rated(model, split, runtime, batch_size, with_own_scores)) is None:
+    while (found := _rated(model, split, runtime, batch_size, with_own_scores, rated)) is None:
         pass  # from the beginning, with half as many at once
     rows, sums = found
     if not np.isfinite(rows).all():
@@ -70,11 +73,17 @@ def predict(
 
 
 def _rated(
-    model: Classifier, split: Split, runtime: Runtime, batch_size: EvaluationBatch, with_own_scores: bool
+    model: Classifier,
+    split: Split,
+    runtime: Runtime,
+    batch_size: EvaluationBatch,
+    with_own_scores: bool,
+    rated: Callable[[int], None],
 ) -> tuple[Float32[np.ndarray, "n classes"], dict[str, float]] | None:
     """Probabilities and sums of own scores; None if the memory ran out and the batch was halved."""
     rows: list[Tensor] = []
     sums: dict[str, Tensor] = {}
+    done = 0
     try:
         size = batch_size.size(model, split, runtime)
         with evaluating(model):
@@ -88,6 +97,8 @@ def _rated(
                 rows.append(probabilities)
                 for name, value in own.items():
                     sums[name] = sums.get(name, torch.zeros_like(value)) + value
+                done += len(batch.labels)  # given to the device; nothing waits for it here
+                rated(done)
         # The results come to the host in one piece, at the end.
         return torch.cat(rows).float().cpu().numpy(), {name: float(value) for name, value in sums.items()}
     except (MemoryError, RuntimeError) as error:
@@ -98,10 +109,14 @@ def _rated(
 
 
 def validate(
-    model: Classifier, val: Split, runtime: Runtime, batch_size: EvaluationBatch | int | None = None
+    model: Classifier,
+    val: Split,
+    runtime: Runtime,
+    batch_size: EvaluationBatch | int | None = None,
+    rated: Callable[[int], None] = lambda _: None,
 ) -> ValidationScores:
     """Accuracy, macro-F1 and NLL of a split."""
-    predictions = predict(model, val, runtime, batch_size, with_own_scores=False)
+    predictions = predict(model, val, runtime, batch_size, with_own_scores=False, rated=rated)
     num_classes = predictions.probabilities.shape[1]
     scores = metrics.score(predictions.label, predictions.probabilities, [""] * num_classes)
     return ValidationScores(scores.accuracy, scores.macro_f1, scores.nll)

@@ -82,6 +82,7 @@ LEFT_OUT = (
     "machine/process.py",
     "machine/signals.py",
     "machine/streams.py",
+    "machine/terminal.py",
     "plots/",
     "runs/",
     "sweeps/",

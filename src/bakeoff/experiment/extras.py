@@ -18,6 +18,7 @@ from bakeoff.experiment.gates import Prepared
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import phase_times
 from bakeoff.machine.signals import StopSignal, stopped_by
+from bakeoff.machine.terminal import doing
 from bakeoff.plots import figures, overlays, style
 from bakeoff.runs.records import EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, write_test_images
@@ -46,7 +47,8 @@ class Extras:
             if stop.name is not None:
                 say(self.run, f"{stopped_by(stop.name)}; {_UNFINISHED}")
                 break
-            attempt(self.run, name, step)
+            with doing(f"the result is saved; now {name}"):
+                attempt(self.run, name, step)
         self.summary = dataclasses.replace(self.summary, time=phase_times(self.state, began))
         attempt(self.run, "the last times in summary.json", self._write_summary)
         stop.last_words = lambda _: None

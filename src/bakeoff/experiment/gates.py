@@ -29,6 +29,7 @@ from bakeoff.machine.runtime import (
     set_up,
 )
 from bakeoff.machine.signals import check_stop
+from bakeoff.machine.terminal import doing
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
 from bakeoff.text import counted, one_line
@@ -78,7 +79,10 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     check_stop()
     if dataset is None:
         advice = "lower data.image_size or data.train_limit, or close other programs"
-        with memory_explained(f"data.name={config.data.name}", "while images were read", advice):
+        with (
+            doing(f"reading {config.data.name}"),
+            memory_explained(f"data.name={config.data.name}", "while images were read", advice),
+        ):
             dataset = data.load(config.data)
     check_stop()
     if dataset.val is None:
@@ -91,7 +95,11 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     training = TrainingSpec(
         len(dataset.train), is_active(config.data.augment), config.trainer.label_smoothing
     )
-    with memory_explained(f"model={config.model['name']}", "while the network was made", SMALLER_MODEL):
+    name = config.model["name"]
+    with (
+        doing(f"making the network of model={name}"),
+        memory_explained(f"model={name}", "while the network was made", SMALLER_MODEL),
+    ):
         model = _on_device(family.build(model_config, task), training, runtime)
     source = data_fingerprint(config.data.name, config.data.root)
     return Prepared(
@@ -132,10 +140,12 @@ def memory_explained(key: str, when: str, advice: str) -> Iterator[None]:
 def description(prepared: Prepared) -> str:
     """The line that a run starts with."""
     dataset, runtime = prepared.data, prepared.runtime
-    sizes = [f"{len(split):,} {name}" for name, split in dataset.splits() if split]
+    words = {"train": "training", "val": "validation", "test": "test"}
+    sizes = [f"{len(split):,} {words[name]}" for name, split in dataset.splits() if split]
     parameters = sum(p.numel() for p in prepared.model.parameters())
     return (
-        f"{prepared.name} on {dataset.name}: {parameters:,} parameters; images {', '.join(sizes)}; "
+        f"{prepared.name} on {dataset.name}: {parameters:,} parameters; "
+        f"{', '.join(sizes[:-1])} and {sizes[-1]} images; "
         f"{runtime.device} ({device_name(runtime.device)}), {counted(num_threads(), 'thread')}, "
         f"{runtime.precision}"
     )

@@ -1,64 +1,162 @@
-"""What a person sees while a model trains: a bar on a terminal, plain lines in a pipe."""
+"""What a person sees while a model trains: bars on a terminal, and lines that stay, there and in a pipe."""
 
 import sys
 import time
+from collections.abc import Mapping
 
 from torch import Tensor
-from tqdm import tqdm
 
+from bakeoff.machine.terminal import Bar, tell, watched
 from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import RunDir
+from bakeoff.text import about, counted, width_of
 from bakeoff.training.state import TrainState
 
 _SECONDS_BETWEEN_READS = 0.5
+_SHORT_SECONDS = 10.0  # what is over by then is not foretold
+_FAR_OFF = 1.5  # by this factor an estimate is wrong enough to be put right
+# The columns of an epoch's line: two lines of heading, which are as wide as the figures.
+_COLUMNS = {
+    "epoch": ("", ""),
+    "train_loss": ("training", "loss"),
+    "val_accuracy": ("validation", "accuracy"),
+    "val_loss": ("validation", "loss (NLL)"),
+    "lr": ("learning", "rate"),
+    "seconds": ("", "     time"),
+    "images_per_second": ("images", "a second"),
+}
+# What a narrow terminal does without, the first first.
+_LEAST_WANTED = ("images_per_second", "lr", "val_loss", "train_loss", "seconds")
 
 
-def say(run: RunDir, text: str) -> None:
-    """A line for the person who waits, and for the run's log."""
-    print(text, flush=True)
+def say(run: RunDir, text: str, shown: str | None = None) -> None:
+    """A line for the person who waits (`shown`, where that is another), and for the run's log."""
+    tell(text if shown is None else shown)
     run.log(text)
 
 
 class ProgressReport:
-    """Called by `fit` at every step and by its consumer at every epoch."""
+    """Called by `fit` at every step and for every rated batch, and by its consumer at every epoch."""
 
-    def __init__(self, num_images: int, epochs: int) -> None:
+    def __init__(self, num_images: int, num_val_images: int, epochs: int) -> None:
         self._num_images = num_images
+        self._num_val_images = num_val_images
         self._epochs = epochs
-        self._bar: tqdm[None] | None = None
+        self._bar: Bar | None = None
+        self._val_bar: Bar | None = None
+        self._epoch = 1
         self._shown_at = 0.0
-        self._val_text = ""
 
     def __call__(self, state: TrainState, num_images: int, loss: Tensor) -> None:
         """Moves the bar. Reads the loss at most twice a second: the host waits for the device then."""
-        if not sys.stderr.isatty():
+        if not watched():
             return
         if self._bar is None:
-            title = f"epoch {state.epoch}/{self._epochs}"
-            self._bar = tqdm(
-                total=self._num_images, desc=title, unit=" images", leave=False, dynamic_ncols=True
-            )
-        self._bar.update(num_images)
+            self._epoch = state.epoch
+            self._bar = Bar(f"epoch {state.epoch}/{self._epochs}", self._num_images)
+        self._bar.move_by(num_images)
         now = time.monotonic()
         if now - self._shown_at >= _SECONDS_BETWEEN_READS:
             self._shown_at = now
-            self._bar.set_postfix_str(f"loss {loss.item():.4f}{self._val_text}", refresh=False)
+            self._bar.say(f"loss {loss.item():.4g}")
 
-    def end_epoch(self, record: EpochRecord) -> str:
-        """Takes the bar away and returns the epoch's line."""
+    def rated(self, done: int) -> None:
+        """Moves the bar of a validation, which takes the place of the epoch's."""
+        if not watched():
+            return
+        if self._val_bar is None:
+            self.close()
+            self._val_bar = Bar(f"validation {self._epoch}/{self._epochs}", self._num_val_images)
+        self._val_bar.move_to(done)
+
+    def end_epoch(self, run: RunDir, record: EpochRecord) -> None:
+        """Takes the bars away and says the epoch's line, below its heading if it is the first."""
         self.close()
-        number = f"{record.epoch:>{len(str(self._epochs))}}/{self._epochs}"
-        text = f"epoch {number}  train_loss {record.train_loss:.4f}"
-        if record.val:
-            self._val_text = f", val accuracy {record.val.accuracy:.2%}"
-            text += f"  val accuracy {record.val.accuracy:.2%}  nll {record.val.nll:.4f}"
-        return (
-            f"{text}  lr {record.lr:.2e}  {record.train_seconds:.1f} s  "
-            f"{record.train_images_per_second:,.0f} images/s"
-        )
+        width = width_of(sys.stdout)
+        lines = [epoch_line(record, self._epochs, None)]
+        shown = [epoch_line(record, self._epochs, width)]
+        if record.epoch == 1:
+            lines = [*headings(record, self._epochs, None), *lines]
+            shown = [*headings(record, self._epochs, width), *shown]
+        for line, short in zip(lines, shown, strict=True):
+            say(run, line, short)
 
     def close(self) -> None:
-        """Takes the bar away."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        """Takes the bars away."""
+        for bar in (self._bar, self._val_bar):
+            if bar is not None:
+                bar.close()
+        self._bar = self._val_bar = None
+
+
+def epoch_line(record: EpochRecord, epochs: int, width: int | None) -> str:
+    """The figures of an epoch, each in its column; as many columns as there is room for."""
+    figures = {
+        "epoch": _number(record.epoch, epochs),
+        "train_loss": _loss(record.train_loss),
+        "val_accuracy": f"{record.val.accuracy:.2%}" if record.val else "",
+        "val_loss": _loss(record.val.nll) if record.val else "",
+        "lr": f"{record.lr:.3g}",
+        "seconds": f"{record.train_seconds:,.1f} s",
+        "images_per_second": f"{record.train_images_per_second:,.0f}",
+    }
+    return _row(figures, _widths(record, epochs, width))
+
+
+def headings(record: EpochRecord, epochs: int, width: int | None) -> list[str]:
+    """The two lines above the first epoch's."""
+    widths = _widths(record, epochs, width)
+    return [_row({name: texts[line] for name, texts in _COLUMNS.items()}, widths) for line in (0, 1)]
+
+
+def _widths(record: EpochRecord, epochs: int, width: int | None) -> dict[str, int]:
+    """The columns that there is room for, and how wide each is."""
+    widths = {name: max(map(len, texts)) for name, texts in _COLUMNS.items()}
+    widths["epoch"] = len(_number(epochs, epochs))
+    if not record.val:
+        del widths["val_accuracy"], widths["val_loss"]
+    for unwanted in _LEAST_WANTED:
+        if width is not None and sum(widths.values()) + 2 * (len(widths) - 1) > width:
+            widths.pop(unwanted, None)
+    return widths
+
+
+def _row(texts: Mapping[str, str], widths: Mapping[str, int]) -> str:
+    return "  ".join(texts[name].rjust(width) for name, width in widths.items())
+
+
+def _number(epoch: int, epochs: int) -> str:
+    return f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"
+
+
+class Pace:
+    """How long the rest of a training takes, by the clock on the wall, validations and files included."""
+
+    def __init__(self, epochs: int, patience: int | None, now: float) -> None:
+        self._epochs = epochs
+        self._patience = patience
+        self._before = now
+        self._first = 0.0
+
+    def after(self, epoch: int, now: float) -> str | None:
+        """A line after the first epoch; a second one if the next shows that the first was no measure.
+
+        The first epoch may compile, or keep the features of frozen layers for the others.
+        """
+        seconds, self._before = now - self._before, now
+        left = self._epochs - epoch
+        if epoch > 2:
+            return None
+        if epoch == 2 and 1 / _FAR_OFF < seconds / max(self._first, 1e-9) < _FAR_OFF:
+            return None
+        told = max(seconds, self._first) * left >= _SHORT_SECONDS
+        self._first = seconds
+        if not told:
+            return None
+        start = "corrected: " if epoch == 2 else ""
+        early = ", or less if it stops early" if self._patience else ""
+        return f"{start}{about(left * seconds)} for the remaining {counted(left, 'epoch')}{early}"

@@ -14,16 +14,17 @@ from bakeoff.config.schema import Config
 from bakeoff.data.splits import Split
 from bakeoff.errors import InterruptedRunError
 from bakeoff.evaluation.batch_size import EvaluationBatch
-from bakeoff.evaluation.prediction import predict
+from bakeoff.evaluation.prediction import Predictions, predict
 from bakeoff.experiment.code import code_files
 from bakeoff.experiment.extras import Extras, attempt
 from bakeoff.experiment.gates import SMALLER_MODEL, Prepared, description, memory_explained, prepare
 from bakeoff.experiment.outcome import outcome_recorded
-from bakeoff.experiment.progress import ProgressReport, say
+from bakeoff.experiment.progress import Pace, ProgressReport, say
 from bakeoff.experiment.results import input_fingerprints, write_results
 from bakeoff.machine.load import Load, busy_note
 from bakeoff.machine.runtime import Runtime, describe, free_memory_bytes
 from bakeoff.machine.signals import StopSignal, stopped_by
+from bakeoff.machine.terminal import Bar, doing
 from bakeoff.plots import style
 from bakeoff.runs.records import Environment, EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
@@ -47,7 +48,8 @@ def train(job: Job, stop: StopSignal) -> Path:
     began = time.perf_counter()
     prepared = prepare(job.values)
     config, runtime = prepared.config, prepared.runtime
-    fingerprints = input_fingerprints(job.values, prepared.data)
+    with doing("taking the images' hashes"):
+        fingerprints = input_fingerprints(job.values, prepared.data)
     with memory_explained(f"model={prepared.name}", "while the optimizer's state was made", SMALLER_MODEL):
         optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
         state = start(prepared.model, optimizer, config.trainer, runtime)
@@ -73,13 +75,21 @@ def train(job: Job, stop: StopSignal) -> Path:
         state.model.load_state_dict(chosen or state.judged.state_dict())
         with state.memory.phase("eval", runtime.device), state.times.phase("eval", runtime.synchronize):
             # The one time in a run that test images go through the model.
-            test = predict(state.model, prepared.data.test, runtime, eval_batch)
-            val = predict(state.model, val_split, runtime, eval_batch) if val_split else None
+            test = _rated(state, prepared.data.test, "test", runtime, eval_batch)
+            val = _rated(state, val_split, "validation", runtime, eval_batch) if val_split else None
         # From here to the summary no signal is read: a finished training is not thrown away.
-        summary = write_results(run, prepared, state, epochs, test, val, fingerprints, began)
+        with doing("writing weights and predictions"):
+            summary = write_results(run, prepared, state, epochs, test, val, fingerprints, began)
     summary = Extras(run, prepared, state, epochs, test, summary).make(stop, began)
     _conclude(run, summary, in_sweep=config.sweep.name is not None)
     return run.path
+
+
+def _rated(
+    state: TrainState, split: Split, title: str, runtime: Runtime, eval_batch: EvaluationBatch
+) -> Predictions:
+    with Bar(title, len(split)) as bar:
+        return predict(state.model, split, runtime, eval_batch, rated=bar.move_to)
 
 
 def _run_loop(
@@ -93,9 +103,10 @@ def _run_loop(
 ) -> list[EpochRecord]:
     """Consumes the loop: history, heartbeat, early stopping, interruption."""
     config, epochs = prepared.config, []
-    report = ProgressReport(len(train_split), config.trainer.epochs)
+    report = ProgressReport(len(train_split), len(val_split or ()), config.trainer.epochs)
     patience = config.trainer.early_stopping_patience_epochs
     beat = time.monotonic()
+    pace = Pace(config.trainer.epochs, patience, beat)
     events = fit(
         state,
         train_split,
@@ -105,13 +116,16 @@ def _run_loop(
         pause=lambda: stop.name is not None or time.monotonic() - beat > _HEARTBEAT_SECONDS,
         progress=report,
         eval_batch=eval_batch,
+        rated=report.rated,
     )
     for event in events:
         with state.times.phase("save", prepared.runtime.synchronize):
             if isinstance(event, EpochRecord):
                 epochs.append(event)
                 run.append_epoch(event)
-                say(run, report.end_epoch(event))
+                report.end_epoch(run, event)
+                if rest := pace.after(event.epoch, time.monotonic()):
+                    say(run, rest)
             run.write_status("running", state.step)
             beat = time.monotonic()
         if stop.name is not None:
@@ -154,10 +168,11 @@ def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
     no_answer = f", {test.num_no_answer} without a prediction" if test.num_no_answer else ""
     say(
         run,
-        f"test accuracy {test.accuracy:.2%}  macro-F1 {test.macro_f1:.2%}  NLL {test.nll:.4f}  "
+        f"test accuracy {test.accuracy:.2%}, macro-F1 {test.macro_f1:.2%}, test loss (NLL) {test.nll:.4f} "
         f"({test.num_images:,} images{no_answer}; weights of epoch {summary.best_epoch}; "
-        f"{summary.time.train_seconds:.1f} s of training)",
+        f"{summary.time.train_seconds:,.1f} s of training)",
     )
+    # Not broken at spaces: they are copied.
     print(f"run directory  {run.path}")
     if not in_sweep:  # a sweep ends with the comparison itself
         print(f"next           bakeoff compare {run.path.parent}")

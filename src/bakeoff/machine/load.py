@@ -53,12 +53,12 @@ def busy_note(load: Load, threads: int) -> str | None:
     busy = load.average if load.others is None else load.others
     if busy is None or busy + min(threads, load.cores) <= load.cores + _BACKGROUND:
         return None
-    said = f"the machine is busy: load {busy:.1f} on {load.cores} cores leaves no core free for"
+    said = f"the machine is busy: load {busy:.1f} on {load.cores} cores"
     if threads == 1:
-        return f"{said} this run; it takes longer, and its times say little"
+        return f"{said}; this run takes longer, and its times say little"
     return (
-        f"{said} each of this run's {threads} threads, and they wait for each other (ten times as long was "
-        "seen); wait, or set trainer.threads=1"
+        f"{said}; this run's {threads} threads wait for each other (up to ten times as long); wait, or set "
+        "trainer.threads=1"
     )
 
 

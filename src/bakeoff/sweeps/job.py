@@ -24,7 +24,10 @@ def _train() -> int:
         # Recorded in environment.json: the command line that trains the same alone.
         sys.argv = ["bakeoff", "train", *job.overrides]
 
-        from bakeoff.experiment.train import train
+        from bakeoff.machine.terminal import doing
+
+        with doing("loading torch"):
+            from bakeoff.experiment.train import train
 
         stop.check()
         train(job, stop)

@@ -57,6 +57,7 @@ def fit(
     pause: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
     eval_batch: EvaluationBatch | None = None,
+    rated: Callable[[int], None] = lambda _: None,
 ) -> Iterator[EpochRecord | SavePoint]:
     """Trains from where `state` stands to the last epoch.
 
@@ -71,12 +72,13 @@ def fit(
         pause: asked after each step whether a `SavePoint` is due.
         progress: told of each step.
         eval_batch: how many validation images are rated at once; None: by `trainer.eval_batch_size`.
+        rated: told, in each validation, of the number of images so far.
 
     Raises:
         DivergedError: a loss or gradient was not finite; the model holds its last good weights.
     """
     eval_batch = eval_batch or EvaluationBatch(config.trainer.eval_batch_size)
-    training = _Training(train, val, config, runtime, pause, progress, eval_batch)
+    training = _Training(train, val, config, runtime, pause, progress, eval_batch, rated)
     losses = torch.compile(state.model.losses) if config.trainer.compile else state.model.losses
     restore_rng_states(state.rng, runtime.device)
     while state.epoch <= config.trainer.epochs:
@@ -108,6 +110,7 @@ class _Training:
     pause: Callable[[], bool]
     progress: Progress | None
     eval_batch: EvaluationBatch
+    rated: Callable[[int], None]
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -210,7 +213,7 @@ def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
     scores = None
     if training.val is not None:
         with _phase(state, "eval", runtime):
-            scores = validate(state.judged, training.val, runtime, training.eval_batch)
+            scores = validate(state.judged, training.val, runtime, training.eval_batch, training.rated)
             _keep_best(state, scores, training.config.trainer.select == "best")
     # Read once an epoch: the device is idle already.
     parts = {name: float(sums) / num_images for name, sums in state.loss_sums.items()}

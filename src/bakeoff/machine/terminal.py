@@ -1,0 +1,114 @@
+"""What a person sees who waits at a terminal; in a pipe there is none of it. No torch here.
+
+What is being done stands in one line that goes away (`doing`), or is a bar that moves (`Bar`). What
+stays is printed by `tell`, broken at words where a terminal is narrower than the text.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from tqdm import tqdm
+
+from bakeoff.text import width_of, wrapped
+
+_ERASE = "\r\033[K"
+# What is being done now, the innermost last.
+_doing: list[str] = []
+# A bar's text by the columns there are: the rate goes first, then what is said beside it.
+_FORMATS = (
+    (72, "{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}"),
+    (48, "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"),
+    (0, "{desc} {percentage:3.0f}%|{bar}|"),
+)
+
+
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Prints what stays."""
+    stream = stream or sys.stdout
+    if _doing:
+        _write(_ERASE)
+    with tqdm.external_write_mode(file=stream, nolock=True):  # a bar makes room meanwhile
+        print(wrapped(text, width_of(stream)), file=stream, flush=True)
+    _draw()
+
+
+@contextmanager
+def doing(text: str) -> Iterator[None]:
+    """Shows, while something is done, what it is."""
+    if _width() is None:
+        yield
+        return
+    _doing.append(text)
+    _draw()
+    try:
+        yield
+    finally:
+        _doing.pop()
+        _write(_ERASE)
+        _draw()
+
+
+class Bar:
+    """How much of something is done: a bar that moves, and goes away at the end."""
+
+    def __init__(self, title: str, total: int, unit: str = "images") -> None:
+        width = _width()
+        self._bar: tqdm[None] | None = None
+        if width is not None:
+            room = width - 1  # a line as wide as the terminal would move it up
+            form = next(form for least, form in _FORMATS if room >= least)
+            self._bar = tqdm(
+                total=total, desc=title, unit=f" {unit}", leave=False, ncols=room, bar_format=form
+            )
+
+    def move_to(self, done: int) -> None:
+        """Shows that so much of the total is done."""
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+
+    def move_by(self, more: int) -> None:
+        """Shows that so much more is done."""
+        if self._bar is not None:
+            self._bar.update(more)
+
+    def say(self, text: str) -> None:
+        """A text beside the bar, from its next move on."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def watched() -> bool:
+    """Whether a person may be looking on."""
+    return _width() is not None
+
+
+def _width() -> int | None:
+    """Columns for what goes away again; None where nothing can be taken back."""
+    return None if os.environ.get("TERM") == "dumb" else width_of(sys.stderr)
+
+
+def _draw() -> None:
+    """Shows what is being done, cut to the terminal's width."""
+    width = _width()
+    if _doing and width is not None:
+        _write(f"{_ERASE}{_doing[-1]} ..."[: len(_ERASE) + width - 1])
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,0 +1,177 @@
+"""What is said while a model trains: it fits the terminal, tells how long, and changes nothing."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Bakeoff
+from terminals import WIDTHS, terminal
+from toy import CPU, toy_config, toy_split, toy_state
+
+from bakeoff.experiment.progress import Pace, ProgressReport, epoch_line, headings
+from bakeoff.machine.terminal import Bar
+from bakeoff.runs.records import EpochRecord, ValidationScores
+from bakeoff.training.loop import fit
+
+RECORD = EpochRecord(
+    epoch=3, step=99, lr=0.00123456, train_loss=1.5, train_loss_parts={}, val=ValidationScores(0.915, 0.9, 0.25),
+    train_seconds=4321.06, eval_seconds=1.0, train_images_per_second=25_084.4,
+)  # fmt: skip
+
+
+def test_an_epochs_figures_stand_below_their_names() -> None:
+    first, second = headings(RECORD, 10, None)
+    line = epoch_line(RECORD, 10, None)
+    found = {}
+    for name in re.finditer(r"\S+( \S+)*", second):
+        texts = [text[: name.end()].split("  ")[-1].split() for text in (first, second, line)]
+        found[" ".join([*texts[0], *texts[1]])] = texts[2][-1]
+    assert line.startswith("epoch  3/10  ")
+    assert "  4,321.1 s  " in line
+    assert found == {
+        "training loss": "1.5000",
+        "validation accuracy": "91.50%",
+        "validation loss (NLL)": "0.2500",
+        "learning rate": "0.00123",
+        "time": "s",
+        "images a second": "25,084",
+    }
+
+
+@pytest.mark.parametrize("columns", [30, *WIDTHS])
+@pytest.mark.parametrize("epochs", [3, 1000])
+def test_lines_of_epochs_fit_and_lose_whole_columns(columns: int, epochs: int) -> None:
+    whole = epoch_line(RECORD, epochs, None).split()
+    lines = [*headings(RECORD, epochs, columns), epoch_line(RECORD, epochs, columns)]
+    assert max(map(len, lines)) <= columns
+    assert len(set(map(len, lines))) == 1  # aligned
+    assert set(lines[-1].split()) <= set(whole)
+    assert "91.50%" in lines[-1]
+    assert columns < 80 or lines[-1].split() == whole
+
+
+def test_without_validation_there_are_no_columns_for_it() -> None:
+    without = dataclasses.replace(RECORD, val=None)
+    assert "validation" not in headings(without, 10, None)[0]
+    assert len(epoch_line(without, 10, None).split()) == len(epoch_line(RECORD, 10, None).split()) - 2
+
+
+@pytest.mark.parametrize(
+    ("epochs", "patience", "ends", "said"),
+    [
+        # 9 epochs of 80 s; the second takes as long.
+        (10, None, [80.0, 160.0, 240.0], ["about 12 minutes for the remaining 9 epochs"]),
+        (2, None, [80.0, 160.0], ["about 80 seconds for the remaining 1 epoch"]),
+        (10, 3, [80.0], ["about 12 minutes for the remaining 9 epochs, or less if it stops early"]),
+        # The first kept the features of frozen layers: 8 epochs of 10 s are left.
+        (
+            10,
+            None,
+            [80.0, 90.0, 100.0],
+            [
+                "about 12 minutes for the remaining 9 epochs",
+                "corrected: about 80 seconds for the remaining 8 epochs",
+            ],
+        ),
+        (
+            10,
+            None,
+            [80.0, 81.0],
+            [
+                "about 12 minutes for the remaining 9 epochs",
+                "corrected: about 8 seconds for the remaining 8 epochs",
+            ],
+        ),
+        (10, None, [1.0, 41.0], ["corrected: about 5 minutes for the remaining 8 epochs"]),
+        (10, None, [1.0, 2.0], []),  # over in 9 s
+        (1, None, [900.0], []),
+    ],
+)
+def test_how_long_the_rest_takes(
+    epochs: int, patience: int | None, ends: list[float], said: list[str]
+) -> None:
+    pace = Pace(epochs, patience, now=0.0)
+    told = [pace.after(number, end) for number, end in enumerate(ends, start=1)]
+    assert [text for text in told if text] == said
+
+
+def weights(watched: bool) -> dict[str, torch.Tensor]:
+    config = toy_config(trainer__epochs=2)
+    state, train, val = toy_state(config), toy_split(40), toy_split(30, seed=1)
+    report = ProgressReport(len(train), len(val), 2)
+    told = {"progress": report, "rated": report.rated} if watched else {}
+    for _ in fit(state, train, val, config, CPU, **told):  # type: ignore[arg-type]
+        report.close()
+    return state.model.state_dict()
+
+
+def test_bars_of_training_and_validation_change_nothing() -> None:
+    alone = weights(watched=False)
+    with terminal(80) as screen:
+        shown = weights(watched=True)
+    assert all(torch.equal(tensor, shown[name]) for name, tensor in alone.items())
+    titles = [text.partition("  ")[0].partition(" 1")[0] for text in screen.drawn() if "%|" in text]
+    assert list(dict.fromkeys(re.findall(r"(?:epoch|validation) \d/2", screen.written))) == [
+        "epoch 1/2", "validation 1/2", "epoch 2/2", "validation 2/2",
+    ]  # fmt: skip
+    assert titles
+
+
+def test_the_device_is_read_at_most_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+
+    class Loss(torch.Tensor):
+        def item(self) -> float:
+            reads.append(now)
+            return 1.0
+
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    state = toy_state(toy_config())
+    loss = torch.zeros(()).as_subclass(Loss)  # type: ignore[arg-type]
+    with terminal(80):
+        report = ProgressReport(1000, 0, 1)
+        for _ in range(100):
+            report(state, 1, loss)
+            now += 0.04
+        report.close()
+    assert 6 <= len(reads) <= 9  # of 4 s
+    report(state, 1, loss)  # in a pipe
+    assert len(reads) <= 9
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("columns", [80, *(pytest.param(c, marks=pytest.mark.slow) for c in (60, 120))])
+def test_a_run_on_a_terminal_fits_it_and_is_never_silent(
+    columns: int, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("bakeoff.machine.load._running_others", lambda: 99.0)
+    moved, move_to = [], Bar.move_to
+
+    def recorded(bar: Bar, done: int) -> None:
+        moved.append((bar._bar.desc, done))  # type: ignore[union-attr]
+        move_to(bar, done)
+
+    monkeypatch.setattr(Bar, "move_to", recorded)
+    with terminal(columns) as screen:
+        bakeoff("train", "data=digits", "model=cnn_small", "trainer.epochs=2", "output_dir=o")
+    (run,) = (path.parent for path in Path("o").glob("*/*/summary.json"))
+    assert moved == [("validation 1/2", 200), ("validation 2/2", 200), ("test", 400), ("validation", 200)]
+    seen, whole = screen.lines(), (run / "run.log").read_text()
+    assert max(map(len, screen.drawn())) <= columns
+    for text in ("loading torch", "reading digits", "making the network", "epoch 1/2", "validation 2/2",
+                 "\rtest ", "writing weights", "the speed", "FLOPs"):  # fmt: skip
+        assert text in screen.written, text
+    assert not [line for line in seen if "%|" in line or line.endswith("...")]  # gone at the end
+    assert seen[0].startswith("cnn_small on digits: 3,842 parameters; 1,197 training,")
+    assert seen[1].startswith("  ")
+    assert any(line.startswith("note: the machine is busy: load 99.0") for line in seen)
+    said = [line.partition(" ")[2] for line in whole.splitlines()]
+    assert all("\r" not in line for line in said)
+    # In the log a line for each record, of the same words.
+    for line in said:
+        if line.startswith(("cnn_small", "note:", "test accuracy")):
+            assert line in " ".join(text.strip() for text in seen)
+    assert f"run directory  {run}" in seen

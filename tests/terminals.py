@@ -1,0 +1,82 @@
+"""A terminal of some width for a test to write to, and what a person would then see."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import termios
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import pytest
+
+WIDTHS = (60, 80, 120)
+
+
+class Terminal:
+    """Standard output and error at once; `written` holds all that came, once it is closed."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        self._reading, writing = pty.openpty()
+        fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.stream: TextIO = open(writing, "w", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        self.written = ""
+        self._reader = threading.Thread(target=self._read)  # a terminal's buffer is small
+        self._reader.start()
+
+    def _read(self) -> None:
+        content = b""
+        while True:
+            try:
+                block = os.read(self._reading, 65536)
+            except OSError:  # all writers have closed it
+                break
+            if not block:
+                break
+            content += block
+        os.close(self._reading)
+        self.written = content.decode()
+
+    def close(self) -> str:
+        """Returns what was written."""
+        self.stream.close()
+        self._reader.join()
+        return self.written
+
+    def lines(self) -> list[str]:
+        """What stays on the screen, a line each: what was written over is gone."""
+        return [self._last(line) for line in self.written.replace("\r\n", "\n").split("\n")]
+
+    def drawn(self) -> list[str]:
+        """All that ever stood in a line, what was written over too."""
+        texts = re.split(r"\r\n|\n|\r", self.written.replace("\033[K", ""))
+        return [text for text in texts if text.strip()]
+
+    @staticmethod
+    def _last(line: str) -> str:
+        shown = ""
+        for part in line.split("\r"):
+            if part.startswith("\033[K"):
+                shown = ""
+            text = part.replace("\033[K", "")
+            shown = text + shown[len(text) :]
+        return shown.rstrip()
+
+
+@contextmanager
+def terminal(columns: int) -> Iterator[Terminal]:
+    """Standard output and error of this process are a terminal."""
+    it = Terminal(columns)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        patch.setenv("TERM", "xterm")
+        patch.setattr("sys.stdout", it.stream)
+        patch.setattr("sys.stderr", it.stream)
+        try:
+            yield it
+        finally:
+            it.close()
