@@ -22,6 +22,7 @@ LIGHT_FILES = (
     "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/process.py",
     "machine/signals.py", "machine/streams.py", "machine/terminal.py",
     "models/weights/origin.py", "experiment/__init__.py", "experiment/first_gate.py", "experiment/identity.py",
+    "experiment/earlier_runs.py",
 )  # fmt: skip
 # Each module is imported in a process of its own; what many of them need is loaded once, before the fork.
 IMPORT_EACH = """

@@ -1,6 +1,7 @@
 """Text that is safe and right to print, wherever it came from and wherever it goes. No torch here."""
 
 import os
+import re
 import textwrap
 import unicodedata
 from contextlib import suppress
@@ -25,6 +26,11 @@ def one_line(text: object, most: int | None = 200) -> str:
 def counted(count: int, noun: str) -> str:
     """Such as 1 thread, 2 threads."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def without_numbers(text: str) -> str:
+    """What two lines share that differ in their figures alone."""
+    return re.sub(r"\d[\d.,]*", "#", text)
 
 
 def about(seconds: float) -> str:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import Bakeoff, files_below
 from safetensors.torch import load_file, save_file
+from terminals import terminal
 from tiny_run import read, train
 
 
@@ -35,11 +36,20 @@ def test_evaluate_repeats_the_figures_and_writes_nothing(copied: Path, bakeoff: 
     assert (code, err) == (0, "")
     assert out.endswith("equal to summary.json\n")
     test = read(copied, "summary.json")["test"]
-    for key in ("accuracy", "macro_f1", "nll"):
-        (line,) = [line for line in out.splitlines() if line.startswith(key)]
-        assert line.split() == [key, f"{test[key]:.6f}", f"{test[key]:.6f}"]
+    for key, name in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("nll", "test loss (NLL)")):
+        (line,) = [line for line in out.splitlines() if line.startswith(name)]
+        assert line.split() == [*name.split(), f"{test[key]:.6f}", f"{test[key]:.6f}"]
     assert state() == before
     assert files_below(Path.cwd()) == []
+
+
+def test_evaluate_on_a_terminal_shows_what_it_does(copied: Path, bakeoff: Bakeoff) -> None:
+    with terminal(80) as screen:
+        bakeoff("evaluate", str(copied))
+    drawn = screen.drawn()
+    assert {"loading torch ...", "reading digits ..."} <= set(drawn)
+    assert [text for text in drawn if text.startswith("test  ")]
+    assert not [text for text in screen.lines() if text.endswith("...") or "%|" in text]
 
 
 def test_a_run_from_before_a_key_is_evaluated(copied: Path, bakeoff: Bakeoff) -> None:
@@ -67,7 +77,7 @@ def test_one_perturbed_tensor_is_exit_7(copied: Path, bakeoff: Bakeoff) -> None:
     save_file(weights, copied / "weights.safetensors")
     code, out, err = bakeoff("evaluate", str(copied))
     assert (code, err) == (7, "")
-    assert "nll" in [line.split()[0] for line in out.splitlines() if line.endswith("differs")]
+    assert "test loss" in [line[:9] for line in out.splitlines() if line.endswith("differs")]
     assert "not equal to summary.json" in out
 
 

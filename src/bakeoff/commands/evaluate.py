@@ -15,6 +15,7 @@ from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.evaluation import metrics
 from bakeoff.experiment.code import code_hash
 from bakeoff.machine.load import most_threads
+from bakeoff.machine.terminal import Bar, doing, tell
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.reading import UnreadableFileError
@@ -30,6 +31,8 @@ USAGE = "evaluate RUN"
 SUMMARY = "compute a run's test scores again from its saved weights"
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
 _TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
+_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "nll": "test loss (NLL)"}
+_WIDTH = max(map(len, _NAMES.values()))
 _MOST_CLASSES_SHOWN = 30
 
 
@@ -53,34 +56,40 @@ def evaluate(words: list[str]) -> int:
     _add_later_keys(values)
     _apply_options(values, options)
     # torch loads here, after what can be refused without it.
-    from bakeoff.data.splits import fingerprint
-    from bakeoff.evaluation.batch_size import EvaluationBatch
-    from bakeoff.evaluation.prediction import predict
-    from bakeoff.experiment.gates import prepare
-    from bakeoff.experiment.outcome import torch_errors_explained
+    with doing("loading torch"):
+        from bakeoff.data.splits import fingerprint
+        from bakeoff.evaluation.batch_size import EvaluationBatch
+        from bakeoff.evaluation.prediction import predict
+        from bakeoff.experiment.gates import prepare
+        from bakeoff.experiment.outcome import torch_errors_explained
 
     prepared = prepare(values)
     names = prepared.data.class_names
     if fingerprint(prepared.data.test, names) != _print(found, "test_split"):
         raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
     _load_weights(prepared.model, found)
-    with torch_errors_explained(prepared.config.trainer.batch_size):
-        batch_size = EvaluationBatch(prepared.config.trainer.eval_batch_size)
-        predictions = predict(prepared.model, prepared.data.test, prepared.runtime, batch_size)
+    with (
+        torch_errors_explained(prepared.config.trainer.batch_size),
+        Bar("test", len(prepared.data.test)) as bar,
+    ):
+        batch_size = EvaluationBatch(prepared.config.trainer.eval_batch_size, tell)
+        predictions = predict(
+            prepared.model, prepared.data.test, prepared.runtime, batch_size, rated=bar.move_to
+        )
     scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
-    print(f"{path}: {scores.num_images:,} test images of {prepared.data.name}")
-    print(f"{'':10}{'summary.json':>14}{'now':>14}")
+    tell(f"{path}: {scores.num_images:,} test images of {prepared.data.name}")
+    print(f"{'':{_WIDTH}}{'summary.json':>14}{'now':>14}")
     same = True
     for key, tolerance in _TOLERANCE.items():
         stored, now = found.summary["test"][key], getattr(scores, key)
         differs = abs(stored - now) > tolerance
         same &= not differs
-        print(f"{key:10}{stored:14.6f}{now:14.6f}{'  differs' if differs else ''}")
+        print(f"{_NAMES[key]:{_WIDTH}}{stored:14.6f}{now:14.6f}{'  differs' if differs else ''}")
     _print_classes(scores)
     if same:
         print("equal to summary.json")
         return OK
-    print(
+    tell(
         f"not equal to summary.json; computed on {prepared.runtime.device} in {prepared.runtime.precision} "
         f"(see {path / 'environment.json'} for the run's)"
     )

@@ -15,6 +15,7 @@ from bakeoff.config.compose import expand, parse_arguments, with_file
 from bakeoff.config.schema import Config
 from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
+from bakeoff.machine.terminal import doing, tell
 from bakeoff.runs.storage import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ def preview(words: list[str]) -> int:
     if is_sweep or line.shows:
         raise ConfigError("preview shows one config; give one value for each key")
     config = check_shared(jobs[0].values)
-    dataset = data.load(config.data)
+    with doing(f"reading {config.data.name}"):
+        dataset = data.load(config.data)
     for note in dataset.notes:
-        print(f"note: {note}")
+        tell(f"note: {note}")
     content = io.BytesIO()
-    batch_picture(dataset, config).savefig(content, format="png", dpi=110)
+    with doing("drawing"):
+        batch_picture(dataset, config).savefig(content, format="png", dpi=110)
     output = options.output or Path(f"preview-{config.data.name}.png")
     with storage_errors(output, _OTHER_FILE):
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from bakeoff.arguments import Parser
 from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
 from bakeoff.errors import OK
+from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.terminal import doing, tell, watched
@@ -72,4 +73,6 @@ def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
     prepared = prepare(job.values)
     for note in prepared.notes:
         tell(f"note: {note}")
-    tell(f"{description(prepared)}\nnothing is wrong with it; not trained (--dry-run)")
+    tell(description(prepared))
+    tell(told_of([job.values]))
+    tell("nothing is wrong with it; not trained (--dry-run)")

@@ -73,6 +73,7 @@ LEFT_OUT = (
     "evaluation/__init__.py",
     "experiment/__init__.py",
     "experiment/code.py",
+    "experiment/earlier_runs.py",
     "experiment/extras.py",
     "experiment/first_gate.py",
     "experiment/identity.py",

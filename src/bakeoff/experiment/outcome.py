@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from bakeoff.config.schema import Config
 from bakeoff.errors import (
     BakeoffError,
     ConfigError,
@@ -18,7 +19,7 @@ from bakeoff.training.state import TrainState
 
 
 @contextmanager
-def outcome_recorded(run: RunDir, state: TrainState, batch_size: int, stop: StopSignal) -> Iterator[None]:
+def outcome_recorded(run: RunDir, state: TrainState, config: Config, stop: StopSignal) -> Iterator[None]:
     """Writes into the run directory that it runs, then that it finished, or why not; lets errors go on.
 
     A second signal ends the process inside its handler: what is left to do then is the status.
@@ -30,7 +31,7 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int, stop: Stop
     try:
         run.write_status("running", 0)
         stop.last_words = lambda text: run.abandon(state.step, text)
-        with torch_errors_explained(batch_size):
+        with torch_errors_explained(config.trainer.batch_size):
             yield
         with suppress(ResourceError):  # the summary says the same, and wins
             run.write_status("finished", state.step)
@@ -44,10 +45,22 @@ def outcome_recorded(run: RunDir, state: TrainState, batch_size: int, stop: Stop
             if status in ("diverged", "interrupted"):
                 run.write_weights(state.model.state_dict(), finished=False)
         if isinstance(error, BakeoffError):
-            left = run.path / LAST_WEIGHTS
-            what = f"its weights so far are {left}" if left.exists() else f"see {run.path}"
-            error.args = (f"{error}; {what}",)
+            error.args = (f"{error}; {_what_is_left(run, config)}",)
         raise
+
+
+def _what_is_left(run: RunDir, config: Config) -> str:
+    """Where the weights so far are, and what can be done with them."""
+    left = run.path / LAST_WEIGHTS
+    if not left.exists():
+        return f"see {run.path}"
+    if "weights" not in config.model:  # this family begins from scratch alone
+        return f"its weights so far are {left}; training cannot go on from them"
+    name = config.model["name"]
+    return (
+        "training cannot go on, but a new run can begin from its weights so far (the last layer anew) with "
+        f"model={name} model.weights={left}"
+    )
 
 
 @contextmanager

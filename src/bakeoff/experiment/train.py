@@ -7,6 +7,7 @@ the result comes first, what only shows it after that. A signal is read at the b
 
 import dataclasses
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from bakeoff.config.compose import Job
@@ -28,7 +29,7 @@ from bakeoff.machine.terminal import Bar, doing
 from bakeoff.plots import style
 from bakeoff.runs.records import Environment, EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
-from bakeoff.text import counted
+from bakeoff.text import counted, without_numbers
 from bakeoff.training.loop import fit
 from bakeoff.training.optim import make_optimizer
 from bakeoff.training.state import TrainState, start
@@ -36,8 +37,13 @@ from bakeoff.training.state import TrainState, start
 _HEARTBEAT_SECONDS = 15.0
 
 
-def train(job: Job, stop: StopSignal) -> Path:
+def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
     """Trains one model and writes its run directory.
+
+    Args:
+        job: what to train.
+        stop: the signals that came.
+        said: notes that the sweep's earlier jobs have said, without their numbers (`without_numbers`).
 
     Returns:
         The run directory.
@@ -55,7 +61,7 @@ def train(job: Job, stop: StopSignal) -> Path:
         state = start(prepared.model, optimizer, config.trainer, runtime)
     stop.check()
     run = RunDir.create(_folder(prepared))
-    with outcome_recorded(run, state, config.trainer.batch_size, stop):
+    with outcome_recorded(run, state, config, stop):
         run.write_config(job.values, job.overrides)
         environment = describe(runtime)
         weights = prepared.model.weights_sha256
@@ -63,7 +69,7 @@ def train(job: Job, stop: StopSignal) -> Path:
         run.write_environment(dataclasses.replace(environment, code=code, weights_sha256=weights))
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
-        _announce(run, prepared, environment)
+        _announce(run, prepared, environment, said)
         attempt(run, "pictures", style.check)  # now, and not after hours
         train_split = _resident(prepared.data.train, config, runtime)
         val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
@@ -154,13 +160,15 @@ def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
     return split.to(runtime.device) if wanted == "device" or (wanted == "auto" and fits) else split
 
 
-def _announce(run: RunDir, prepared: Prepared, environment: Environment) -> None:
+def _announce(run: RunDir, prepared: Prepared, environment: Environment, said: Collection[str]) -> None:
     say(run, description(prepared))
-    for note in prepared.notes:
-        say(run, f"note: {note}")
     load = Load(environment.cores or 1, environment.load_average, environment.load_of_others)
-    if busy := busy_note(load, environment.threads):
-        say(run, f"note: {busy}")
+    busy = busy_note(load, environment.threads)
+    for note in [*prepared.notes, *([busy] if busy else [])]:
+        if without_numbers(f"note: {note}") in said:
+            run.log(f"note: {note}")
+        else:
+            say(run, f"note: {note}")
 
 
 def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:

@@ -1,7 +1,8 @@
 """A sweep's child that trains one job, of the values that the sweep has checked.
 
-Reads one JSON object, `values` and `overrides`, from standard input, so that a config file that is changed
-while the sweep runs cannot change what is trained; exits like any command.
+Reads one JSON object from standard input: `values` and `overrides`, so that a config file that is changed
+while the sweep runs cannot change what is trained, and `said`, the notes of earlier jobs. Exits like any
+command.
 """
 
 import json
@@ -11,6 +12,7 @@ from bakeoff.errors import OK
 from bakeoff.machine.process import run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
+from bakeoff.machine.terminal import doing
 
 
 def _train() -> int:
@@ -24,13 +26,11 @@ def _train() -> int:
         # Recorded in environment.json: the command line that trains the same alone.
         sys.argv = ["bakeoff", "train", *job.overrides]
 
-        from bakeoff.machine.terminal import doing
-
         with doing("loading torch"):
             from bakeoff.experiment.train import train
 
         stop.check()
-        train(job, stop)
+        train(job, stop, content["said"])
     return OK
 
 

@@ -21,10 +21,13 @@ from bakeoff.comparison.read import Run, read_run
 from bakeoff.config.compose import Job
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, InterruptedRunError, ResourceError
+from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity
 from bakeoff.machine.signals import StopSignal, stopped_by
-from bakeoff.runs.rundir import sweep_folder, sweep_run_folder
+from bakeoff.machine.terminal import tell
+from bakeoff.runs.rundir import LOG, sweep_folder, sweep_run_folder
+from bakeoff.text import about, without_numbers
 
 # -P: the current folder is not a place to import from.
 _PYTHON = [sys.executable, "-P", "-m"]
@@ -64,17 +67,33 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
     roots = list(dict.fromkeys(item.folder.parent for item in planned))
     todo = [item for item in planned if not item.finished]
     where = ", ".join(map(str, roots))
-    print(
-        f"sweep {where}: {len(planned)} runs, {len(planned) - len(todo)} of them finished already", flush=True
-    )
+    tell(f"sweep {where}: {len(planned)} runs, {len(planned) - len(todo)} of them finished already")
     if dry_run:
         for item in planned:
-            print(f"  {item.folder.name}  {_shown(item.job)}")
+            tell(f"  {item.folder.name}  {_shown(item.job)}")
+        if todo:
+            tell(told_of([item.job.values for item in todo]))
         return OK
-    failed = 0
+    failed = _train_all(todo, stop)
+    print(flush=True)
+    compared = print_comparison(roots)
+    return SOME_RUNS_BAD if failed else compared
+
+
+def _train_all(todo: Sequence[_PlannedJob], stop: StopSignal) -> int:
+    """Trains one after another; how many failed.
+
+    Raises:
+        InterruptedRunError: a signal; the jobs that had not begun are not started.
+    """
+    failed, began = 0, time.monotonic()
+    said: set[str] = set()
     for number, item in enumerate(todo, start=1):
-        print(f"\n[{number}/{len(todo)}] {_shown(item.job)}", flush=True)
-        content = {"values": item.job.values, "overrides": list(item.job.overrides)}
+        done = number - 1
+        rest = (time.monotonic() - began) / done * (len(todo) - done) if done else None
+        left = f" ({about(rest)} for this and the rest)" if rest else ""
+        tell(f"\n[{number}/{len(todo)}] {_shown(item.job)}{left}")
+        content = {"values": item.job.values, "overrides": list(item.job.overrides), "said": sorted(said)}
         code = _run_child("bakeoff.sweeps.job", content, stop)
         if stop.name is not None:
             name = item.job.values["sweep"]["name"]
@@ -82,12 +101,20 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
                 f"{stopped_by(stop.name)}; the other jobs of sweep.name={name} were not started"
             )
         if code < 0:
-            print(f"the process of this job was {_ended_by(code)}", flush=True)
+            tell(f"the process of this job was {_ended_by(code)}")
         # What was printed may be lost (exit code 4) and the run be whole: its directory says what it is.
         failed += code != OK and not isinstance(read_run(item.folder), Run)
-    print(flush=True)
-    compared = print_comparison(roots)
-    return SOME_RUNS_BAD if failed else compared
+        said |= _notes(item.folder)
+    return failed
+
+
+def _notes(run: Path) -> set[str]:
+    """What a run's log notes, without numbers: another load of a busy machine is no other note."""
+    with suppress(OSError):
+        lines = (run / LOG).read_text("utf-8", errors="replace").splitlines()
+        texts = [line.partition(" ")[2] for line in lines]
+        return {without_numbers(text) for text in texts if text.startswith("note: ")}
+    return set()
 
 
 def _shown(job: Job) -> str:

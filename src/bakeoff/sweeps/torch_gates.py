@@ -11,6 +11,7 @@ from bakeoff.errors import OK
 from bakeoff.machine.process import run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
+from bakeoff.machine.terminal import doing
 
 
 def _check() -> int:
@@ -18,18 +19,20 @@ def _check() -> int:
     with stop.caught():
         jobs = json.load(sys.stdin)
 
-        from bakeoff import data
-        from bakeoff.data.splits import DataSet
-        from bakeoff.experiment.first_gate import check_shared
-        from bakeoff.experiment.gates import prepare
+        with doing("loading torch"):
+            from bakeoff import data
+            from bakeoff.data.splits import DataSet
+            from bakeoff.experiment.first_gate import check_shared
+            from bakeoff.experiment.gates import prepare
 
         loaded: dict[str, DataSet] = {}  # most sweeps vary anything but the data
-        for values in jobs:
+        for number, values in enumerate(jobs, start=1):
             stop.check()
-            key = canonical_json(values["data"])
-            if key not in loaded:
-                loaded[key] = data.load(check_shared(values).data)
-            prepare(values, loaded[key])
+            with doing(f"checking run {number} of {len(jobs)}"):
+                key = canonical_json(values["data"])
+                if key not in loaded:
+                    loaded[key] = data.load(check_shared(values).data)
+                prepare(values, loaded[key])
     return OK
 
 

@@ -1,0 +1,96 @@
+"""How long a run will take, by earlier ones that did the same work on the same machine."""
+
+import copy
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bakeoff
+
+from bakeoff.config.schema import defaults
+from bakeoff.experiment.earlier_runs import told_of
+
+UNKNOWN = "how long it takes is not known: no earlier run of this model on these data, on this machine"
+
+
+def config(root: Path, **changes: Any) -> dict[str, Any]:
+    values = defaults() | {"output_dir": str(root), "model": {"name": "m", "family": "cnn", "channels": [4]}}
+    values = copy.deepcopy(values)
+    for key, value in changes.items():
+        section, _, name = key.rpartition("__")
+        (values[section] if section else values)[name] = value
+    return values
+
+
+def finished(root: Path, name: str, seconds: tuple[float, float, float], epochs: int, **changes: Any) -> Path:
+    """A run that took so many seconds of training, of evaluation, and in all."""
+    run = root / name
+    run.mkdir(parents=True)
+    (run / "config.json").write_text(json.dumps(config(root, trainer__epochs=epochs, **changes)))
+    (run / "environment.json").write_text(json.dumps({"host": socket.gethostname()}))
+    times = dict(zip(("train_seconds", "eval_seconds", "total_seconds"), seconds, strict=True))
+    (run / "summary.json").write_text(json.dumps({"time": times, "epochs_run": epochs}))
+    return run
+
+
+def test_an_epoch_and_what_comes_besides_are_the_medians_of_those_alike(tmp_path: Path) -> None:
+    finished(tmp_path, "a", (90.0, 10.0, 130.0), 10)  # 10 s an epoch, 30 s besides
+    finished(tmp_path, "b", (38.0, 2.0, 60.0), 2, seed=7)  # 20 s, 20 s
+    finished(tmp_path, "c", (1100.0, 100.0, 1210.0), 4, optim__lr=0.5)  # 300 s, 10 s
+    # 20 epochs of 20 s and 20 s: 420 s.
+    assert told_of([config(tmp_path, trainer__epochs=20)]) == (
+        "about 7 minutes, by 3 earlier runs of this model on these data"
+    )
+    early = config(tmp_path, trainer__epochs=20, trainer__early_stopping_patience_epochs=3)
+    assert told_of([early]).endswith(", or less if it stops early")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"data__name": "digits"},
+        {"data__train_limit": 100},
+        {"trainer__threads": 1},
+        {"trainer__batch_size": 8},
+        {"trainer__device": "cuda"},
+        {"trainer__precision": "fp32"},
+        {"model": {"name": "m", "family": "cnn", "channels": [64]}},
+    ],
+    ids=str,
+)
+def test_other_work_is_no_measure(tmp_path: Path, other: dict[str, Any]) -> None:
+    finished(tmp_path, "a", (90.0, 10.0, 130.0), 10)
+    assert told_of([config(tmp_path)]) != UNKNOWN
+    assert told_of([config(tmp_path, **other)]) == UNKNOWN
+
+
+def test_runs_of_another_machine_unfinished_and_broken_ones_are_no_measure(tmp_path: Path) -> None:
+    elsewhere = finished(tmp_path, "a", (90.0, 10.0, 130.0), 10)
+    (elsewhere / "environment.json").write_text('{"host": "elsewhere"}')
+    (finished(tmp_path, "b", (90.0, 10.0, 130.0), 10) / "summary.json").unlink()
+    for name, text in (("c", "[]"), ("d", '{"time": 3, "epochs_run": 1}'), ("e", "{")):
+        (finished(tmp_path, name, (90.0, 10.0, 130.0), 10) / "summary.json").write_text(text)
+    nothing = finished(tmp_path, "f", (90.0, 10.0, 130.0), 10) / "summary.json"
+    nothing.write_text(nothing.read_text().replace('"epochs_run": 10', '"epochs_run": 0'))
+    (finished(tmp_path, "g", (90.0, 10.0, 130.0), 10) / "config.json").write_text('{"model": 1, "data": 2}')
+    assert told_of([config(tmp_path)]) == UNKNOWN
+
+
+def test_a_sweep_is_the_sum_of_its_runs(tmp_path: Path) -> None:
+    finished(tmp_path, "a", (90.0, 10.0, 130.0), 10)
+    alike = [config(tmp_path, trainer__epochs=10, seed=seed) for seed in range(3)]  # of 130 s
+    assert told_of(alike) == "about 6 minutes for all runs, by earlier ones of the same model and data"
+    assert told_of([*alike, config(tmp_path, data__name="digits")]) == (
+        "about 6 minutes for 3 of 4 runs, by earlier ones of the same model and data; there is no earlier "
+        "run like the others"
+    )
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_dry_run_says_it_of_what_was_trained(bakeoff: Bakeoff) -> None:
+    line = ["train", "data=digits", "model=cnn_small", "trainer.epochs=1", "trainer.threads=1"]
+    assert UNKNOWN in bakeoff(*line, "--dry-run")[1]
+    assert bakeoff(*line)[0] == 0
+    assert "by 1 earlier run of this model on these data\n" in bakeoff(*line, "seed=1", "--dry-run")[1]
