@@ -43,9 +43,14 @@ def test_evaluate_repeats_the_figures_and_writes_nothing(copied: Path, bakeoff: 
     assert files_below(Path.cwd()) == []
 
 
-def test_evaluate_on_a_terminal_shows_what_it_does(copied: Path, bakeoff: Bakeoff) -> None:
+def test_evaluate_on_a_terminal_shows_what_it_does(
+    copied: Path, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[int] = []
+    monkeypatch.setattr("bakeoff.machine.terminal.Bar.move_to", lambda _, done: moved.append(done))
     with terminal(80) as screen:
         bakeoff("evaluate", str(copied))
+    assert moved == [400]
     drawn = screen.drawn()
     assert {"loading torch ...", "reading digits ..."} <= set(drawn)
     assert [text for text in drawn if text.startswith("test  ")]

@@ -1,13 +1,17 @@
 """Finds run directories: below a folder, or by the name that a command line gives. No torch here."""
 
 import os
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.runs.liveness import is_alive
+from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, RUN_NAME, STATUS, SUMMARY
+from bakeoff.text import counted, one_line, printable, width_of, wrapped
 
 SEARCH_DEPTH = 6
 _SECONDS_TO_START = 60.0  # within which a new folder gets its first file
@@ -70,8 +74,14 @@ def distinct_run_dirs(paths: Iterable[Path]) -> list[Path]:
     return list({run.resolve(): run for path in paths for run in find_run_dirs(path)}.values())
 
 
-def find_run(name: str, root: Path) -> Path:
+def _warn(text: str) -> None:
+    print(wrapped(text, width_of(sys.stderr)), file=sys.stderr)
+
+
+def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path:
     """Finds the run that a command line names: a path, `latest`, or a unique prefix of a run id.
+
+    `latest` is the last run that has finished; `note` is told of a later one that has not.
 
     Raises:
         ConfigError: no such run, or several.
@@ -83,7 +93,7 @@ def find_run(name: str, root: Path) -> Path:
     if not runs:
         raise ConfigError(f"run {name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
     if name == "latest":
-        return max(runs, key=_started)
+        return _last_finished(runs, root, note)
     matches = [run for run in runs if run.name.startswith(name)]
     exact = [run for run in matches if run.name == name]
     if len(exact or matches) == 1:
@@ -101,6 +111,34 @@ def resolve(word: str, root: Path) -> Path:
     """A PATH of the command line: a folder, or a run by its name."""
     path = Path(word)
     return path if path.is_dir() else find_run(word, root)
+
+
+def _last_finished(runs: Sequence[Path], root: Path, note: Callable[[str], None]) -> Path:
+    finished = [run for run in runs if (run / SUMMARY).is_file()]
+    newest = max(runs, key=_started)
+    if not finished:
+        raise ConfigError(
+            f"run latest: none of the {counted(len(runs), 'run')} below {root} has finished; the newest is "
+            f"{newest} ({_state(newest)})"
+        )
+    last = max(finished, key=_started)
+    if newest != last and _started(newest) > _started(last):
+        note(
+            f"note: latest is {last}, the last finished run; the newer {newest} has not finished ({_state(newest)})"
+        )
+    return last
+
+
+def _state(run: Path) -> str:
+    """How far an unfinished run says it is; a process that died may have said `running`."""
+    with suppress(UnreadableFileError):
+        status = read_json(run / STATUS, attempts=2)
+        said = status.get("status")
+        if said == "running" and not is_alive(status):
+            return "its process is gone"
+        if isinstance(said, str):
+            return one_line(printable(said))
+    return "it has no status"
 
 
 def _started(run: Path) -> float:
