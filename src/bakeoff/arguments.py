@@ -1,11 +1,68 @@
 """Command lines of the commands: argparse with our one-line errors; completion asks it too. No torch here."""
 
 import argparse
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NoReturn
 
 from bakeoff.errors import ConfigError
+from bakeoff.text import wrapped
+
+_WIDEST_HELP, _NARROWEST_HELP = 100, 30  # columns; longer lines are hard to read
+_CONTINUES = " " * 8  # a line of a help text that begins so belongs to the one above
+
+
+def help_width() -> int:
+    """Columns of a help text: those of the terminal, and 80 in a pipe. $COLUMNS wins."""
+    return max(_NARROWEST_HELP, min(_WIDEST_HELP, shutil.get_terminal_size().columns))
+
+
+def laid_out(text: str, width: int) -> str:
+    """A help text in so many columns, broken at words.
+
+    Lines of a paragraph are joined; an indented line stays a line of its own, and what does not fit stands
+    below its second column, if it has two.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        joins = line.startswith(_CONTINUES) or not line.startswith(" ")
+        if lines and lines[-1] and line and joins and not lines[-1].endswith(":"):
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(wrapped(line, width, _hanging(line, width)) for line in lines)
+
+
+def entry(term: str, meaning: str, column: int, width: int) -> str:
+    """A term and what it means from a column on; below the term where that is too long."""
+    start = f"  {term}"
+    if not meaning:
+        return start
+    first = start.ljust(column) if len(start) + 2 <= column else f"{start}\n{' ' * column}"
+    lines = first.split("\n")
+    lines[-1] = wrapped(lines[-1] + meaning, width, " " * column)
+    return "\n".join(lines)
+
+
+def _hanging(line: str, width: int) -> str:
+    two = re.match(r" +\S.*?\s{2,}(?=\S)", line)
+    if two and two.end() < width / 2:
+        return " " * two.end()
+    if line.startswith(" "):
+        return " " * (len(line) - len(line.lstrip()) + 4)
+    return "  " if re.match(r"[a-z ]+: ", line) else ""  # of a list such as "exit codes: 0 done; ..."
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Descriptions keep their indented lines, and all of it fits."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=help_width())
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:  # noqa: ARG002 - its signature
+        return laid_out(text, width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,6 +75,11 @@ class Parser(argparse.ArgumentParser):
 
     rest: argparse.ArgumentParser | None = None
     suggestions: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+    def format_help(self) -> str:
+        """As argparse has it, in our layout whatever formatter a command names."""
+        self.formatter_class = _Help
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse for what it cannot parse.

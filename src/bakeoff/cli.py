@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bakeoff import __version__
+from bakeoff.arguments import help_width, laid_out
 from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.machine import environment
 from bakeoff.machine.process import run_process
@@ -24,23 +25,24 @@ usage: bakeoff COMMAND ...
 examples:
   bakeoff train data=digits
   bakeoff train model=cnn data=mnist optim.lr=0.005
-  bakeoff train --multirun data=digits seed=0,1,2 model.channels=[8,16],[32,64,64]
+  bakeoff train -m data=digits seed=0,1,2 model.channels=[8,16],[32,64,64]
   bakeoff train experiment=debug data=cifar10
   bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
   bakeoff compare --where 'optim.lr <= 0.01' --baseline cnn --cost train_seconds
   bakeoff evaluate latest
-  eval "$(bakeoff -sc install=bash)"     completion by TAB; zsh and fish too
+  bakeoff experiments
+  eval "$(bakeoff -sc install=bash)"   completion by TAB; zsh and fish too
 
-`bakeoff COMMAND --help` says more of one. RUN is a path, the beginning of a run's name, or `latest`.
-Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs; data are read from
-$BAKEOFF_DATA or ./data.
+`bakeoff help COMMAND` says more of one. RUN is a path, the beginning of a run's name, or
+`latest`, the last run that has finished. Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs;
+data are read from $BAKEOFF_DATA or ./data.
 
 exit codes: 0 done; 2 usage or config; 3 data; 4 storage or memory; 5 diverged;
             7 done, but some runs failed, cannot be read, or (--strict) compared; 75 interrupted
 """
 # Each is a file in `commands`, with a function of its name.
-COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
+COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "experiments", "doctor")
 _DELETING = ("prune",)
 # What to use -> what other programs call it.
 _OTHER_WORDS = {
@@ -76,15 +78,25 @@ def _dispatch(words: list[str]) -> int:
         from bakeoff.commands.completion import complete
 
         return complete(words[1:] if words[0] in COMMANDS else words, COMMANDS)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_HELP.format(version=__version__, commands=_summaries()), end="")
+    words = _asked_for_help(words)
+    if not words or words[0] in ("-h", "--help"):
+        print(laid_out(_HELP.format(version=__version__, commands=_summaries()), help_width()), end="")
         return OK
-    if words[0] == "--version":
+    if words[0] in ("-V", "--version"):
         print(f"bakeoff {__version__}")
         return OK
     if words[0] not in COMMANDS:
         raise ConfigError(f"{words[0]}: no such command{_hint(words)}")
     return _command(words[0])(words[1:])
+
+
+def _asked_for_help(words: list[str]) -> list[str]:
+    """`help`, `help COMMAND` and `COMMAND help` as the options that they mean."""
+    if words[:1] == ["help"]:
+        return [*words[1:2], "--help"]
+    if words[1:] == ["help"] and words[0] in COMMANDS and not Path("help").exists():
+        return [words[0], "--help"]
+    return words
 
 
 def _hint(words: list[str]) -> str:

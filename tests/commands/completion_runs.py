@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "doctor")
+COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "experiments", "doctor")
 RUN = "101010-cnn-mnist-s0-abcd"
 
 

@@ -54,8 +54,8 @@ def test_the_words_in_the_help_are_those_of_the_parser(name: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["train", "--cfg", "job"], ["compare", "--help"], ["compare", "."],
-     ["models"], ["train", "optim.lrr=1"], ["train", "-m", "seed=0,-1"]],
+    [["--help"], ["train", "--cfg", "job"], ["compare", "."], *([name, "--help"] for name in COMMANDS),
+     ["models"], ["models", "vit"], ["experiments", "quickstart"], ["help", "train"], ["-V"], ["train", "optim.lrr=1"], ["train", "-m", "seed=0,-1"]],
     ids=" ".join,
 )  # fmt: skip
 def test_answers_without_torch(arguments: list[str], tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_dry_run_passes_the_gates_and_leaves_nothing(bakeoff: Bakeoff) -> None:
 
 def test_models_lists_every_yaml(bakeoff: Bakeoff) -> None:
     out = bakeoff("models")[1]
-    assert re.search(r"^cnn +cnn +A small convolutional network", out, re.M)
-    assert re.search(r"^vgg16 +finetune +VGG16", out, re.M)
+    assert re.search(r"^cnn +A small convolutional network", out, re.M)
+    assert re.search(r"^vgg16 +VGG16", out, re.M)
 
 
 def test_cfg_job_prints_the_composed_config(bakeoff: Bakeoff) -> None:

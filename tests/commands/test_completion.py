@@ -34,6 +34,7 @@ OPTIONS = {
     "evaluate": {"--data-root", "--device"},
     "prune": {"--yes"},
     "models": set(),
+    "experiments": set(),
     "doctor": {"--json"},
 }  # fmt: skip
 OPTIM = {f"optim.{name}=" for name in vars(OptimConfig())}
@@ -114,7 +115,12 @@ def names_in(group: str) -> set[str]:
         ("compare --format=m", {"--format=markdown"}),
         ("prune -", {"--yes"}),
         ("doctor ", {"--json"}),
-        ("models ", set()),
+        ("models ", {name.removeprefix("model=") for name in names_in("model")}),
+        ("models cnn ", set()),
+        ("experiments q", {"quickstart"}),
+        ("help ", set(COMMANDS)),
+        ("help do", {"doctor"}),
+        ("help train ", set()),
         # runs; of two with one name neither stands for one
         ("evaluate ", {RUN, "latest"}),
         ("evaluate 10", {RUN}),

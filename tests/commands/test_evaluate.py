@@ -47,7 +47,7 @@ def test_evaluate_on_a_terminal_shows_what_it_does(
     copied: Path, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[int] = []
-    monkeypatch.setattr("bakeoff.machine.terminal.Bar.move_to", lambda _, done: moved.append(done))
+    monkeypatch.setattr("bakeoff.machine.waiting.Bar.move_to", lambda _, done: moved.append(done))
     with terminal(80) as screen:
         bakeoff("evaluate", str(copied))
     assert moved == [400]

@@ -11,7 +11,7 @@ from terminals import WIDTHS, terminal
 from toy import CPU, toy_config, toy_split, toy_state
 
 from bakeoff.experiment.progress import Pace, ProgressReport, epoch_line, headings
-from bakeoff.machine.terminal import Bar
+from bakeoff.machine.waiting import Bar
 from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.training.loop import fit
 

@@ -11,7 +11,7 @@ from bakeoff.comparison.view import View
 from bakeoff.runs.locate import outputs_root, resolve
 
 USAGE = "compare [PATH ...]"
-SUMMARY = "turn run directories into a table that says which differences are real"
+SUMMARY = "a table that says which differences are real"
 
 
 def compare(words: list[str]) -> int:

@@ -95,6 +95,8 @@ def _of_word(words: list[str], word: str, commands: Sequence[str], root: Path) -
     if not words:
         return list(PROGRAM_OPTIONS if word.startswith("-") else commands)
     command, *given = words
+    if command == "help" and not given:
+        return list(commands)
     if command not in commands:
         return []
     # Only this command's file is imported.
@@ -108,6 +110,9 @@ def _of_word(words: list[str], word: str, commands: Sequence[str], root: Path) -
         return _options(parser)
     if parser.rest:
         return [text for text in _overrides(parser, given, word) if _PLAIN.fullmatch(text)]
+    for action in parser._actions:
+        if not action.option_strings and action.dest in parser.suggestions and not given:
+            return list(parser.suggestions[action.dest])
     # Of a command that takes runs, an option such as `--yes` must be asked for by a dash.
     return _runs(root) if _takes_runs(parser) else _options(parser)
 

@@ -15,7 +15,7 @@ from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
 from bakeoff.evaluation import metrics
 from bakeoff.experiment.code import code_hash
 from bakeoff.machine.load import most_threads
-from bakeoff.machine.terminal import Bar, doing, tell
+from bakeoff.machine.waiting import Bar, doing, tell
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.reading import UnreadableFileError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bakeoff.models.base import Classifier
 
 USAGE = "evaluate RUN"
-SUMMARY = "compute a run's test scores again from its saved weights"
+SUMMARY = "a run's test scores again, from its weights"
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
 _TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
 _NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "nll": "test loss (NLL)"}

@@ -1,31 +1,23 @@
-"""`bakeoff models`: lists the model files without importing any of them."""
-
-import re
+"""`bakeoff models`: what the models are, cost and reach, without importing any of them."""
 
 from bakeoff.arguments import Parser
-from bakeoff.config.compose import conf_dir
+from bakeoff.commands.yaml_lists import listed, name_parser
 from bakeoff.errors import OK
 
-USAGE = "models"
-SUMMARY = "list the models"
+USAGE = "models [NAME]"
+SUMMARY = "what model= can be: what it is, costs and reaches"
 
 
 def models(words: list[str]) -> int:
-    """Prints name, family and first sentence of every model's YAML."""
-    parser().parse_args(words)
-    rows = []
-    for path in sorted((conf_dir() / "model").glob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
-        comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
-        says = next((line for line in comments if not line.startswith("@package")), "")
-        family = re.search(r"^  family: (\S+)", text, re.MULTILINE)
-        rows.append((path.stem, family.group(1) if family else "unknown", says))
-    widths = [max(len(row[column]) for row in [*rows, ("model", "family", "")]) for column in (0, 1)]
-    for name, family_name, says in [("model", "family", "what it is"), *rows]:
-        print(f"{name:<{widths[0]}}  {family_name:<{widths[1]}}  {says}")
+    """Prints the headers of all models' files, or one with its keys.
+
+    Raises:
+        ConfigError: no such model.
+    """
+    print(listed("model", parser().parse_args(words).name))
     return OK
 
 
 def parser() -> Parser:
     """What completion and the command read its options from."""
-    return Parser("bakeoff models", description="Lists the models for train model=NAME.")
+    return name_parser("model", "Lists the models for train model=NAME: what they are, cost and reach.")

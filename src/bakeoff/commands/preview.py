@@ -15,7 +15,7 @@ from bakeoff.config.compose import expand, parse_arguments, with_file
 from bakeoff.config.schema import Config
 from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
-from bakeoff.machine.terminal import doing, tell
+from bakeoff.machine.waiting import doing, tell
 from bakeoff.runs.storage import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bakeoff.data.splits import DataSet
 
 USAGE = "preview [KEY=VALUE ...]"
-SUMMARY = "write a picture of training images with their augmentation"
+SUMMARY = "write a picture of augmented training images"
 _OTHER_FILE = "FILE for -o"
 _NUM_IMAGES = 8
 _NUM_EPOCHS = 7

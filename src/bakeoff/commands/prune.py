@@ -21,7 +21,7 @@ from bakeoff.runs.weight_files import has_whole_weights, weight_bytes
 from bakeoff.text import printable
 
 USAGE = "prune [PATH ...]"
-SUMMARY = "remove weights that are not the best of their setting"
+SUMMARY = "remove all but each configuration's best weights"
 
 
 def prune(words: list[str]) -> int:

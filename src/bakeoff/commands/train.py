@@ -2,17 +2,17 @@
 
 import sys
 
-from bakeoff.arguments import Parser
+from bakeoff.arguments import Parser, help_width
 from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
 from bakeoff.errors import OK
 from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
-from bakeoff.machine.terminal import doing, tell, watched
+from bakeoff.machine.waiting import doing, tell, watched
 
 USAGE = "train [KEY=VALUE ...]"
-SUMMARY = "train a model and write a run directory; --multirun for a sweep"
+SUMMARY = "train a model; --multirun: a sweep of several"
 _MANY_JOBS = 20
 
 
@@ -28,6 +28,11 @@ def train(words: list[str]) -> int:
         line = parse_arguments(rest)
         if options.config is not None:
             line = with_file(line, options.config)
+        if line.helps:
+            from bakeoff.commands.train_help import help_text
+
+            print(help_text(line, help_width()))
+            return OK
         if line.shows:
             show([*line.overrides, *(word for word in rest if word not in line.overrides)])
             return OK

@@ -1,7 +1,7 @@
 """The command line of `train`: Hydra's options and overrides -> composed configs.
 
 Hydra composes (through its compose API, which leaves nothing on disk and configures no logging) and
-answers `--help`, `--cfg`, `--info` and the like. Its own run directories, launchers and pickles are
+answers `--cfg`, `--info` and the like. Its own run directories, launchers and pickles are
 switched off or refused. No torch here.
 """
 
@@ -60,7 +60,8 @@ class CommandLine:
     overrides: list[str]
     config_dir: str | None
     multirun: bool
-    shows: bool  # --help, --cfg, --info: Hydra prints and nothing runs
+    shows: bool  # --cfg, --info and the like: Hydra prints and nothing runs
+    helps: bool = False  # --help
 
 
 def parse_arguments(arguments: Sequence[str]) -> CommandLine:
@@ -82,6 +83,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
         config_dir=options.config_dir,
         multirun=options.multirun,
         shows=any(getattr(options, name) for name in SHOWING_OPTIONS),
+        helps=options.help,
     )
 
 

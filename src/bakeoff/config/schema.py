@@ -1,8 +1,9 @@
 """The shared sections of a config: dataclasses with their types and ranges.
 
-These dataclasses are the one source of the shared keys: `defaults()` is what Hydra composes on. Gate 1
-(`experiment/first_gate.py`) parses them and asks the data set what its own are. The section `model`
-belongs to its family (gate 2, `models/base.py`), so it is a plain mapping here.
+These dataclasses are the one source of the shared keys: `defaults()` is what Hydra composes on, and the
+comment at a field is what the help says of its key. Gate 1 (`experiment/first_gate.py`) parses them and
+asks the data set what its own are. The section `model` belongs to its family (gate 2, `models/base.py`),
+so it is a plain mapping here.
 """
 
 import dataclasses
@@ -56,15 +57,18 @@ class DataConfig:
 
     __pydantic_config__ = STRICT
 
-    name: str = "mnist"  # a file of `data/sets/`
-    root: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_DATA,data}"
+    name: str = "mnist"  # the data set; data=NAME chooses it with its augmentation
+    root: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_DATA,data}"  # the folder with the data
     # Share of the training images that is held back for validation, by a split that all runs share.
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     train_limit: Count | None = None  # images to train with, of each class its share
-    classes: Annotated[list[int | str], Field(min_length=2)] | None = None  # by number or by name
+    # These classes alone, by number or by name.
+    classes: Annotated[list[int | str], Field(min_length=2)] | None = None
+    # Which version of emnist.
     emnist_split: Literal[EMNIST_SPLITS] = "balanced"  # type: ignore[valid-type]
-    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None  # pixels a side, of image_folder
-    skip_broken: bool = False  # pictures of image_folder
+    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None  # pixels a side; only for image_folder
+    skip_broken: bool = False  # leave out pictures that cannot be read; only for image_folder
+    # Where the images lie in training; auto: on the GPU if they leave it room.
     residency: Literal["auto", "device", "host"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -75,15 +79,16 @@ class OptimConfig:
 
     __pydantic_config__ = STRICT
 
-    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"
-    lr: Positive = 1e-3  # the highest of the schedule
-    weight_decay: NotNegative = 0.01
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # Adam's and AdamW's beta1
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"  # the optimizer
+    lr: Positive = 1e-3  # the learning rate, at its highest in the schedule
+    weight_decay: NotNegative = 0.01  # pulls weights towards 0, but no biases and no norms
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of SGD and RMSprop; beta1 of Adam and AdamW
+    # How the learning rate falls after the warm-up.
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "one_cycle"
-    warmup: Fraction | None = None  # share of the run's steps; it wins over warmup_epochs
-    warmup_epochs: NotNegative | None = 1.0
-    step_epochs: Positive | None = None  # of schedule=step; null: a third of the epochs
-    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1  # of schedule=step
+    warmup: Fraction | None = None  # share of the run in which the rate rises; wins over warmup_epochs
+    warmup_epochs: NotNegative | None = 1.0  # the same in epochs
+    step_epochs: Positive | None = None  # between steps; null: a third of all; only with schedule=step
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1  # of each step; only with schedule=step
     clip_norm: Positive | None = 1.0  # largest norm of the whole gradient
 
 
@@ -93,20 +98,26 @@ class TrainerConfig:
 
     __pydantic_config__ = STRICT
 
-    epochs: Count = 6
+    epochs: Count = 6  # passes over the training images
     batch_size: Count = 128  # images per optimizer step
     accumulate: Count = 1  # parts that a batch is split into, to save memory
     eval_batch_size: Count | None = None  # images rated at once; null: by memory, at most 512
+    # auto: a CUDA GPU if there is one, else the CPU.
     device: Annotated[str, BeforeValidator(_device)] = "auto"
+    # Of the arithmetic; auto: what was measured as best for the model, where the hardware has it.
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    channels_last: bool = True
-    compile: bool = False
-    threads: Count | None = None  # null: what torch chooses, one a core
+    channels_last: bool = True  # memory layout of convolutions
+    compile: bool = False  # compile the training step; needs a compiler
+    threads: Count | None = None  # of the CPU; null: one a core
+    # Of an average of the weights, which is then judged and saved; null: no average.
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of a label that all classes get
+    # Stop after so many epochs without a better validation accuracy; null: never.
     early_stopping_patience_epochs: Count | None = None
-    select: Literal["best", "last"] = "best"
-    deterministic: bool = False
+    select: Literal["best", "last"] = (
+        "best"  # whose weights are tested and saved: the best epoch's or the last
+    )
+    deterministic: bool = False  # the same bits on the same type of machine, threads and versions
     # A dry run: train and validate on the images of so many batches, test on as many.
     overfit_batches: Count | None = None
 
@@ -117,6 +128,7 @@ class SweepConfig:
 
     __pydantic_config__ = STRICT
 
+    # Of the sweep's folder; the same name again skips what has finished.
     name: Annotated[str, AfterValidator(_folder_name)] | None = None
 
 
@@ -126,7 +138,8 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0  # of first weights, order, augmentation, dropout
+    # Where run directories are made.
     output_dir: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_OUTPUTS,outputs}"
     model: dict[str, Any] = field(default_factory=dict)
     data: DataConfig = field(default_factory=DataConfig)

@@ -18,7 +18,7 @@ from bakeoff.experiment.gates import Prepared
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import phase_times
 from bakeoff.machine.signals import StopSignal, stopped_by
-from bakeoff.machine.terminal import doing
+from bakeoff.machine.waiting import doing
 from bakeoff.plots import figures, overlays, style
 from bakeoff.runs.records import EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, write_test_images

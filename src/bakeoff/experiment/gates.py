@@ -29,7 +29,7 @@ from bakeoff.machine.runtime import (
     set_up,
 )
 from bakeoff.machine.signals import check_stop
-from bakeoff.machine.terminal import doing
+from bakeoff.machine.waiting import doing
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
 from bakeoff.text import counted, one_line

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from bakeoff.machine.terminal import Bar, tell, watched
+from bakeoff.machine.waiting import Bar, tell, watched
 from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import RunDir
 from bakeoff.text import about, counted, width_of

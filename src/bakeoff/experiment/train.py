@@ -25,7 +25,7 @@ from bakeoff.experiment.results import input_fingerprints, write_results
 from bakeoff.machine.load import Load, busy_note
 from bakeoff.machine.runtime import Runtime, describe, free_memory_bytes
 from bakeoff.machine.signals import StopSignal, stopped_by
-from bakeoff.machine.terminal import Bar, doing
+from bakeoff.machine.waiting import Bar, doing
 from bakeoff.plots import style
 from bakeoff.runs.records import Environment, EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder

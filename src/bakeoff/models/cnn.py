@@ -41,18 +41,22 @@ class Config:
 
     __pydantic_config__ = STRICT
 
+    # Of each convolution; as many convolutions as there are numbers.
     channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [16, 32, 64, 64])
-    kernel_sizes: Size | list[Size] = 3
-    strides: Size | list[Size] = 1
-    paddings: Padding | list[Padding] = 1
-    pools: Size | list[Size] | None = None  # window and stride; 1: none; null: 2 while above 7 pixels
-    pooling: Literal["max", "avg"] = "max"
-    norm: Literal["batch", "group", "none"] = "batch"
+    kernel_sizes: Size | list[Size] = 3  # pixels a side
+    strides: Size | list[Size] = 1  # pixels from one place of the kernel to the next
+    paddings: Padding | list[Padding] = 1  # pixels of zeros around the image
+    pools: Size | list[Size] | None = (
+        None  # window and stride of pooling; 1: none; null: 2 while above 7 pixels
+    )
+    pooling: Literal["max", "avg"] = "max"  # what a window becomes
+    norm: Literal["batch", "group", "none"] = "batch"  # normalisation after each convolution
+    # The function after each layer.
     activation: Literal["relu", "leaky_relu", "gelu", "silu", "tanh"] = "relu"
-    conv_dropout: Dropout = 0.0  # of whole channels, after each block
-    global_pool: Literal["none", "avg", "max"] = "max"  # none: the maps are flattened
-    hidden_sizes: list[Size] = field(default_factory=list)
-    dropout: Dropout = 0.0  # before each linear layer
+    conv_dropout: Dropout = 0.0  # share of whole channels left out after each block
+    global_pool: Literal["none", "avg", "max"] = "max"  # of each map at the end; none: flattened
+    hidden_sizes: list[Size] = field(default_factory=list)  # widths of linear layers before the last
+    dropout: Dropout = 0.0  # share left out before each linear layer
 
 
 class Cnn(LogitsClassifier):

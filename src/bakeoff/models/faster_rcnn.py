@@ -55,26 +55,27 @@ class Config:
     __pydantic_config__ = STRICT
 
     boxes: Literal["auto", "ink", "image"] = "auto"  # what an image's object is
+    # Of the backbone's convolutions.
     channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [32, 64, 64, 64])
     stride: Size | None = None  # pixels of the image to a cell of the map; null: about 7 cells a side
     anchor_sizes: list[Annotated[float, Field(gt=0)]] | None = None  # pixels; null: 0.4 and 0.7 of a side
     anchor_ratios: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = field(
-        default_factory=lambda: [1.0, 2.0, 4.0]  # height to width
+        default_factory=lambda: [1.0, 2.0, 4.0]  # of anchors, height to width
     )
-    proposals_before_nms: Size = 64  # of each image
-    proposals: Size = 16  # after it
-    proposal_nms: Share = 0.7
+    proposals_before_nms: Size = 64  # of each image, before suppression
+    proposals: Size = 16  # of each image, after it
+    proposal_nms: Share = 0.7  # overlap above which the worse proposal goes
     anchor_foreground: Share = 0.7  # overlap with the object from which an anchor is right
-    anchor_background: Share = 0.3  # below which it is wrong
+    anchor_background: Share = 0.3  # overlap below which an anchor is wrong
     anchors_sampled: Size = 64  # of each image, for the loss
-    anchors_positive: Share = 0.5  # at most
-    head_foreground: Share = 0.5
-    rois_sampled: Size = 8
-    rois_positive: Share = 0.25
-    pooled_size: Size = 5  # bins a side
-    sampling_ratio: Size = 2
-    hidden_size: Size = 256
-    score_threshold: Share = 0.05
+    anchors_positive: Share = 0.5  # share of right ones among them, at most
+    head_foreground: Share = 0.5  # overlap from which a proposal shows the object
+    rois_sampled: Size = 8  # proposals of each image in the head's loss
+    rois_positive: Share = 0.25  # share of right ones among them, at most
+    pooled_size: Size = 5  # bins a side that a proposal is cut into
+    sampling_ratio: Size = 2  # samples of a bin along each axis
+    hidden_size: Size = 256  # of the head's two linear layers
+    score_threshold: Share = 0.05  # lowest class score that counts as found
 
 
 class _Proposals(NamedTuple):

@@ -44,12 +44,14 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    arch: str = "resnet18"
-    weights: str = IMAGENET  # or none, a file of weights, a run directory
+    arch: str = "resnet18"  # a classification network of torchvision
+    weights: str = IMAGENET  # to begin from: imagenet, none, a file of weights or a run directory
     image_size: Annotated[int, Field(ge=8, le=1024)] = 224  # pixels a side, as the network sees them
-    freeze: Literal["none", "features", "all_but_head"] = "none"
-    backbone_lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0  # of all but the head
-    cache_bytes: Annotated[int, Field(ge=0)] = 2**31  # for the features of frozen layers
+    freeze: Literal["none", "features", "all_but_head"] = "none"  # layers that stay as they are
+    backbone_lr_scale: Annotated[float, Field(gt=0, le=1)] = (
+        1.0  # learning rate of all but the last layer, by optim.lr
+    )
+    cache_bytes: Annotated[int, Field(ge=0)] = 2**31  # memory for the features of frozen layers
 
     @property
     def auto_precision(self) -> dict[str, str]:

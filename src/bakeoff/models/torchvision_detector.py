@@ -48,11 +48,11 @@ class Config:
     __pydantic_config__ = STRICT
 
     boxes: Literal["auto", "ink", "image"] = "auto"  # what an image's object is
-    weights: str = COCO  # or none, a file of weights, a run directory
+    weights: str = COCO  # to begin from: coco, none, a file of weights or a run directory
     image_size: Annotated[int, Field(ge=32, le=2048)] = (
         224  # pixels of the shorter side, as the network sees it
     )
-    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.05  # lowest class score that counts as found
 
 
 class TorchvisionDetector(Detector):

@@ -41,12 +41,12 @@ class Config:
     patch_size: Count | None = None  # pixels a side; null: about 4 by 4 patches
     width: Count = 96  # of a token
     depth: Count = 4  # blocks
-    heads: Count = 4
+    heads: Count = 4  # of attention, in each block
     mlp_ratio: Annotated[float, Field(gt=0, le=16)] = 2.0  # hidden width of the perceptron, in widths
-    pooling: Literal["mean", "class_token"] = "mean"
-    positions: Literal["learned", "sin_cos"] = "learned"
-    stem: Literal["plain", "convolutional"] = "plain"
-    dropout: Rate = 0.0
+    pooling: Literal["mean", "class_token"] = "mean"  # what the last layer reads
+    positions: Literal["learned", "sin_cos"] = "learned"  # how a token knows its place; sin_cos is fixed
+    stem: Literal["plain", "convolutional"] = "plain"  # how a patch becomes a token
+    dropout: Rate = 0.0  # share left out after attention and perceptron
     stochastic_depth: Rate = 0.0  # chance to leave out the last block for an image; rises from 0
 
 

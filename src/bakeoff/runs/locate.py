@@ -123,9 +123,8 @@ def _last_finished(runs: Sequence[Path], root: Path, note: Callable[[str], None]
         )
     last = max(finished, key=_started)
     if newest != last and _started(newest) > _started(last):
-        note(
-            f"note: latest is {last}, the last finished run; the newer {newest} has not finished ({_state(newest)})"
-        )
+        newer = f"the newer {newest} has not finished ({_state(newest)})"
+        note(f"note: latest is {last}, the last finished run; {newer}")
     return last
 
 

@@ -25,7 +25,7 @@ from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity
 from bakeoff.machine.signals import StopSignal, stopped_by
-from bakeoff.machine.terminal import tell
+from bakeoff.machine.waiting import tell
 from bakeoff.runs.rundir import LOG, sweep_folder, sweep_run_folder
 from bakeoff.text import about, without_numbers
 

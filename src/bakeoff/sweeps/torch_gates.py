@@ -11,7 +11,7 @@ from bakeoff.errors import OK
 from bakeoff.machine.process import run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
-from bakeoff.machine.terminal import doing
+from bakeoff.machine.waiting import doing
 
 
 def _check() -> int:

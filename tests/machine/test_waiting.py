@@ -6,7 +6,7 @@ import sys
 import pytest
 from terminals import WIDTHS, terminal
 
-from bakeoff.machine.terminal import Bar, doing, tell
+from bakeoff.machine.waiting import Bar, doing, tell
 
 LONG = "note: " + "a word and 1,234 numbers of 56.78 % " * 8
 
