@@ -31,6 +31,7 @@ SHORTEST = {
     "bench_notebook.py": ["--pairs", "1", "--seeds", "1", "--images", "320"],
     "draw_terminal.py": ["drawn.svg"],
     "study_few_images.py": ["--tables", "20"],
+    "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
     "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
 }

@@ -106,7 +106,7 @@ def test_the_middle_square_is_scaled(tmp_path: Path) -> None:
     Image.fromarray(wide).save(tmp_path / "wide.png")
     Image.fromarray(wide.T.copy()).save(tmp_path / "tall.png")
     for name in ("wide", "tall"):
-        found = read_picture(tmp_path / f"{name}.png", 5, 1)
+        found = read_picture(tmp_path / f"{name}.png", 5, 1, "crop")
         assert found.shape == (1, 5, 5)
         assert (found == 200).all()
 
@@ -120,7 +120,8 @@ def test_scaling_down_takes_every_pixel_into_account(tmp_path: Path) -> None:
 
 def test_a_very_long_picture_takes_no_memory(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((1, 60_000), dtype=np.uint8)).save(tmp_path / "x.png")
-    tracemalloc.start()
-    assert read_picture(tmp_path / "x.png", 512, 1).shape == (1, 512, 512)
-    assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
-    tracemalloc.stop()
+    for fit in ("crop", "pad", "stretch"):
+        tracemalloc.start()
+        assert read_picture(tmp_path / "x.png", 512, 1, fit).shape == (1, 512, 512)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+        tracemalloc.stop()

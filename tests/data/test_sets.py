@@ -91,7 +91,7 @@ def test_an_unknown_name_is_one_line_with_the_nearest_and_all(bakeoff: Bakeoff, 
 
 
 # Each key with a value that is not the default.
-OWN = {"emnist_split": "letters", "image_size": 32, "skip_broken": True}
+OWN = {"emnist_split": "letters", "image_size": 32, "skip_broken": True, "fit": "crop", "max_megapixels": 7.5}
 
 
 @pytest.mark.parametrize("name", set_names())

@@ -112,9 +112,12 @@ def _print_classes(scores: SplitScores) -> None:
 
 
 def _add_later_keys(values: dict[str, Any]) -> None:
-    """Shared keys that are younger than the run: their defaults mean what was done before there was a key."""
+    """Shared keys that are younger than the run mean what was done before there was a key."""
     from bakeoff.config.schema import defaults  # pydantic is slow to import, and --help asks this file
 
+    data = values.get("data")
+    if isinstance(data, dict) and data.get("name") == "image_folder":
+        data.setdefault("fit", "crop")  # not the default of today
     for section, keys in defaults().items():
         given = values.get(section)
         if isinstance(keys, dict) and isinstance(given, dict):

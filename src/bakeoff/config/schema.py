@@ -67,6 +67,8 @@ class DataConfig:
     # Which version of emnist.
     emnist_split: Literal[EMNIST_SPLITS] = "balanced"  # type: ignore[valid-type]
     image_size: Annotated[int, Field(ge=4, le=4096)] | None = None  # pixels a side; only for image_folder
+    fit: Literal["crop", "pad", "stretch"] = "pad"  # how a picture of image_folder becomes a square
+    max_megapixels: Annotated[float, Field(gt=0, le=10_000)] = 100.0  # of a picture of image_folder
     skip_broken: bool = False  # leave out pictures that cannot be read; only for image_folder
     # Where the images lie in training; auto: on the GPU if they leave it room.
     residency: Literal["auto", "device", "host"] = "auto"

@@ -17,13 +17,22 @@ from bakeoff.config.schema import DataConfig
 from bakeoff.data.copies import notes_on_equal_pictures
 from bakeoff.data.folder_splits import split_folder
 from bakeoff.data.folders import Picture
-from bakeoff.data.pictures import BrokenPictureError, Header, read_header, read_picture
+from bakeoff.data.pictures import (
+    BrokenPictureError,
+    DecodingBudget,
+    Header,
+    cut_share,
+    read_header,
+    read_picture,
+)
 from bakeoff.data.splits import DataSet, TensorSplit
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_WORTH_SAYING = 0.1  # share of a picture's area that is cut off
 
 
 def load(config: DataConfig) -> DataSet:
@@ -39,6 +48,7 @@ def load(config: DataConfig) -> DataSet:
     headers, broken = _read_headers(root, [picture for part in parts.values() for picture in part], config)
     broken |= folder.broken
     height, width = _common_size(root, headers, config)
+    notes += _notes_on_cutting(headers, config)
     channels = 1 if all(header.is_grey for header in headers.values()) else 3
     splits: dict[str, TensorSplit] = {}
     files: dict[str, list[str]] = {}
@@ -75,7 +85,7 @@ def _read_headers(
 
     def read(picture: Picture) -> Header | str:
         try:
-            return read_header(root / picture.name)
+            return read_header(root / picture.name, config.max_megapixels)
         except BrokenPictureError as error:
             return str(error)
 
@@ -101,10 +111,14 @@ def _decode(
     """Fills one tensor [n, c, h, w] in place; rows of broken pictures are closed up without a copy."""
     pixels = torch.empty((len(pictures), *shape), dtype=torch.uint8)
     rows = pixels.numpy()
+    budget = DecodingBudget(config.max_megapixels)
 
     def decode(row: int) -> str | None:
+        path = root / pictures[row].name
         try:
-            rows[row] = read_picture(root / pictures[row].name, config.image_size, shape[0])
+            rows[row] = read_picture(
+                path, config.image_size, shape[0], config.fit, config.max_megapixels, budget
+            )
         except BrokenPictureError as error:
             return str(error)
         return None
@@ -142,6 +156,22 @@ def _common_size(root: Path, headers: dict[str, Header], config: DataConfig) -> 
             f"{root}: pictures of {len(by_size)} sizes ({shown}); set data.image_size, for instance 64"
         )
     return next(iter(by_size))
+
+
+def _notes_on_cutting(headers: dict[str, Header], config: DataConfig) -> tuple[str, ...]:
+    """What `data.fit=crop` takes away, where it is worth a line."""
+    if config.image_size is None or config.fit != "crop":
+        return ()
+    cut = {name: share for name, header in headers.items() if (share := cut_share(header)) > _WORTH_SAYING}
+    if not cut:
+        return ()
+    most = max(cut, key=lambda name: cut[name])
+    note = (
+        f"data.fit=crop cuts off more than a tenth of {len(cut):,} of {len(headers):,} pictures "
+        f"({sum(cut.values()) / len(cut):.0%} of their area on average, {cut[most]:.0%} of {most}); "
+        "data.fit=pad keeps all of a picture, data.fit=stretch too"
+    )
+    return (note,)
 
 
 def _in_parallel(function: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:

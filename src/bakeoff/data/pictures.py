@@ -1,18 +1,25 @@
 """One picture file -> bytes of one size. Pillow and NumPy, no torch.
 
-Every picture is turned as its EXIF says; 16 bits become 8; transparent parts show white; the largest
-square in the middle is scaled to the wanted size, with all pixels taken into account (antialiasing).
+Every picture is turned as its EXIF says; 16 bits become 8; transparent parts show white; it is brought to a
+square as `data.fit` says and scaled with all pixels taken into account (antialiasing).
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from bakeoff.config.schema import DataConfig
 from bakeoff.data.opening import opened_picture
 from bakeoff.text import one_line
 
+# The limit is data.max_megapixels, which a person can see and raise; Pillow's own would only warn.
+Image.MAX_IMAGE_PIXELS = None
+_MEGA = 1_000_000
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _SIXTEEN_BIT_MODES = _GREY_MODES[4:]
 _EXIF_ORIENTATION = 0x0112
@@ -32,7 +39,29 @@ class Header:
     is_grey: bool
 
 
-def read_header(path: Path) -> Header:
+class DecodingBudget:
+    """Bounds what all threads together hold decoded, in pixels; one picture alone always gets in."""
+
+    def __init__(self, megapixels: float) -> None:
+        self._free = self._all = int(megapixels * _MEGA)
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Waits until so many pixels are free, and holds them inside the block."""
+        wanted = min(pixels, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += wanted
+                self._changed.notify_all()
+
+
+def read_header(path: Path, max_megapixels: float = DataConfig.max_megapixels) -> Header:
     """Opens a picture without decoding it.
 
     Raises:
@@ -40,22 +69,35 @@ def read_header(path: Path) -> Header:
     """
     try:
         with opened_picture(path) as image:
+            _check_size(image, max_megapixels)
             width, height = image.size
             # Of a TIFF Pillow gives the turned size by itself.
             if image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION) in _TURNED_A_QUARTER:
                 width, height = height, width
             return Header(height, width, _is_grey(image))
+    except BrokenPictureError:
+        raise
     except Exception as error:  # Pillow's decoders raise a dozen kinds
         raise BrokenPictureError(_reason(error)) from error
 
 
-def read_picture(path: Path, size: int | None, channels: int) -> np.ndarray:
+def read_picture(
+    path: Path,
+    size: int | None,
+    channels: int,
+    fit: str = DataConfig.fit,
+    max_megapixels: float = DataConfig.max_megapixels,
+    budget: DecodingBudget | None = None,
+) -> np.ndarray:
     """Decodes a picture.
 
     Args:
         path: the file.
         size: pixels a side of the result; None to keep the picture's own height and width.
         channels: 1 for grey, 3 for RGB.
+        fit: how the picture becomes a square: `crop`, `pad` or `stretch`.
+        max_megapixels: a larger picture is refused, before it is decoded.
+        budget: what pictures that are decoded at the same time share.
 
     Returns:
         uint8 [channels, height, width].
@@ -63,20 +105,54 @@ def read_picture(path: Path, size: int | None, channels: int) -> np.ndarray:
     Raises:
         BrokenPictureError: with the reason.
     """
+    budget = budget or DecodingBudget(max_megapixels)
     try:
         with opened_picture(path) as image:
+            _check_size(image, max_megapixels)
+            # A progressive JPEG is held whole whatever size is asked for.
+            whole = image.width * image.height if image.info.get("progressive") else 0
             if size is not None:
-                # JPEG decodes straight to a half, a quarter or an eighth; twice the size is kept to
-                # leave the rest to the antialiased scaling.
-                image.draft(None, (2 * size, 2 * size))
-            turned = ImageOps.exif_transpose(image)
-            converted = _eight_bits(turned).convert("L" if channels == 1 else "RGB")
-        if size is not None:
-            converted = _square(converted, size)
-        pixels = np.asarray(converted)
+                image.draft(None, _decoded_size(image.size, size, fit))
+            with budget.taken(max(whole, image.width * image.height)):
+                # In place, so that the whole picture is not there twice.
+                ImageOps.exif_transpose(image, in_place=True)
+                converted = _in_mode(_eight_bits(image), "L" if channels == 1 else "RGB")
+                if size is not None:
+                    converted = _square(converted, size, fit)
+                pixels = np.asarray(converted)
+    except BrokenPictureError:
+        raise
     except Exception as error:  # as above
         raise BrokenPictureError(_reason(error)) from error
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def cut_share(header: Header) -> float:
+    """Share of a picture's area that `data.fit=crop` cuts off."""
+    shorter, longer = sorted((header.height, header.width))
+    return 1 - shorter / longer
+
+
+def _check_size(image: Image.Image, max_megapixels: float) -> None:
+    """Said by the header, before anything is decoded: a few bytes may claim to be gigabytes."""
+    megapixels = image.width * image.height / _MEGA
+    if megapixels > max_megapixels:
+        raise BrokenPictureError(
+            f"{image.width}x{image.height} pixels are {megapixels:,.4g} megapixels, more than "
+            f"data.max_megapixels={max_megapixels:g} allows"
+        )
+
+
+def _decoded_size(size: tuple[int, int], side: int, fit: str) -> tuple[int, int]:
+    """What JPEG, which decodes straight to a half, a quarter or an eighth, must not go below.
+
+    Twice the wanted size is kept, to leave the rest to the antialiased scaling.
+    """
+    if fit != "pad":
+        return 2 * side, 2 * side
+    longer = max(size)
+    width, height = (max(1, 2 * side * one // longer) for one in size)
+    return width, height
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -87,25 +163,56 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES
 
 
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The picture itself where it has the mode: `convert` would copy it."""
+    return image if image.mode == mode else image.convert(mode)
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in _SIXTEEN_BIT_MODES:
         # Pillow's own conversion clips at 255 instead of scaling.
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65_535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        values = np.asarray(image).astype(np.int32)
+        np.clip(values, 0, 65_535, out=values)
+        values += 128
+        values //= 257
+        return Image.fromarray(values.astype(np.uint8))
     if image.has_transparency_data:
-        with_alpha = image.convert("RGBA")
+        with_alpha = _in_mode(image, "RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, with_alpha)
     return image
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
+def _square(image: Image.Image, size: int, fit: str) -> Image.Image:
     width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    # Cut out first, so that a very long picture takes no memory.
-    middle = image.crop((left, top, left + side, top + side))
-    return middle.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    if fit == "pad":
+        return _padded(image, size)
+    if fit == "crop" and width != height:
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        # Cut out first, so that a very long picture takes no memory.
+        image = image.crop((left, top, left + side, top + side))
+    return image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def _padded(image: Image.Image, size: int) -> Image.Image:
+    """All of the picture in the middle of a square; the rest has the mean colour of its border."""
+    longer = max(image.size)
+    width, height = (max(1, round(one * size / longer)) for one in image.size)
+    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    if width == height:
+        return small
+    square = Image.new(image.mode, (size, size), _border_colour(small))
+    square.paste(small, ((size - width) // 2, (size - height) // 2))
+    return square
+
+
+def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
+    """Mean over the outermost pixels: no edge that a network would look at, on paper and on black alike."""
+    pixels = np.asarray(image).reshape(image.height, image.width, -1)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+    colour = tuple(round(value) for value in border.mean(axis=0).tolist())
+    return colour if len(colour) > 1 else colour[0]
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bakeoff.config.schema import DataConfig
     from bakeoff.data.splits import DataSet
 
-TRAITS = Traits(may_bring_val=True, own_keys=("image_size", "skip_broken"))
+TRAITS = Traits(may_bring_val=True, own_keys=("image_size", "fit", "max_megapixels", "skip_broken"))
 SOURCE = None
 
 
