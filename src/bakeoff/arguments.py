@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from bakeoff.errors import ConfigError
+from bakeoff.terminal import COLOUR_CHOICES
 from bakeoff.text import wrapped
 
 _WIDEST_HELP, _NARROWEST_HELP = 100, 30  # columns; longer lines are hard to read
@@ -88,3 +89,13 @@ class Parser(argparse.ArgumentParser):
             ConfigError: always.
         """
         raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def add_colour(parser: argparse.ArgumentParser) -> None:
+    """The option that `terminal.wants_colour` takes."""
+    parser.add_argument(
+        "--color",
+        choices=COLOUR_CHOICES,
+        default="auto",
+        help="colours; auto: on a terminal, and as NO_COLOR and FORCE_COLOR say",
+    )

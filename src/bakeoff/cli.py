@@ -1,6 +1,7 @@
 """The commands, their one-line errors and exit codes. No torch here: it loads when a run needs it."""
 
 import importlib
+import itertools
 import re
 import shlex
 import sys
@@ -14,6 +15,7 @@ from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.machine import environment
 from bakeoff.machine.process import run_process
 from bakeoff.machine.streams import run_command
+from bakeoff.terminal import COLOUR_CHOICES
 
 _HELP = """\
 bakeoff {version}: fair bake-offs between vision architectures
@@ -65,7 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     environment.prepare()
-    return run_command(lambda: _dispatch(words), debug, only_shows=words[:1] != ["train"])
+    is_training = words[:1] == ["train"]
+    return run_command(lambda: _dispatch(words), debug, only_shows=not is_training, colour=_colour(words))
+
+
+def _colour(words: list[str]) -> str:
+    """What `--color` says of an error's line, which may come before the options are read."""
+    pairs = itertools.pairwise([*words, ""])
+    given = [word.partition("=")[2] or after for word, after in pairs if word.partition("=")[0] == "--color"]
+    return given[-1] if given and given[-1] in COLOUR_CHOICES else "auto"
 
 
 def run_as_process() -> NoReturn:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bakeoff.errors import BakeoffError, ConfigError, InterruptedRunError, ResourceError, is_out_of_memory
+from bakeoff.terminal import is_terminal, line_width, painted, wants_colour, wrapped
 from bakeoff.text import one_line, printable
 
 # Files that are not a user's own, by room.
@@ -16,25 +17,25 @@ _SHIPPED = {
 }
 
 
-def run_reporting_errors(command: Callable[[], int], debug: bool) -> int:
+def run_reporting_errors(command: Callable[[], int], debug: bool, colour: str = "auto") -> int:
     """Calls a command; an error becomes one line and its exit code, with the traceback on request."""
     try:
         return command()
     except KeyboardInterrupt:
-        return fail(InterruptedRunError("stopped by Ctrl-C"), debug)
+        return fail(InterruptedRunError("stopped by Ctrl-C"), debug, colour)
     except OSError as error:
-        return fail(ResourceError(f"{error.filename or 'output'}: {error.strerror or error}"), debug)
+        return fail(ResourceError(f"{error.filename or 'output'}: {error.strerror or error}"), debug, colour)
     except BakeoffError as error:
-        return fail(error, debug)
+        return fail(error, debug, colour)
     except Exception as error:  # noqa: BLE001 - the last resort: one line and exit 1
         if is_out_of_memory(error):
             text = f"out of memory ({one_line(error)[:160]}); close other programs or use a larger machine"
-            return fail(ResourceError(text), debug)
+            return fail(ResourceError(text), debug, colour)
         if own := _own_file(error):
             text = f"{own}: {type(error).__name__}: {error}; this is your own file, --debug shows more"
-            return fail(ConfigError(text), debug)
+            return fail(ConfigError(text), debug, colour)
         bug = f"{type(error).__name__}: {error}; this is a bug of bakeoff, --debug shows where"
-        return fail(BakeoffError(bug), debug)
+        return fail(BakeoffError(bug), debug, colour)
 
 
 def _own_file(error: Exception) -> str | None:
@@ -48,9 +49,16 @@ def _own_file(error: Exception) -> str | None:
     return None
 
 
-def fail(error: BakeoffError, debug: bool) -> int:
-    """Prints an error's line, with the traceback on request, and returns its exit code."""
+def fail(error: BakeoffError, debug: bool, colour: str = "auto") -> int:
+    """Prints an error's line, with the traceback on request, and returns its exit code.
+
+    It is one line; a terminal shows it broken between words.
+    """
     if debug:
         traceback.print_exc()
-    print(f"error: {printable(one_line(error, most=None))}", file=sys.stderr)
+    text = f"error: {printable(one_line(error, most=None))}"
+    width = line_width(sys.stderr) if is_terminal(sys.stderr) else None
+    first, *others = wrapped(text, width)
+    first = first.replace("error:", painted("error:", "bold red", wants_colour(sys.stderr, colour)), 1)
+    print("\n".join([first, *others]), file=sys.stderr)
     return error.exit_code

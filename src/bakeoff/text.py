@@ -4,6 +4,7 @@ import os
 import re
 import textwrap
 import unicodedata
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
@@ -80,6 +81,16 @@ def wrapped(text: str, width: int | None, indent: str = "  ") -> str:
         )
         for line in text.split("\n")
     )
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """Names in a sentence, not all of very many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters; an ellipsis says that something is left out."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _shown(character: str) -> str:

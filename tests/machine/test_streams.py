@@ -38,7 +38,11 @@ def test_nothing_lost(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("redirection", "reason"),
-    [("> /dev/full", "No space left on device"), (">&-", "closed"), ("| true", "Broken pipe")],
+    [
+        ("> /dev/full", "No space left on device"),
+        (">&-", "closed"),
+        ("| true", "Broken pipe (its reader went away, as in `| head`)"),
+    ],
 )
 def test_lost_output_is_not_success_and_what_was_done_is_done(
     tmp_path: Path, redirection: str, reason: str

@@ -55,6 +55,7 @@ LEFT_OUT = (
     "cli.py",
     "errors.py",
     "exits.py",
+    "terminal.py",
     "text.py",
     "commands/",
     "comparison/",

@@ -56,20 +56,23 @@ class _Guarded(io.RawIOBase):
                 select.select([], [self._descriptor], [])
 
 
-def run_command(command: Callable[[], int], debug: bool, *, only_shows: bool) -> int:
+def run_command(command: Callable[[], int], debug: bool, *, only_shows: bool, colour: str = "auto") -> int:
     """Calls a command; an error becomes one line and its exit code, and lost output is not success.
 
     A reader that went away is no error of a command that `only_shows` something, as in `| head`.
     """
     with _guarded() as output:
-        code = run_reporting_errors(command, debug)
+        code = run_reporting_errors(command, debug, colour)
         with suppress(ValueError):  # closed by the command itself
             sys.stdout.flush()
         lost = output.lost if output else None
         if lost is None or code != OK or (only_shows and lost.errno == errno.EPIPE):
             return code
         what = "some of the text is lost" if only_shows else "only the printed text is lost, the work is done"
-        return fail(ResourceError(f"standard output: {lost.strerror}; {what}"), debug=False)
+        why = " (its reader went away, as in `| head`)" if lost.errno == errno.EPIPE else ""
+        return fail(
+            ResourceError(f"standard output: {lost.strerror}{why}; {what}"), debug=False, colour=colour
+        )
 
 
 @contextmanager
