@@ -28,7 +28,8 @@ OPTIONS = {
     "preview": {"--output", "--debug", "--help", "--config-dir", "--config"},
     "compare": {
         "--format", "--output", "--where", "--group-by", "--sort", "--top", "--columns", "--only-changed", "--metric",
-        "--seconds-to", "--cost", "--baseline", "--no-statistics", "--strict",
+        "--seconds-to", "--cost", "--baseline", "--no-statistics", "--strict", "--spread", "--color", "--bom",
+        "--delimiter", "--decimal",
     },
     "diff": {"--images", "--json"},
     "evaluate": {"--data-root", "--device"},
@@ -105,7 +106,7 @@ def names_in(group: str) -> set[str]:
         ("train -c j", {"job"}),
         ("train seed=1 --info s", {"searchpath"}),
         ("compare --f", {"--format"}),
-        ("compare --s", {"--sort", "--seconds-to", "--strict"}),
+        ("compare --s", {"--sort", "--seconds-to", "--strict", "--spread"}),
         ("compare --cost l", {"latency"}),
         ("compare --sort n", {"nll"}),
         ("compare --where ", set()),

@@ -263,7 +263,8 @@ def test_a_row_without_predictions_takes_no_front_from_the_others(bakeoff: Bakeo
     raise_scores(root / "forged")
     (table,) = as_json(bakeoff, str(root), "--cost", "parameters")["tables"]
     assert table["verdict"][-1] == (
-        "Best trade-off of accuracy against parameters (Pareto front): mine. "
+        "Best trade-off of accuracy against parameters (Pareto front): mine; "
+        "no other costs as little and is proven to be more accurate. "
         "Without predictions, so left out: forged."
     )
     assert {row["name"]: row["on_front"] for row in table["settings"]} == {

@@ -107,7 +107,7 @@ def test_an_environment_without_home_or_locale_gives_utf8(tmp_path: Path) -> Non
 def test_a_narrow_terminal_does_not_crash(tmp_path: Path, columns: str) -> None:
     make_run(tmp_path / "r" / "1", 0, "a")
     ours, theirs = pty.openpty()
-    environment = os.environ | {"COLUMNS": columns, "TERM": "xterm"}
+    environment = os.environ | {"COLUMNS": columns, "TERM": "xterm", "NO_COLOR": "1"}
     process = subprocess.Popen(
         command(["compare", str(tmp_path / "r")]), stdout=theirs, stderr=subprocess.PIPE, env=environment
     )

@@ -55,7 +55,7 @@ def test_a_baseline_is_one_of_the_rows(bakeoff: Bakeoff, tmp_path: Path) -> None
         assert {(pair["a"], pair["b"]) for pair in pairs} == {("s:cpu:fp32", "s:cuda:bf16")}
     code, _, error = bakeoff("compare", str(tmp_path), "--baseline", "cnn")
     assert code == 2
-    assert "2 settings are meant (cnn (cpu, fp32), cnn (cuda, bf16))" in error
+    assert "2 configurations are meant; give one by its number in the table (1, 2)" in error
 
 
 def test_runs_are_chosen_by_what_was_resolved(bakeoff: Bakeoff, tmp_path: Path) -> None:

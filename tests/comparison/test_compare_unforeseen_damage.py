@@ -17,7 +17,7 @@ from damaged_runs import (
 from run_directories import make_run
 
 from bakeoff.comparison.assemble import compare_runs
-from bakeoff.comparison.output.printing import FORMATS, rendered
+from bakeoff.comparison.output.printing import FORMATS, Writing, rendered
 from bakeoff.comparison.read import read_runs
 from bakeoff.comparison.view import View
 from bakeoff.runs.reading import UnreadableFileError
@@ -142,7 +142,7 @@ def check_all_formats(run: Path) -> None:
     for kind in FORMATS:
         shown = io.StringIO()
         with contextlib.redirect_stderr(shown):
-            text = rendered(tables, problems, kind, View(), run.parent)
+            text = rendered(tables, problems, Writing(kind), View(), run.parent)
         if kind == "json":
             json.loads(text, parse_constant=pytest.fail)
         text.encode()

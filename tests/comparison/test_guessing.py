@@ -35,7 +35,7 @@ def test_always_the_frequent_class_is_guessing_and_92_percent_may_be_more(
     (note,) = (note for note in only_table(bakeoff, tmp_path)["notes"] if "guessing" in note)
     assert note == (
         "cnn: no better than guessing with seed 0, 1, 2 "
-        "(always saying 0 has 90.0 % right; classes are uneven, so look at macro-F1)"
+        "(always saying 0 has 90.0 % right; classes are uneven, so look at macro_f1)"
     )
 
 

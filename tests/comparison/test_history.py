@@ -105,7 +105,7 @@ def test_seconds_to_an_accuracy(
         "accuracy": float(goal), "reached": reached, "missed": [6.0] * (3 - len(reached)), "median": median
     }  # fmt: skip
     out = bakeoff("compare", str(root), "--seconds-to", goal, "--columns", "n")[1]
-    row = next(line for line in out.splitlines() if line.startswith(" cnn"))
+    row = next(line for line in out.splitlines() if line.startswith("cnn"))
     assert row.split(maxsplit=2)[2] == shown
     assert f"s to val {float(goal):g}" in out
 

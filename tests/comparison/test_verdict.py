@@ -98,8 +98,8 @@ def test_a_real_difference_and_a_tie_in_words(bakeoff: Bakeoff, tmp_path: Path) 
     table = compared(bakeoff, tmp_path)
     tied, worse = table["verdict"]
     best, second = (row["name"] for row in table["settings"][:2])
-    assert tied.startswith(f"{second} and {best} are tied: {second} could be better by up to ")
-    assert " points or worse by up to " in tied
+    assert tied.startswith(f"{second} and {best}: no proven difference; {second} could be up to ")
+    assert " points better or up to " in tied
     assert "; only differences above about 1.5 points would have shown (80 % power). " in tied
     assert tied.endswith(" % of the uncertainty comes from the seed: add seeds, not images.")
     pair = next(p for p in table["pairs"] if {p["a"], p["b"]} == {"bad", best} and p["metric"] == "accuracy")
@@ -158,7 +158,8 @@ def test_no_image_tells_two_settings_apart(bakeoff: Bakeoff, tmp_path: Path) -> 
     for name in ("a", "b"):
         made(tmp_path / name, 0, name, right)
     table = compared(bakeoff, tmp_path)
-    assert "no image tells them apart, which leaves up to 1.22 points open." in table["verdict"][0]
+    text = "no test image tells them apart, yet on other images they could differ by up to 1.22 points."
+    assert text in table["verdict"][0]
     pair = table["pairs"][0]
     assert (pair["p"], pair["df"], pair["smallest_detectable_difference"]) == (1, None, None)
 
@@ -319,8 +320,12 @@ def test_times_are_ranked_only_of_one_machine_and_one_after_another(
     assert code == (2 if reason else 0)
     assert (reason or "") in error
     verdict = compared(bakeoff, tmp_path, "--cost", "train_seconds")["verdict"]
-    expected = f"No front of accuracy against train seconds: {reason}." if reason else None
-    assert verdict[-1] == (expected or "Best trade-off of accuracy against train seconds (Pareto front): a.")
+    expected = f"No best trade-off of accuracy against train_seconds: {reason}." if reason else None
+    assert verdict[-1] == (
+        expected
+        or "Best trade-off of accuracy against train_seconds (Pareto front): a; "
+        "no other costs as little and is proven to be more accurate."
+    )
 
 
 def test_a_dearer_setting_is_dominated_only_by_a_real_difference(bakeoff: Bakeoff, tmp_path: Path) -> None:

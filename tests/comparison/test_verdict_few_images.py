@@ -36,9 +36,11 @@ def test_the_same_predictions_leave_a_third_of_a_point_open(bakeoff: Bakeoff, tm
     assert (pair["p"], pair["df"], pair["smallest_detectable_difference"]) == (1, None, None)
     assert -0.0037 < pair["low"] < -0.0036
     assert 0.0036 < pair["high"] < 0.0037
-    assert table["verdict"] == [
-        "vit and cnn are tied: no image tells them apart, which leaves up to 0.37 points open."
-    ]
+    (sentence,) = table["verdict"]
+    assert sentence == (
+        "vit and cnn: no proven difference; no test image tells them apart, "
+        "yet on other images they could differ by up to 0.37 points."
+    )
 
 
 @pytest.mark.parametrize("num_changed", [1, 2])
@@ -58,10 +60,10 @@ def test_few_differing_images_are_a_tie_within_a_point_or_two(
     assert (pair["smallest_detectable_difference"] is None) == (num_changed == 1)
     assert [row["tie_group"] for row in table["settings"]] == ["a", "a"]
     (sentence,) = table["verdict"]
-    assert sentence.startswith("vit and cnn are tied: vit could be better by up to ")
+    assert sentence.startswith("vit and cnn: no proven difference; vit could be up to ")
     assert ("would have shown" in sentence) == (num_changed == 2)
     assert sentence.endswith(
-        "points. More images would help. Too few images differ."
+        " worse. More images would help. Too few images differ."
         if num_changed == 1
         else "About half of the uncertainty comes from the seed: more seeds and more images help alike."
     )
@@ -120,7 +122,8 @@ def test_one_test_image_shows_nothing(bakeoff: Bakeoff, tmp_path: Path) -> None:
         assert pair["low"] < 0 < pair["high"]
     (sentence,) = table["verdict"]
     assert sentence == (
-        "vit and cnn are tied: vit could be better by up to 95.00 points or worse by up to 100.00 points. "
+        "vit and cnn: no proven difference; "
+        "vit could be up to 95.00 points better or up to 100.00 points worse. "
         "More images would help. Too few images differ."
     )
     assert any(note.startswith("vit: no better than guessing") for note in table["notes"])

@@ -40,7 +40,7 @@ def settings_of(bakeoff: Bakeoff, root: Path, *options: str) -> list[str]:
 
 def titles_of(bakeoff: Bakeoff, root: Path, *options: str) -> list[str]:
     out = bakeoff("compare", str(root), "--format", "markdown", *options)[1]
-    line = next(line for line in out.splitlines() if line.startswith("| setting"))
+    line = next(line for line in out.splitlines() if "| configuration |" in line)
     return [title.strip() for title in line.strip("|").split("|")]
 
 
@@ -111,9 +111,9 @@ def test_sort(bakeoff: Bakeoff, root: Path, sort: str, expected: list[str]) -> N
         (["--columns", "acuracy"], "--columns acuracy: no such column; did you mean accuracy?"),
         (["--group-by", "optim.lrr"], "--group-by optim.lrr: no such key; did you mean optim.lr?"),
         (["--top", "0"], "0 is less than 1"),
-        (["--baseline", "resnet"], "--baseline resnet: no such setting"),
-        (["--baseline", "cnn"], "--baseline cnn: 2 settings are meant"),
-        (["--baseline", "a"], "--baseline a: 2 settings are meant"),
+        (["--baseline", "resnet"], "--baseline resnet: no such configuration"),
+        (["--baseline", "cnn"], "--baseline cnn: 2 configurations are meant"),
+        (["--baseline", "a"], "--baseline a: 2 configurations are meant"),
         (["--cost", "money"], "invalid choice: 'money'"),
     ],
 )
@@ -139,23 +139,31 @@ def test_top_after_sorting(bakeoff: Bakeoff, root: Path) -> None:
 def test_group_by_makes_blocks(bakeoff: Bakeoff, root: Path) -> None:
     assert settings_of(bakeoff, root, "--group-by", "optim.lr") == ["aa1", "bb3", "ab2"]
     assert settings_of(bakeoff, root, "--group-by", "optim.name,optim.lr") == ["aa1", "bb3", "ab2"]
-    assert titles_of(bakeoff, root, "--group-by", "optim.lr")[:2] == ["setting", "optim.lr"]
+    assert titles_of(bakeoff, root, "--group-by", "optim.lr")[:3] == ["#", "configuration", "optim.lr"]
     latex = bakeoff("compare", str(root), "--group-by", "optim.lr", "--format", "latex")[1]
     assert latex.count(r"\midrule") == 2
 
 
 def test_columns_in_the_order_asked_for(bakeoff: Bakeoff, root: Path) -> None:
     names = "optim.lr,nll,n,seeds,accuracy,peak_memory_bytes,group"
-    titles = ["setting", "optim.lr", "NLL", "n", "seeds", "accuracy %", "memory MB", "group"]
-    assert titles_of(bakeoff, root, "--columns", names) == titles
-    assert titles_of(bakeoff, root, "--columns", " nll , n ") == ["setting", "NLL", "n"]
+    titles = ["optim.lr", "nll (test loss)", "n", "seeds", "accuracy %", "memory (MB)", "group"]
+    assert titles_of(bakeoff, root, "--columns", names) == ["#", "configuration", *titles]
+    assert titles_of(bakeoff, root, "--columns", " nll , n ") == [
+        "#",
+        "configuration",
+        "nll (test loss)",
+        "n",
+    ]
 
 
 def test_only_changed_leaves_out_what_is_alike(bakeoff: Bakeoff, root: Path) -> None:
-    assert {"weights", "n", "parameters"} <= set(titles_of(bakeoff, root))
+    assert {"n", "parameters"} <= set(titles_of(bakeoff, root))
     titles = titles_of(bakeoff, root, "--only-changed")
-    assert not {"weights", "n", "parameters", "train s"} & set(titles)
-    assert {"setting", "accuracy %", "optim.lr"} <= set(titles)
+    assert not {"n", "parameters", "train_seconds"} & set(titles)
+    assert {"configuration", "accuracy %", "optim.lr"} <= set(titles)
+    out = bakeoff("compare", str(root), "--only-changed")[1]
+    assert "\nthe same in every row: n 3, train_seconds 3.0, parameters 1,234\n" in out
+    assert "mean over 3 seeds" in out  # there is no n that the caption could speak of
 
 
 @pytest.mark.parametrize("baseline", ["vit", "bb", "bb3"])
@@ -189,7 +197,7 @@ def test_more_than_twenty_settings_need_a_baseline(bakeoff: Bakeoff, tmp_path: P
     table = table_of(bakeoff, tmp_path / "r")
     assert table["pairs"] == []
     (sentence,) = table["verdict"]
-    assert "21 settings: no pair is tested, since 210 pairs" in sentence
+    assert "21 configurations: no pair is tested, since 210 pairs" in sentence
     assert "--baseline NAME" in sentence
     assert table["settings"][0]["metrics"]["accuracy"]["low"] is not None
     assert len(table_of(bakeoff, tmp_path / "r", "--baseline", "net0")["pairs"]) == 3 * 20
@@ -226,4 +234,4 @@ def test_latex_is_escaped(bakeoff: Bakeoff, tmp_path: Path) -> None:
     out = bakeoff("compare", str(tmp_path / "r"), "--format", "latex", "--columns", "n")[1]
     name = r"a\_b\%c\&d\#e\$f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k"
     assert f"\n{name} & 1 \\\\\n" in out
-    assert "\\begin{tabular}{lr}\n\\toprule\nsetting & n \\\\\n\\midrule\n" in out
+    assert "\\begin{tabular}{lr}\n\\toprule\nconfiguration & n \\\\\n\\midrule\n" in out

@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 
-from bakeoff.arguments import Parser
-from bakeoff.comparison.figures import COST_NAMES, RUN_FIGURES
+from bakeoff.arguments import Parser, add_colour
+from bakeoff.comparison.figures import COST_NAMES, SHORT_NAMES
 from bakeoff.comparison.history import parse_metric
-from bakeoff.comparison.output.printing import FORMATS, print_comparison
+from bakeoff.comparison.output.csv_form import CsvForm, delimiter
+from bakeoff.comparison.output.printing import FORMATS, Writing, print_comparison
 from bakeoff.comparison.view import View
+from bakeoff.errors import ConfigError
 from bakeoff.runs.locate import outputs_root, resolve
 
 USAGE = "compare [PATH ...]"
@@ -18,7 +20,7 @@ def compare(words: list[str]) -> int:
     """Runs the command.
 
     Returns:
-        0, or 7 if a run failed or cannot be read, or if with `--strict` settings are not comparable.
+        0, or 7 if a run failed or cannot be read, or if with `--strict` configurations are not comparable.
 
     Raises:
         ConfigError: there is no run directory, a PATH is nothing, or an option cannot be met.
@@ -28,12 +30,21 @@ def compare(words: list[str]) -> int:
     paths = [resolve(word, root) for word in options.paths] or [root]
     return print_comparison(
         paths,
-        options.format,
-        options.output,
+        _writing(options),
         _view(options),
         statistics=options.statistics,
         strict=options.strict,
     )
+
+
+def _writing(options: argparse.Namespace) -> Writing:
+    given = {"--bom": options.bom, "--delimiter": options.delimiter, "--decimal": options.decimal}
+    form = CsvForm(options.delimiter or ",", options.decimal or ".", options.bom)
+    if options.format != "csv" and (name := next((name for name, value in given.items() if value), None)):
+        raise ConfigError(f"{name}: only with --format csv")
+    if form.delimiter == form.decimal:
+        raise ConfigError("--decimal ,: needs another delimiter, such as --delimiter ';'")
+    return Writing(options.format, options.output, options.color, form)
 
 
 def _view(options: argparse.Namespace) -> View:
@@ -48,6 +59,7 @@ def _view(options: argparse.Namespace) -> View:
         seconds_to=options.seconds_to,
         cost=COST_NAMES[options.cost] if options.cost else None,
         baseline=options.baseline,
+        spread=options.spread,
     )
 
 
@@ -59,6 +71,13 @@ def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
+
+
+def _delimiter(text: str) -> str:
+    try:
+        return delimiter(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _share(text: str) -> float:
@@ -73,7 +92,7 @@ def parser() -> Parser:
         "bakeoff compare",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Turns run directories into a table and says which differences are real: one table for\n"
-        "each test set, a row for each setting. docs/statistics.md explains the numbers.",
+        "each test set, a row for each configuration. docs/statistics.md explains the numbers.",
         epilog="""examples:
   bakeoff compare outputs/sweeps/NAME --format markdown -o table.md
   bakeoff compare --where 'model == "cnn" and optim.lr <= 0.01' --sort nll --top 5
@@ -81,7 +100,7 @@ def parser() -> Parser:
   bakeoff compare --metric 'best(val.accuracy)' --seconds-to 0.98
 
 exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some runs failed or cannot be
-            read (listed), or settings are not comparable (--strict)""",
+            read (listed), or configurations are not comparable (--strict)""",
     )
     parser.add_argument(
         "paths",
@@ -90,13 +109,31 @@ exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some 
         help="a run directory, a folder to search, the beginning of a run's name, or latest; "
         "without one, $BAKEOFF_OUTPUTS or ./outputs",
     )
-    parser.add_argument("--format", choices=FORMATS, default="table")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to a file")
+    _add_output(parser)
     _add_rows(parser)
     _add_columns(parser)
     _add_statistics(parser)
-    parser.suggestions = {"sort": tuple(RUN_FIGURES)}
+    parser.suggestions = {"sort": SHORT_NAMES, "delimiter": (";", "tab")}
     return parser
+
+
+def _add_output(parser: Parser) -> None:
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to a file")
+    add_colour(parser)
+    csv = parser.add_argument_group("only with --format csv")
+    csv.add_argument(
+        "--bom", action="store_true", help="begin with a byte order mark, so that Excel reads UTF-8"
+    )
+    csv.add_argument(
+        "--delimiter", type=_delimiter, metavar="SIGN", help="between cells: ';', tab, ... (',')"
+    )
+    csv.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        metavar="SIGN",
+        help="before the decimals; a comma for Excel in much of the world",
+    )
 
 
 def _add_rows(parser: Parser) -> None:
@@ -104,17 +141,34 @@ def _add_rows(parser: Parser) -> None:
     rows.add_argument(
         "--where",
         metavar="EXPRESSION",
-        help="only runs for which it holds: names of the config, model, seed, weights; metrics are the "
-        "setting's means; == != < <= > >= in, and or not, (), 'text', [a, b], true, null",
+        help="only runs for which it holds: keys of the config; name, model, data, seed, weights, date, "
+        "host, status; figures such as accuracy (0..1), which are the configuration's means; "
+        "== != < <= > >= in, and or not, (), 'text', [a, b], true, null",
     )
-    rows.add_argument("--group-by", type=_names, default=(), metavar="KEY,...", help="settings in blocks")
-    rows.add_argument("--sort", metavar="NAME[:asc|:desc]", help="by a metric, best first, or by a key")
-    rows.add_argument("--top", type=_positive, metavar="N", help="the first N settings")
+    rows.add_argument("--group-by", type=_names, default=(), metavar="KEY,...", help="rows in blocks")
+    rows.add_argument(
+        "--sort",
+        metavar="NAME[:asc|:desc]",
+        help=f"by a figure, best first ({', '.join(SHORT_NAMES)}), or by name, date, host, or a key",
+    )
+    rows.add_argument("--top", type=_positive, metavar="N", help="the first N rows")
 
 
 def _add_columns(parser: Parser) -> None:
     columns = parser.add_argument_group("columns")
-    columns.add_argument("--columns", type=_names, default=(), metavar="NAME,...", help="these and no others")
+    columns.add_argument(
+        "--columns",
+        type=_names,
+        default=(),
+        metavar="NAME,...",
+        help="these and no others: n, group, weights, seeds, front, figures, and all that --where knows",
+    )
+    columns.add_argument(
+        "--spread",
+        choices=("interval", "std"),
+        default="interval",
+        help="beside a mean: its 95 %% interval, or ± the standard deviation over the seeds",
+    )
     columns.add_argument(
         "--only-changed", action="store_true", help="leave out columns that are the same in every row"
     )
@@ -132,20 +186,24 @@ def _add_columns(parser: Parser) -> None:
         help="a column: seconds of training until this validation accuracy was reached",
     )
     columns.add_argument(
-        "--cost", choices=tuple(COST_NAMES), help="a column, and the front of accuracy against this cost"
+        "--cost",
+        choices=tuple(COST_NAMES),
+        help="a column, and the best trade-offs of accuracy against this cost",
     )
 
 
 def _add_statistics(parser: Parser) -> None:
     tests = parser.add_argument_group("statistics")
     tests.add_argument(
-        "--baseline", metavar="NAME", help="test each setting against this one only (a name, a model, or "
-        "the beginning of a setting)",
-    )  # fmt: skip
+        "--baseline",
+        metavar="NAME",
+        help="test each row against this one only: its number, name, or model, or the beginning of its "
+        "setting in the JSON",
+    )
     tests.add_argument(
         "--no-statistics",
         dest="statistics",
         action="store_false",
         help="leave predictions and pairs alone",
     )
-    tests.add_argument("--strict", action="store_true", help="exit 7 if settings are not comparable")
+    tests.add_argument("--strict", action="store_true", help="exit 7 if configurations are not comparable")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from bakeoff.comparison.group import make_tables
 from bakeoff.comparison.recipes import recipe_note
 from bakeoff.comparison.run import Run
-from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.comparison.tables import SettingRow, Table, numbered
 from bakeoff.comparison.view import View, filtered, find_baseline, ordered, with_history
 from bakeoff.errors import ConfigError, nearest
 
@@ -25,32 +25,46 @@ def compare_runs(runs: Iterable[Run], view: View, *, statistics: bool) -> list[T
     tables = make_tables(runs)
     chosen = filtered(tables, view.where) if view.where is not None else [table.settings for table in tables]
     if tables and not any(chosen):
-        raise ConfigError(f"--where {view.where}: no run is left")
-    baselines = _baselines(chosen, view.baseline)
+        raise ConfigError(f"--where {view.where}: no run is left of {sum(map(_num_runs, tables))}")
+    shown = [numbered(ordered(with_history(rows, view), view)) if rows else [] for rows in chosen]
+    baselines = _baselines(chosen, shown, view.baseline)
     return [
-        _arranged(table, rows, view, baseline, statistics=statistics)
-        for table, rows, baseline in zip(tables, chosen, baselines, strict=True)
+        _arranged(table, _with_baseline(numbers, rows, baseline), view, baseline, statistics=statistics)
+        for table, rows, numbers, baseline in zip(tables, chosen, shown, baselines, strict=True)
         if rows and (baseline or not view.baseline)
     ]
 
 
-def _baselines(chosen: Sequence[Sequence[SettingRow]], name: str | None) -> list[str | None]:
+def _num_runs(table: Table) -> int:
+    return sum(row.num_runs for row in table.settings)
+
+
+def _baselines(
+    chosen: Sequence[Sequence[SettingRow]], shown: Sequence[Sequence[SettingRow]], name: str | None
+) -> list[str | None]:
     """The setting that the baseline's name means in each table."""
     if name is None:
         return [None] * len(chosen)
-    baselines = [find_baseline(rows, name) for rows in chosen]
+    baselines = [find_baseline(rows, name, numbers) for rows, numbers in zip(chosen, shown, strict=True)]
     if not any(baselines):
         known = [row.name for rows in chosen for row in rows]
-        raise ConfigError(f"--baseline {name}: no such setting{nearest(name, known)}")
+        hint = nearest(name, known) or "; give a row's number, its name, or its model"
+        raise ConfigError(f"--baseline {name}: no such configuration{hint}")
     return baselines
 
 
+def _with_baseline(
+    shown: list[SettingRow], rows: Sequence[SettingRow], baseline: str | None
+) -> list[SettingRow]:
+    """Shows the baseline also where --top would leave it out."""
+    if baseline is None or any(row.setting == baseline for row in shown):
+        return shown
+    return numbered([*shown, next(row for row in rows if row.setting == baseline)])
+
+
 def _arranged(
-    table: Table, rows: Sequence[SettingRow], view: View, baseline: str | None, *, statistics: bool
+    table: Table, shown: list[SettingRow], view: View, baseline: str | None, *, statistics: bool
 ) -> Table:
-    shown = ordered(with_history(rows, view), view)
-    if baseline and all(row.setting != baseline for row in shown):
-        shown.append(next(row for row in rows if row.setting == baseline))
     table = dataclasses.replace(table, notes=recipe_note(dataclasses.replace(table, settings=shown)))
     if not statistics:
         return dataclasses.replace(table, settings=shown)
@@ -58,10 +72,9 @@ def _arranged(
     from bakeoff.comparison.front import with_front
     from bakeoff.comparison.notes import notes
     from bakeoff.comparison.significance import with_statistics
-    from bakeoff.comparison.verdict import verdict
+    from bakeoff.comparison.verdict import reference, verdict
 
     tested = with_statistics(table, shown, baseline)
-    tested = dataclasses.replace(
-        tested, verdict=verdict(tested, baseline), notes=[*notes(tested), *tested.notes]
-    )
+    tested = dataclasses.replace(tested, reference=baseline or reference(tested))
+    tested = dataclasses.replace(tested, verdict=verdict(tested), notes=[*notes(tested), *tested.notes])
     return with_front(tested, view.cost) if view.cost else tested

@@ -11,7 +11,7 @@ MOST = 1e300  # that is believed of any figure; the sum of many such is still a 
 class Figure:
     """One figure; paths are dotted names of the records in `runs/records.py`."""
 
-    name: str  # in a table, in `--sort`, `--where` and `--columns`, and in the JSON
+    name: str  # in the JSON, and in an expression as well as the short one
     in_summary: str | None = None  # its path in `summary.json`
     in_epoch: str | None = None  # its path in a line of `epochs.jsonl`, which is its name in `--metric`
     title: str = ""  # of its column
@@ -22,6 +22,11 @@ class Figure:
     is_time: bool = False  # it depends on the machine and on what else ran there
     by_default: bool = False  # whether it has a column without `--columns`
     cost_name: str | None = None  # what `--cost` calls it
+
+    @property
+    def short(self) -> str:
+        """What people read and write: in tables, `--sort`, `--where`, `--columns` and `--cost`."""
+        return self.cost_name or self.name
 
     @property
     def is_cost(self) -> bool:
@@ -41,15 +46,15 @@ FIGURES = (
     ),
     Figure(
         name="macro_f1", in_summary="test.macro_f1", in_epoch="val.macro_f1", better="larger",
-        title="macro-F1 %", factor=100, decimals=2, is_share=True, by_default=True,
+        title="macro_f1 %", factor=100, decimals=2, is_share=True, by_default=True,
     ),
     Figure(
         name="nll", in_summary="test.nll", in_epoch="val.nll", better="smaller",
-        title="NLL", decimals=4, by_default=True,
+        title="nll (test loss)", decimals=4, by_default=True,
     ),
     Figure(
         name="ece", in_summary="test.ece", better="smaller",
-        title="ECE %", factor=100, decimals=2, is_share=True,
+        title="ece %", factor=100, decimals=2, is_share=True,
     ),
     Figure(name="train_loss", in_epoch="train_loss", better="smaller"),
     Figure(name="lr", in_epoch="lr"),
@@ -57,16 +62,16 @@ FIGURES = (
     Figure(name="step", in_epoch="step"),
     Figure(
         name="train_seconds", in_summary="time.train_seconds", in_epoch="train_seconds", better="smaller",
-        title="train s", decimals=1, is_time=True, by_default=True, cost_name="train_seconds",
+        title="train_seconds", decimals=1, is_time=True, by_default=True, cost_name="train_seconds",
     ),
     Figure(name="eval_seconds", in_epoch="eval_seconds", better="smaller", is_time=True),
     Figure(
         name="train_images_per_second", in_summary="speed.train_images_per_second",
-        in_epoch="train_images_per_second", better="larger", title="train images/s", is_time=True,
+        in_epoch="train_images_per_second", better="larger", title="train_images_per_second", is_time=True,
     ),
     Figure(
         name="latency_ms_batch1", in_summary="speed.latency_ms_batch1", better="smaller",
-        title="latency ms", decimals=2, is_time=True, cost_name="latency",
+        title="latency (ms)", decimals=2, is_time=True, cost_name="latency",
     ),
     Figure(
         name="parameters", in_summary="cost.parameters", better="smaller",
@@ -74,11 +79,11 @@ FIGURES = (
     ),
     Figure(
         name="forward_flops_per_image", in_summary="cost.forward_flops_per_image", better="smaller",
-        title="MFLOPs", factor=1e-6, decimals=1, cost_name="flops",
+        title="flops (million)", factor=1e-6, decimals=1, cost_name="flops",
     ),
     Figure(
         name="peak_memory_bytes", in_summary="cost.peak_memory_bytes", better="smaller",
-        title="memory MB", factor=1e-6, cost_name="memory",
+        title="memory (MB)", factor=1e-6, cost_name="memory",
     ),
 )  # fmt: skip
 
@@ -86,6 +91,9 @@ FIGURES = (
 RUN_FIGURES = {figure.name: figure for figure in FIGURES if figure.in_summary}
 EPOCH_FIGURES = {figure.in_epoch: figure for figure in FIGURES if figure.in_epoch}
 COST_NAMES = {figure.cost_name: figure.name for figure in FIGURES if figure.cost_name}
+SHORT_NAMES = tuple(figure.short for figure in RUN_FIGURES.values())
+# By either of its names.
+NAMED_FIGURES = RUN_FIGURES | {figure.short: figure for figure in RUN_FIGURES.values()}
 # How long a run lasted: no figure of a table, but it says which runs ran side by side.
 TOTAL_SECONDS = "time.total_seconds"
 

@@ -5,21 +5,24 @@ from collections.abc import Sequence
 
 from bakeoff.comparison.comparability import why_times_differ
 from bakeoff.comparison.figures import RUN_FIGURES
-from bakeoff.comparison.notes import shortened
 from bakeoff.comparison.tables import Pair, SettingRow, Table
+from bakeoff.text import shortened
 
 
 def with_front(table: Table, cost: str) -> Table:
     """Marks the settings that no other dominates, and says so, or why it cannot be told."""
-    title = cost.replace("_", " ")
+    title = RUN_FIGURES[cost].short
     checked = [row for row in table.settings if row.has_predictions]  # the others cannot be tested
     if reason := _why_no_front(checked or table.settings, table.pairs, cost):
-        sentence = f"No front of accuracy against {title}: {reason}."
+        sentence = f"No best trade-off of accuracy against {title}: {reason}."
         return dataclasses.replace(table, verdict=[*table.verdict, sentence])
     best = front(checked, table.pairs, cost)
-    names = ", ".join(row.name for row in table.settings if row.setting in best)
-    sentence = f"Best trade-off of accuracy against {title} (Pareto front): {names}."
-    if unchecked := [row.name for row in table.settings if not row.has_predictions]:
+    names = ", ".join(row.label for row in table.settings if row.setting in best)
+    sentence = (
+        f"Best trade-off of accuracy against {title} (Pareto front): {names}; "
+        "no other costs as little and is proven to be more accurate."
+    )
+    if unchecked := [row.label for row in table.settings if not row.has_predictions]:
         sentence += f" Without predictions, so left out: {shortened(unchecked)}."
     rows = [dataclasses.replace(row, on_front=row.setting in best) for row in table.settings]
     return dataclasses.replace(table, settings=rows, verdict=[*table.verdict, sentence])

@@ -25,8 +25,8 @@ def guessing_note(row: SettingRow, class_names: Sequence[str]) -> list[str]:
     reference = f"guessing has {share * 100:.1f} % right"
     if largest is not None:
         reference = f"always saying {class_names[largest]} has {share * 100:.1f} % right"
-        reference += "; classes are uneven, so look at macro-F1"
-    return [f"{row.name}: no better than guessing with seed {', '.join(map(str, seeds))} ({reference})"]
+        reference += "; classes are uneven, so look at macro_f1"
+    return [f"no better than guessing with seed {', '.join(map(str, seeds))} ({reference})"]
 
 
 def _largest_class(row: SettingRow, num_classes: int) -> tuple[float, int | None]:

@@ -10,6 +10,7 @@ from bakeoff.comparison.guessing import guessing_note
 from bakeoff.comparison.statistics.few_images import FEW_IMAGES
 from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.text import shortened
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
@@ -17,23 +18,17 @@ def listed(names: Sequence[str], most: int = 10) -> str:
     return f"{'class' if len(names) == 1 else 'classes'} {shortened(names, most)}"
 
 
-def shortened(names: Sequence[str], most: int = 5) -> str:
-    """Names in a sentence, not all of very many."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def notes(table: Table) -> list[str]:
     """Lines for below a table."""
     rows = table.settings
-    lines = [
-        f"{row.name}: its runs differ in {', '.join(mixed)}"
-        for row in rows
-        if (mixed := mixed_facts(row.members))
-    ]
+    mixed = {row.label: mixed_facts(row.members) for row in rows}
+    lines = _together(
+        {name: [f"its runs differ in {', '.join(told)}"] for name, told in mixed.items() if told}
+    )
     lines += _not_alike(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
         lines.append(f"times not ranked: {reason}")
-    single = [row.name for row in rows if row.num_runs == 1]
+    single = [row.label for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
         lines.append(f"one run each says nothing of the architectures: {shortened(single)}")
     if not table.is_tested and any(row.has_predictions for row in rows):
@@ -43,9 +38,18 @@ def notes(table: Table) -> list[str]:
     return lines + _of_outcomes(table)
 
 
+def _together(of_rows: Mapping[str, Sequence[str]]) -> list[str]:
+    """What holds of several rows is said once."""
+    names: dict[str, list[str]] = {}
+    for name, texts in of_rows.items():
+        for text in texts:
+            names.setdefault(text, []).append(name)
+    return [f"{shortened(of_text)}: {text}" for text, of_text in names.items()]
+
+
 def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
     """What tells the settings apart besides their config's own keys, with who has what."""
-    by_row = {row.name: facts(row.members) for row in rows}
+    by_row = {row.label: facts(row.members) for row in rows}
     lines = []
     for fact in next(iter(by_row.values()), {}):
         groups: dict[str, list[str]] = {}
@@ -53,8 +57,10 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
             groups.setdefault(", ".join(own[fact]), []).append(name)
         if len(groups) > 1:
             hidden = fact in HASHES  # a hash says nothing to a person
+            said = "from scratch" if fact == "first weights" else "none"
             told = [
-                f"{shortened(names, 3)}" + ("" if hidden else f" {value}") for value, names in groups.items()
+                shortened(names, 3) + ("" if hidden else f" {said if value == 'none' else value}")
+                for value, names in groups.items()
             ]
             lines.append(f"caution: they also differ in {fact}: {'; '.join(told)}")
     return lines
@@ -65,7 +71,9 @@ def _of_outcomes(table: Table) -> list[str]:
         row.setting: Counter(run.outcomes.digest() for run in row.members if run.outcomes)
         for row in table.settings
     }
-    lines = [note for row in table.settings for note in _of_row(row, said[row.setting], table.class_names)]
+    lines = _together(
+        {row.label: _of_row(row, said[row.setting], table.class_names) for row in table.settings}
+    )
     lines += _copies(table.settings, said)
     labels = next(
         (run.outcomes.labels for row in table.settings for run in row.members if run.outcomes), None
@@ -90,7 +98,7 @@ def _copies(rows: Sequence[SettingRow], said: Mapping[str, Counter[bytes]]) -> l
     groups = {tuple(row.setting for row in group): group for group in holders.values() if len(group) > 1}
     lines = []
     for group in groups.values():
-        names = shortened([row.name for row in group])
+        names = shortened([row.label for row in group])
         alike = all(said[row.setting] == said[group[0].setting] for row in group)
         which = "the same predictions" if alike else "the same predictions in some of their runs"
         lines.append(f"{names}: {which}: a copy, or a key without effect")
@@ -102,12 +110,12 @@ def _of_row(row: SettingRow, distinct: Counter[bytes], class_names: Sequence[str
     known = [run.outcomes for run in row.members if run.outcomes]
     if len(known) < row.num_runs:
         missing = row.num_runs - len(known)
-        lines.append(f"{row.name}: not tested, {missing} of its {row.num_runs} runs have no predictions")
+        lines.append(f"not tested, {missing} of its {row.num_runs} runs have no predictions")
     if len(known) > 1 and len(distinct) == 1:
-        lines.append(f"{row.name}: the seed changes nothing, all runs gave the same predictions")
+        lines.append("the seed changes nothing, all runs gave the same predictions")
     elif len(distinct) < len(known):
-        lines.append(f"{row.name}: some runs of different seeds gave the same predictions")
+        lines.append("some runs of different seeds gave the same predictions")
     unanswered = float(np.mean([(one.guesses < 0).mean() for one in known])) if known else 0.0
     if unanswered:
-        lines.append(f"{row.name}: no prediction for {unanswered * 100:.2f} % of the images, counted wrong")
+        lines.append(f"no prediction for {unanswered * 100:.2f} % of the images, counted wrong")
     return lines + guessing_note(row, class_names)

@@ -2,6 +2,9 @@
 
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.text import shortened
+
+_MOST_KEYS = 8  # named in the note
 
 
 def is_told(key: str, table: Table) -> bool:
@@ -27,4 +30,8 @@ def recipe_note(table: Table) -> list[str]:
     keys = sorted({key for row in table.settings for key in row.changed if not key.startswith("model.")})
     varying = [key for key in keys if len({shown(row.changed.get(key)) for row in table.settings}) > 1]
     hidden = [key for key in varying if not is_told(key, table)]
-    return [f"the models' recipes differ in {', '.join(hidden)} (--columns shows them)"] if hidden else []
+    return (
+        [f"the models' recipes differ in {shortened(hidden, _MOST_KEYS)} (--columns shows them)"]
+        if hidden
+        else []
+    )

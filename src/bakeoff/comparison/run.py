@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,21 @@ class Run:
         """How many threads an operator had."""
         value = self._resolved("threads")
         return str(value) if type(value) is int and 0 < value < 2**31 else UNKNOWN
+
+    @property
+    def host(self) -> str:
+        """The machine that it ran on."""
+        value = self.environment.get("host")
+        return value if isinstance(value, str) else UNKNOWN
+
+    @property
+    def date(self) -> str | None:
+        """When it began, such as 2026-01-31 17:05:00, by this machine's clock; None if it does not say."""
+        try:
+            began = datetime.fromisoformat(str(self.environment.get("started"))).astimezone()
+        except (ValueError, OverflowError, OSError):
+            return None
+        return began.isoformat(" ", "seconds")[:19]
 
     def _resolved(self, name: str) -> Any:
         """What `auto` became; older summaries do not say, their `environment.json` may."""

@@ -1,6 +1,8 @@
 """The plain records of a comparison: a table, its rows, and its tested pairs. No torch here."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.comparison.run import UNKNOWN, Run
@@ -87,11 +89,18 @@ class SettingRow:
     seconds_to: SecondsTo | None = None
     on_front: bool | None = None  # None: not asked for, or it cannot be told
     resolved: str = ""  # what `auto` became, such as "cuda, bf16", where that parts the runs of a setting
+    number: int = 0  # its place in the table that is shown, from 1
+    label: str = ""  # what sentences call it: a short name that no other row has, or its number
 
     @property
     def model(self) -> str:
         """The model as the user calls it."""
         return str(self.members[0].summary["model"])
+
+    @property
+    def title(self) -> str:
+        """A short name that other rows may have too: keys of the config tell them apart."""
+        return f"{self.model} ({self.resolved})" if self.resolved else self.model
 
     @property
     def weights(self) -> str:
@@ -152,7 +161,23 @@ class Table:
     pairs: list[Pair] = field(default_factory=list)
     verdict: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    reference: str | None = None  # the setting that the verdict holds each other against
 
     def row(self, setting: str) -> SettingRow:
         """A setting that is shown."""
         return next(row for row in self.settings if row.setting == setting)
+
+
+_LONGEST_LABEL = 30  # characters
+
+
+def numbered(rows: Sequence[SettingRow]) -> list[SettingRow]:
+    """Rows in their order with numbers and labels: "vit", or "row 2 (cnn)" where several are called so."""
+    titles = Counter(row.title for row in rows)
+
+    def label(number: int, row: SettingRow) -> str:
+        if len(row.title) > _LONGEST_LABEL:
+            return f"row {number}"
+        return row.title if titles[row.title] == 1 else f"row {number} ({row.title})"
+
+    return [replace(row, number=number, label=label(number, row)) for number, row in enumerate(rows, 1)]

@@ -1,39 +1,44 @@
 """What the statistics of a table say, in plain words. No torch here.
 
-"Tied" never means equal: each such sentence says what could not be excluded.
+"No proven difference" never means equal: each such sentence says what could not be excluded.
 """
 
 from collections.abc import Sequence
 
-from bakeoff.comparison.notes import listed, shortened
+from bakeoff.comparison.notes import listed
 from bakeoff.comparison.significance import MOST_SETTINGS
 from bakeoff.comparison.statistics import ALPHA
 from bakeoff.comparison.statistics.few_images import ENOUGH
 from bakeoff.comparison.tables import Pair, SettingRow, Table
-from bakeoff.text import p_text
+from bakeoff.text import p_text, shortened
 
 _EVEN_PERCENT = 5  # on either side of half, where the estimate says nothing
 _CLEAR = 0.005  # a p that a little optimism does not turn
 
 
-def verdict(table: Table, baseline: str | None) -> list[str]:
-    """A sentence for each setting beside the best one, or the baseline."""
+def reference(table: Table) -> str | None:
+    """The setting that the others are held against where no baseline is given: the most accurate one."""
+    tested = {setting for pair in table.pairs for setting in (pair.a, pair.b)}
+    return next((row.setting for row in _best_first(table) if row.setting in tested), None)
+
+
+def _best_first(table: Table) -> list[SettingRow]:
+    return sorted(table.settings, key=lambda row: -(row.mean("accuracy") or 0.0))
+
+
+def verdict(table: Table) -> list[str]:
+    """A sentence for each setting beside the table's reference."""
     rows = table.settings
     if len(rows) == 1:
         return [_alone(rows[0], table)]
     pairs = [pair for pair in table.pairs if pair.metric == "accuracy"]
-    if not pairs:
+    if not pairs or table.reference is None:
         return [_untested(rows)]
-    tested = {setting for pair in pairs for setting in (pair.a, pair.b)}
-    best_first = sorted(
-        (row for row in rows if row.setting in tested), key=lambda row: -(row.mean("accuracy") or 0.0)
-    )
-    reference = baseline or best_first[0].setting
     return [
-        _sentence(pair, row, table.row(reference), len(pairs))
-        for row in best_first
+        _sentence(pair, row, table.row(table.reference), len(pairs))
+        for row in _best_first(table)
         for pair in pairs
-        if row.setting != reference and {pair.a, pair.b} == {row.setting, reference}
+        if row.setting != table.reference and {pair.a, pair.b} == {row.setting, table.reference}
     ]
 
 
@@ -46,7 +51,8 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
     one, two = _subject(row), _subject(other)
     if result.df is None and result.difference == 0:
         text = (
-            f"{one} and {two} are tied: no image tells them apart, which leaves up to {_points(high)} open."
+            f"{one} and {two}: no proven difference; no test image tells them apart, "
+            f"yet on other images they could differ by up to {_points(high)}."
         )
     elif pair.differs:
         how = "better" if difference > 0 else "worse"
@@ -57,8 +63,7 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
             text = f"{one} against {two}: probably {how}, by {_from_to(low, high)} points"
             text += f"; not certain once all {num_pairs} pairs are counted"
         else:
-            text = f"{one} and {two} are tied: {one} could be better by up to {_points(high)}"
-            text += f" or worse by up to {_points(-low)}"
+            text = f"{one} and {two}: no proven difference; {one} could be {_either(low, high)}"
         if pair.smallest_detectable_difference is not None:
             shown = _about(pair.smallest_detectable_difference * 100)
             text += f"; only differences above about {shown} points would have shown (80 % power)"
@@ -67,14 +72,25 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
         text += f" McNemar's test of the two networks: {p_text(pair.mcnemar_mid_p)}."
     classes = [item.label for item in pair.classes if item.p_adjusted < ALPHA]
     if classes:
-        text += f" Their recall differs in {listed(classes)}."
+        only = "" if pair.differs else "Single classes do differ in recall: "
+        text += (
+            f" {only}{shortened(classes, 10)}." if only else f" Their recall differs in {listed(classes)}."
+        )
     if pair.noisy_side and pair.differs and pair.p_adjusted > _CLEAR:
         text += " Few runs on the noisier side: a p near 0.05 is optimistic."
-    if text.startswith("one network"):
-        text = text.replace("one", "One", 1)
+    if text.startswith(("one network", "row ")):
+        text = text[0].upper() + text[1:]
     if 0 < result.effective_images < ENOUGH:
         text += " Few images carry this." if pair.differs else " Too few images differ."
     return text
+
+
+def _either(low: float, high: float) -> str:
+    """How far an interval that holds 0 goes to both sides."""
+    better, worse = f"{high * 100:.2f}", f"{-low * 100:.2f}"
+    if better == worse:
+        return f"up to {better} points better or worse"
+    return f"up to {better} points better or up to {worse} points worse"
 
 
 def _from_to(low: float, high: float) -> str:
@@ -104,7 +120,7 @@ def _advice(pair: Pair, row: SettingRow, other: SettingRow) -> str:
 
 
 def _subject(row: SettingRow) -> str:
-    return f"one network of {row.name}" if row.num_runs == 1 else row.name
+    return f"one network of {row.label}" if row.num_runs == 1 else row.label
 
 
 def _points(share: float) -> str:
@@ -114,23 +130,23 @@ def _points(share: float) -> str:
 def _alone(row: SettingRow, table: Table) -> str:
     accuracy = row.metrics["accuracy"]
     if accuracy is None or accuracy.low is None or accuracy.high is None:
-        return f"{row.name} has no interval: some of its runs have no predictions."
+        return f"{row.label} has no interval: some of its runs have no predictions."
     if row.num_runs == 1:
         of = "one trained network, not the architecture: run 3 seeds or more"
     else:
         of = f"{row.num_runs} seeds"
     return (
-        f"{row.name}: {accuracy.mean * 100:.2f} % (95 %: {accuracy.low * 100:.2f} to "
+        f"{row.label}: {accuracy.mean * 100:.2f} % (95 %: {accuracy.low * 100:.2f} to "
         f"{accuracy.high * 100:.2f}), from {table.num_images:,} test images and {of}."
     )
 
 
 def _untested(rows: Sequence[SettingRow]) -> str:
-    without = [row.name for row in rows if not all(run.outcomes for run in row.members)]
+    without = [row.label for row in rows if not all(run.outcomes for run in row.members)]
     if len(rows) - len(without) > MOST_SETTINGS:
         pairs = len(rows) * (len(rows) - 1) // 2
         return (
-            f"{len(rows)} settings: no pair is tested, since {pairs:,} pairs leave little power to any; "
-            "give --baseline NAME, or show fewer with --where or --top."
+            f"{len(rows)} configurations: no pair is tested, since {pairs:,} pairs leave little power to "
+            "any; give --baseline NAME, or show fewer with --where or --top."
         )
     return f"No pair is tested: no predictions of {shortened(without)}."

@@ -7,7 +7,7 @@ from typing import Any
 
 from bakeoff.comparison.comparability import why_times_differ
 from bakeoff.comparison.estimates import estimates
-from bakeoff.comparison.figures import RUN_FIGURES, Figure
+from bakeoff.comparison.figures import FIGURES, NAMED_FIGURES, SHORT_NAMES, Figure
 from bakeoff.comparison.group import config_of, shown
 from bakeoff.comparison.history import HistoryMetric, estimate, read_history, seconds_to
 from bakeoff.comparison.run import Run
@@ -15,6 +15,12 @@ from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.comparison.where import parse_where
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.text import shortened
+
+_SHARES = frozenset(name for figure in FIGURES if figure.is_share for name in (figure.name, figure.short))
+_MOST_NAMES = 80  # of a group in an error's line
+# What an expression may name of a run beside figures and keys of the config.
+_FACTS = ("name", "model", "family", "data", "seed", "weights", "setting", "run_id", "status", "date", "host")
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,24 @@ class View:
     cost: str | None = None  # a figure's name
     baseline: str | None = None
 
+    spread: str = "interval"  # or std: what stands beside a score's mean
+
     def figure(self, name: str) -> Figure | None:
         """The figure of the runs, or of their histories, that a column shows; None of another column."""
         of_histories = {metric.name: metric.figure for metric in self.history}
-        return RUN_FIGURES.get(name) or of_histories.get(name)
+        return NAMED_FIGURES.get(name) or of_histories.get(name)
 
 
-def run_values(run: Run) -> dict[str, Any]:
-    """What an expression may name of a run: the keys of its config, and what its summary says of it."""
+def run_values(row: SettingRow, run: Run | None = None) -> dict[str, Any]:
+    """What an expression may name of one of a row's runs: its config's keys, and what is known of it.
+
+    Args:
+        row: a row of a table.
+        run: one of its runs; without one the first, which has all keys as the others but the seed.
+    """
+    run = run or row.members[0]
     own = {name: run.summary.get(name) for name in ("model", "family", "data", "seed", "setting", "run_id")}
+    own |= {"name": row.name, "status": run.summary.get("status"), "date": run.date, "host": run.host}
     own |= {f"resolved.{name}": getattr(run, name) for name in ("device", "precision", "threads")}
     return dotted_keys(config_of(run)) | own | {"weights": run.text("weights")}
 
@@ -53,14 +68,14 @@ def filtered(tables: Sequence[Table], where: str) -> list[list[SettingRow]]:
     Raises:
         ConfigError: an expression that cannot be read, or names what no run has.
     """
-    values = [[[run_values(run) for run in row.members] for row in table.settings] for table in tables]
-    names = {name for rows in values for runs in rows for run in runs for name in run} | set(RUN_FIGURES)
-    condition = parse_where(where, names)
+    values = [[[run_values(row, run) for run in row.members] for row in table.settings] for table in tables]
+    names = {name for rows in values for runs in rows for run in runs for name in run} | set(NAMED_FIGURES)
+    condition = parse_where(where, names, _SHARES)
     chosen = []
     for table, rows in zip(tables, values, strict=True):
         kept = []
         for row, runs in zip(table.settings, rows, strict=True):
-            means = {metric: row.mean(metric) for metric in RUN_FIGURES}
+            means = {name: row.mean(figure.name) for name, figure in NAMED_FIGURES.items()}
             members = tuple(run for run, own in zip(row.members, runs, strict=True) if condition(own | means))
             if len(members) == len(row.members):
                 kept.append(row)
@@ -94,10 +109,11 @@ def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
         name, _, direction = view.sort.partition(":")
         if direction not in ("", "asc", "desc"):
             raise ConfigError(f"--sort {view.sort}: after the colon asc or desc")
-        is_metric = any(name in row.metrics for row in rows)
-        if not is_metric and not any(name in run_values(row.members[0]) for row in rows):
-            raise ConfigError(f"--sort {name}: no such column{nearest(name, _names(rows))}")
         figure = view.figure(name)
+        name = figure.name if name in NAMED_FIGURES and figure else name
+        is_metric = any(name in row.metrics for row in rows)
+        if not is_metric and not any(name in run_values(row) for row in rows):
+            raise ConfigError(f"--sort {name}: no such column{hint(name, rows)}")
         is_time = figure is not None and figure.is_time
         if is_time and (reason := why_times_differ([run for row in rows for run in row.members])):
             raise ConfigError(f"--sort {name}: times are not ranked: {reason}")
@@ -108,14 +124,14 @@ def ordered(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
         # What nothing confirms heads no table, whatever it claims.
         in_order.sort(key=lambda row: not row.has_predictions)
     for key in reversed(view.group_by):
-        if not any(key in run_values(row.members[0]) for row in rows):
-            raise ConfigError(f"--group-by {key}: no such key{nearest(key, _names(rows))}")
-        in_order.sort(key=lambda row: _sortable(run_values(row.members[0]).get(key)))
+        if not any(key in run_values(row) for row in rows):
+            raise ConfigError(f"--group-by {key}: no such key{hint(key, rows, figures=False)}")
+        in_order.sort(key=lambda row: _sortable(run_values(row).get(key)))
     return in_order[: view.top]
 
 
 def _rank(row: SettingRow, name: str, *, is_metric: bool, falling: bool) -> tuple[Any, ...]:
-    value = row.mean(name) if is_metric else run_values(row.members[0]).get(name)
+    value = row.mean(name) if is_metric else run_values(row).get(name)
     # What has no value comes last in both directions.
     return ((value is not None) == falling, *_sortable(value))
 
@@ -126,12 +142,40 @@ def _sortable(value: Any) -> tuple[int, float, str]:
     return 1, 0.0, "" if value is None else shown(value)
 
 
-def _names(rows: Sequence[SettingRow]) -> list[str]:
-    return sorted({*RUN_FIGURES, *(key for row in rows for key in run_values(row.members[0]))})
+def hint(name: str, rows: Sequence[SettingRow], *, figures: bool = True, more: Sequence[str] = ()) -> str:
+    """What was meant by a name that is none, else all that there are.
+
+    Args:
+        name: as the user wrote it.
+        rows: of the tables.
+        figures: whether figures are names here.
+        more: names that only the caller knows.
+    """
+    known = set().union(*(run_values(row) for row in rows)) - {*_FACTS, "schema"}
+    scores = list(SHORT_NAMES) if figures else []
+    if near := nearest(name, [*scores, *more, *_FACTS, *sorted(known)]):
+        return near
+    varying = {key for row in rows for key in row.changed}
+    groups = {
+        "figures": scores,
+        "of a run": list(dict.fromkeys((*more, *_FACTS))),
+        "keys that differ": sorted(known & varying),
+        "other keys": sorted(known - varying),
+    }
+    told = [f"{title}: {shortened(names, _MOST_NAMES)}" for title, names in groups.items() if names]
+    return f"; there are {'; '.join(told)}"
 
 
-def find_baseline(rows: Sequence[SettingRow], name: str) -> str | None:
-    """The setting that a name, a model or the beginning of a setting stands for; None if none does.
+def find_baseline(rows: Sequence[SettingRow], name: str, shown: Sequence[SettingRow]) -> str | None:
+    """The setting that a row's number, a name, a model or the beginning of a setting stands for.
+
+    Args:
+        rows: of a table.
+        name: as the user wrote it.
+        shown: the rows as they are numbered.
+
+    Returns:
+        None if it stands for none.
 
     Raises:
         ConfigError: it stands for several.
@@ -139,11 +183,17 @@ def find_baseline(rows: Sequence[SettingRow], name: str) -> str | None:
     for matches in (
         [row for row in rows if row.name == name],
         [row for row in rows if row.model == name],
+        [row for row in shown if str(row.number) == name],
         [row for row in rows if row.setting.startswith(name)],
     ):
         if len(matches) > 1:
-            names = ", ".join(row.name for row in matches[:5])
-            raise ConfigError(f"--baseline {name}: {len(matches)} settings are meant ({names}); name one")
+            numbers = ", ".join(
+                str(row.number) for row in shown if row.setting in {m.setting for m in matches}
+            )
+            raise ConfigError(
+                f"--baseline {name}: {len(matches)} configurations are meant; "
+                f"give one by its number in the table ({numbers})"
+            )
         if matches:
             return matches[0].setting
     return None

@@ -32,12 +32,13 @@ Condition = Callable[[Values], bool]
 _Operand = Callable[[Values], Any]
 
 
-def parse_where(text: str, names: Collection[str]) -> Condition:
+def parse_where(text: str, names: Collection[str], shares: Collection[str] = ()) -> Condition:
     """An expression to a function of the values of one run.
 
     Args:
         text: as the user wrote it.
         names: all that an expression may name.
+        shares: those of them that are in 0..1, and that one would like to write in percent.
 
     Raises:
         ConfigError: with the column and what was expected there.
@@ -60,15 +61,16 @@ def parse_where(text: str, names: Collection[str]) -> Condition:
     except (ValueError, RecursionError, MemoryError) as error:
         # A null byte, half a character; more nesting than Python's parser has room for.
         raise _error(f"not understood: {str(error) or 'nested too deep'}") from error
-    return _Reader(source, names).condition(tree, 1)
+    return _Reader(source, names, shares).condition(tree, 1)
 
 
 class _Reader:
     """Turns the nodes of one expression into functions."""
 
-    def __init__(self, source: str, names: Collection[str]) -> None:
+    def __init__(self, source: str, names: Collection[str], shares: Collection[str]) -> None:
         self.source = source
         self.names = names
+        self.shares = shares
 
     def condition(self, node: ast.expr, depth: int) -> Condition:
         if depth > _DEEPEST:
@@ -89,6 +91,7 @@ class _Reader:
         if any(type(sign) not in _OPERATORS for sign in node.ops):
             raise self._unexpected(node, "== != < <= > >= in or not in")
         compares = [_OPERATORS[type(sign)] for sign in node.ops]
+        self._refuse_percent([node.left, *node.comparators])
 
         def holds(values: Values) -> bool:
             sides = pairwise([operand(values) for operand in operands])
@@ -109,6 +112,15 @@ class _Reader:
         if name := _dotted(node):
             return self._name(name, node)
         raise self._unexpected(node, _OPERAND)
+
+    def _refuse_percent(self, operands: list[ast.expr]) -> None:
+        """Of `accuracy > 90` nothing would be left, and nobody would know why."""
+        share = next((name for node in operands if (name := _dotted(node)) in self.shares), None)
+        for node in operands if share else ():
+            number = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(number, int | float) and number > 1:
+                told = f"{share} is a share in 0..1: write {number / 100:g} for {number:g} %"
+                raise _error(f"column {self._column(node)}: {told}")
 
     def _is_allowed(self, node: ast.Constant) -> bool:
         """Python has more kinds of constants, and joins texts that stand side by side."""

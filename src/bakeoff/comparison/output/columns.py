@@ -1,182 +1,225 @@
-"""The cells of a table as people read it. No torch here."""
+"""Which columns a table has, and their cells as people read them. No torch here."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from bakeoff.comparison.figures import RUN_FIGURES
+from bakeoff.comparison.figures import NAMED_FIGURES, SHORT_NAMES, Figure
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.history import HistoryMetric
+from bakeoff.comparison.output.grid import ALWAYS, Cell, Column, Grid, cell, value_cell
 from bakeoff.comparison.recipes import is_told
 from bakeoff.comparison.run import UNKNOWN
 from bakeoff.comparison.tables import Estimate, SecondsTo, SettingRow, Table
-from bakeoff.comparison.view import View, run_values
-from bakeoff.errors import ConfigError, nearest
-from bakeoff.text import printable
+from bakeoff.comparison.view import View, hint, run_values
+from bakeoff.errors import ConfigError
+from bakeoff.text import cut, printable
 
-Cell = Callable[[SettingRow], str]
+MakeCell = Callable[[SettingRow], Cell]
 _MOST_KEY_COLUMNS = 4
+_MOST_KEYS = 6  # told of a row below the table
+_LONGEST_TITLE = 40  # characters of a row's name, and of a column's
+_GROUP_STYLES = ("green", "yellow", "magenta", "blue", "cyan")
+NUMBER, NAME = "#", "configuration"
+
+
+def _weights(row: SettingRow) -> Cell:
+    return cell("from scratch" if row.weights == "none" else row.weights)
+
+
+def _group(row: SettingRow) -> Cell:
+    first = (row.tie_group or "a")[0]
+    place = ord(first) - ord("a")
+    return cell(
+        row.tie_group or "-", style=_GROUP_STYLES[place % len(_GROUP_STYLES)] if row.tie_group else ""
+    )
+
+
 # Columns that are neither a figure nor a key of the config.
-_OTHERS: dict[str, Cell] = {
-    "weights": lambda row: row.weights,
-    "n": lambda row: str(row.num_runs),
-    "group": lambda row: row.tie_group or "",
-    "seeds": lambda row: " ".join(map(str, row.seeds)),
-    "front": lambda row: "*" if row.on_front else "",
+_OTHERS: dict[str, MakeCell] = {
+    "weights": _weights,
+    "n": lambda row: cell(str(row.num_runs)),
+    "group": _group,
+    "seeds": lambda row: cell(" ".join(map(str, row.seeds))),
+    "front": lambda row: cell("-" if row.on_front is None else "*" if row.on_front else ""),
 }
-_DEFAULT = ("weights", "n", "group", *(figure.name for figure in RUN_FIGURES.values() if figure.by_default))
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Titles and cells, safe to print; `blocks` are the rows at which a new group begins."""
-
-    titles: list[str]
-    rows: list[list[str]]
-    blocks: frozenset[int] = frozenset()
+_FIGURES = ("accuracy", "macro_f1", "nll", "train_seconds", "parameters")
+_DEFAULT = ("weights", "n", "group", *_FIGURES)
+# Where the width does not hold all, the later ones go first. What was asked for comes before.
+_RANKS = {name: 10 + place for place, name in enumerate(("accuracy", "n", "group"))} | {
+    name: 30 + place
+    for place, name in enumerate(("weights", "nll", "train_seconds", "parameters", "macro_f1"))
+}
+_ASKED_RANK, _KEY_RANK = 1, 20
 
 
 def make_grid(table: Table, view: View) -> Grid:
-    """The cells of one table.
+    """The columns of one table.
 
     Raises:
-        ConfigError: `--columns` names what there is not.
+        ConfigError: `--columns` names what there is not, or what this table cannot have.
     """
-    columns = _columns(table, view)
-    rows = [[cell(row) for cell in columns.values()] for row in table.settings]
-    titles = list(columns)
-    if view.only_changed and len(rows) > 1:
-        kept = [i for i in range(len(titles)) if i == 0 or len({row[i] for row in rows}) > 1]
-        titles, rows = [titles[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    columns = [*_first_columns(table), *_asked_columns(table, view)]
+    same: list[str] = []
+    if view.only_changed and len(table.settings) > 1:
+        left_out = [column for column in columns if column.rank != ALWAYS and column.same]
+        same = [f"{column.title} {column.cells[0].whole or '-'}" for column in left_out]
+        columns = [column for column in columns if column not in left_out]
+    telling = _telling_keys(table, view)
+    hidden = [key for key in telling if all(column.name != key for column in columns)]
     blocks = {
         place
-        for place in range(1, len(rows))
-        if _group(table.settings[place], view) != _group(table.settings[place - 1], view)
+        for place in range(1, len(table.settings))
+        if _block(table.settings[place], view) != _block(table.settings[place - 1], view)
     }
     return Grid(
-        [printable(title) for title in titles],
-        [[printable(cell) for cell in row] for row in rows],
+        columns,
         frozenset(blocks),
+        [printable(row.title) for row in table.settings],
+        [_keys_of(row, hidden[:_MOST_KEYS]) for row in table.settings],
+        len(hidden),
+        same,
     )
 
 
-def _columns(table: Table, view: View) -> dict[str, Cell]:
-    """Title -> what makes its cells."""
-    columns: dict[str, Cell] = {"setting": lambda row: _title(row, view)}
-    for key in view.group_by:
-        columns[key] = _key_cell(key)
-    names = list(view.columns or _DEFAULT)
-    if view.cost and not view.columns and view.cost not in names:
-        names.append(view.cost)
-    for name in names:
-        if name == "group" and not view.columns and not any(row.tie_group for row in table.settings):
-            continue
-        title, cell = _column(name, table)
-        columns[title] = cell
-    for metric in view.history:
-        columns[metric.name] = _history_cell(metric)
+def _first_columns(table: Table) -> list[Column]:
+    """Number and name; one row needs no number."""
+    best = _best(table)
+    numbers = Column(NUMBER, NUMBER, [cell(str(row.number)) for row in table.settings], ALWAYS)
+    names = [
+        Cell(printable(_name(row)), style="bold green" if row.setting in best else "bold")
+        for row in table.settings
+    ]
+    return [*([numbers] if len(table.settings) > 1 else []), Column(NAME, NAME, names, ALWAYS)]
+
+
+def _name(row: SettingRow) -> str:
+    return cut(row.title, _LONGEST_TITLE) + ("" if row.has_predictions else " (no predictions)")
+
+
+def _best(table: Table) -> set[str]:
+    """The settings that no other is proven to beat."""
+    return {row.setting for row in table.settings if "a" in (row.tie_group or "") and len(table.settings) > 1}
+
+
+def _asked_columns(table: Table, view: View) -> list[Column]:
+    """What the options ask for, or what is shown without them."""
+    made = [_column(key, _key_cell(key), table, _ASKED_RANK, is_key=True) for key in view.group_by]
+    if view.columns:
+        made += [_named(name, table, view, rank) for rank, name in enumerate(view.columns, _ASKED_RANK)]
+    else:
+        ordering, _, _ = (view.sort or "").partition(":")
+        wanted = [_short(name) for name in (view.cost, ordering) if name in (*NAMED_FIGURES, "date", "host")]
+        names = dict.fromkeys([*(name for name in _DEFAULT if _by_default(name, table)), *wanted])
+        ranks = _RANKS | dict.fromkeys(wanted, _ASKED_RANK)
+        made += [_named(name, table, view, ranks[name]) for name in names]
+    made += [_column(metric.name, _history_cell(metric), table, _ASKED_RANK) for metric in view.history]
     if view.seconds_to is not None:
-        columns[f"s to val {view.seconds_to:g}"] = lambda row: _seconds_cell(row.seconds_to)
+        title = f"s to val {view.seconds_to:g}"
+        made.append(_column(title, lambda row: _seconds_cell(row.seconds_to), table, _ASKED_RANK))
     if any(row.on_front is not None for row in table.settings):
-        columns["front"] = _OTHERS["front"]
-    return columns if view.columns else columns | _key_columns(table, view)
+        made.append(_column("front", _OTHERS["front"], table, _ASKED_RANK))
+    if not view.columns:
+        telling = _telling_keys(table, view)
+        keys = telling if len(telling) <= _MOST_KEY_COLUMNS else []
+        made += [_column(key, _changed_cell(key), table, _KEY_RANK, is_key=True) for key in keys]
+    return list({column.title: column for column in made}.values())  # a key may be asked for twice
 
 
-def _column(name: str, table: Table) -> tuple[str, Cell]:
-    if figure := RUN_FIGURES.get(name):
-        form = figure.factor, figure.decimals
-        return figure.title, lambda row: _cell(row.metrics[name], *form, scatters=figure.is_cost)
+def _short(name: str | None) -> str:
+    figure = NAMED_FIGURES.get(name or "")
+    return figure.short if figure else name or ""
+
+
+def _by_default(name: str, table: Table) -> bool:
+    if name == "group":
+        return any(row.tie_group for row in table.settings)
+    # The caption says what all have alike.
+    return name != "weights" or len({row.weights for row in table.settings}) > 1
+
+
+def _column(name: str, make: MakeCell, table: Table, rank: int, *, is_key: bool = False) -> Column:
+    title = cut(printable(name), _LONGEST_TITLE)
+    return Column(name, title, [make(row) for row in table.settings], rank, is_key)
+
+
+def _named(name: str, table: Table, view: View, rank: int) -> Column:
+    """A column by a name that the user may give."""
+    if figure := NAMED_FIGURES.get(name):
+        cells = [_figure_cell(figure, row, view) for row in table.settings]
+        return Column(figure.short, figure.title, cells, rank)
+    if name == "front" and view.cost is None:
+        raise ConfigError("--columns front: of which cost? give --cost NAME too, such as --cost parameters")
     if name in _OTHERS:
-        return name, _OTHERS[name]
-    known = {key for row in table.settings for key in run_values(row.members[0])}
-    if name not in known:
-        hint = nearest(name, [*RUN_FIGURES, *_OTHERS, *known]) or f"; there are {', '.join(RUN_FIGURES)}"
-        raise ConfigError(f"--columns {name}: no such column{hint}")
-    return name, _key_cell(name)
+        return _column(name, _OTHERS[name], table, rank)
+    if all(name not in run_values(row) for row in table.settings):
+        names = hint(name, table.settings, more=tuple(_OTHERS))
+        raise ConfigError(f"--columns {name}: no such column{names}")
+    return _column(name, _key_cell(name), table, rank, is_key=True)
 
 
-def _title(row: SettingRow, view: View) -> str:
-    """The row's name; short where columns of the config's keys say the rest."""
-    short = f"{row.model} ({row.resolved})" if row.resolved else row.model
-    return (row.name if view.columns else short) + ("" if row.has_predictions else " (no predictions)")
+def _key_cell(key: str) -> MakeCell:
+    def make(row: SettingRow) -> Cell:
+        value = run_values(row).get(key)
+        return Cell("") if value is None else value_cell(value)
+
+    return make
 
 
-def _key_cell(key: str) -> Cell:
-    def cell(row: SettingRow) -> str:
-        value = run_values(row.members[0]).get(key)
-        return "" if value is None else shown(value)
-
-    return cell
+def _block(row: SettingRow, view: View) -> tuple[str, ...]:
+    return tuple(shown(run_values(row).get(key)) for key in view.group_by)
 
 
-def _group(row: SettingRow, view: View) -> tuple[str, ...]:
-    return tuple(_key_cell(key)(row) for key in view.group_by)
-
-
-def _key_columns(table: Table, view: View) -> dict[str, Cell]:
-    """The keys that tell settings apart: a few get columns of their own, many share one."""
+def _telling_keys(table: Table, view: View) -> list[str]:
+    """The keys that tell rows of one model apart, beside those that make blocks."""
     changed = {key for row in table.settings for key in row.changed} - set(view.group_by)
-    keys = sorted(key for key in changed if is_told(key, table))  # once for each key: it looks at every row
-    if len(keys) <= _MOST_KEY_COLUMNS:
-        return {key: _changed_cell(key) for key in keys}
-
-    def together(row: SettingRow) -> str:
-        values = ((key, _changed_cell(key)(row)) for key in keys)
-        return " ".join(f"{key}={value}" for key, value in values if value)
-
-    return {"differs in": together}
+    return sorted(key for key in changed if is_told(key, table))  # once for each key: it looks at every row
 
 
-def _changed_cell(key: str) -> Cell:
-    return lambda row: shown(row.changed[key]) if key in row.changed else ""
+def _changed_cell(key: str) -> MakeCell:
+    return lambda row: value_cell(row.changed[key]) if key in row.changed else Cell("")
 
 
-def _cell(estimate: Estimate | None, factor: float, decimals: int, *, scatters: bool) -> str:
+def _keys_of(row: SettingRow, keys: list[str]) -> list[str]:
+    return [f"{printable(key)}={value_cell(row.changed[key]).text}" for key in keys if key in row.changed]
+
+
+def _figure_cell(figure: Figure, row: SettingRow, view: View) -> Cell:
+    scatters = figure.is_cost or view.spread == "std"
+    return _estimate_cell(row.metrics[figure.name], figure.factor, figure.decimals, scatters=scatters)
+
+
+def _estimate_cell(estimate: Estimate | None, factor: float, decimals: int, *, scatters: bool) -> Cell:
     """Mean with its interval; what an interval does not suit has its deviation."""
     if estimate is None:
-        return UNKNOWN
+        return Cell(UNKNOWN, style="dim")
     text = f"{estimate.mean * factor:,.{decimals}f}"
     if estimate.low is not None and estimate.high is not None and not scatters:
-        return f"{text} [{estimate.low * factor:,.{decimals}f}, {estimate.high * factor:,.{decimals}f}]"
+        return Cell(text, f"[{estimate.low * factor:,.{decimals}f}, {estimate.high * factor:,.{decimals}f}]")
     # Parameters do not scatter; a deviation of 0 would only be noise in the table.
-    return text if not estimate.std else f"{text} ± {estimate.std * factor:,.{decimals}f}"
+    return Cell(text, f"± {estimate.std * factor:,.{decimals}f}" if estimate.std else "")
 
 
-def _history_cell(metric: HistoryMetric) -> Cell:
+def _history_cell(metric: HistoryMetric) -> MakeCell:
     figure = metric.figure
 
-    def cell(row: SettingRow) -> str:
-        estimate = row.metrics[metric.name]
-        if figure.is_share:
-            text = _cell(estimate, figure.factor, figure.decimals, scatters=True)
-            return f"{text} %" if estimate else text
-        return _cell(estimate, 1, 4, scatters=True)
+    def make(row: SettingRow) -> Cell:
+        factor, decimals = (figure.factor, figure.decimals) if figure.is_share else (1.0, 4)
+        found = _estimate_cell(row.metrics[metric.name], factor, decimals, scatters=True)
+        unit = " %" if figure.is_share and row.metrics[metric.name] else ""
+        return Cell(found.text + unit, found.spread + (unit if found.spread else ""), found.style)
 
-    return cell
+    return make
 
 
-def _seconds_cell(goal: SecondsTo | None) -> str:
+def _seconds_cell(goal: SecondsTo | None) -> Cell:
     """The median; where not every run reached the goal, how many did and for how long the others tried."""
     if goal is None:
-        return UNKNOWN
+        return Cell(UNKNOWN, style="dim")
     total = len(goal.reached) + len(goal.missed)
     if not goal.missed:
-        return f"{goal.median:,.1f}"
+        return Cell(f"{goal.median:,.1f}")
     tried = f"> {min(goal.missed):,.1f}" if goal.median is None else f"{goal.median:,.1f}"
-    return f"{tried} ({len(goal.reached)} of {total})"
+    return Cell(tried, f"({len(goal.reached)} of {total})")
 
 
-def caption(table: Table) -> str:
-    """What the numbers of a table are."""
-    classes = f", {len(table.class_names)} classes" if table.class_names else ""
-    spread = (
-        "mean over n seeds [95 % interval: other seeds, other test images]"
-        if table.is_tested
-        else "mean ± standard deviation over n seeds"
-    )
-    tie = "; same letter: no proven difference" if any(row.tie_group for row in table.settings) else ""
-    return printable(f"{table.data}: {table.num_images:,} test images{classes}; test scores, {spread}{tie}")
-
-
-def remarks(table: Table) -> tuple[Sequence[str], Sequence[str]]:
-    """Verdict and notes, safe to print."""
-    return [printable(text) for text in table.verdict], [printable(text) for text in table.notes]
+# What completion offers for `--columns`.
+COLUMN_NAMES = (*_OTHERS, *SHORT_NAMES)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.comparison.group import shown
+from bakeoff.comparison.output.csv_form import CsvForm
 from bakeoff.comparison.output.render import problem_lines, relative
 from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Estimate, Pair, SettingRow, Table
@@ -22,13 +23,14 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _PARTS = ("mean", "std", "low", "high")
 
 
-def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> str:
+def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path, form: CsvForm) -> str:
     """One line for each setting; what is in no table goes to standard error."""
     rows = [row for table in tables for row in table.settings]
     keys = sorted({key for row in rows for key in row.changed})
     metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text.write("\N{ZERO WIDTH NO-BREAK SPACE}" if form.bom else "")  # by which Excel knows UTF-8
+    writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\n")
     titles = ["data", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights"]
     titles += ["num_runs", "num_with_predictions", "seeds", "tie_group"]
     titles += [f"{metric}_{part}" for metric in metrics for part in _PARTS]
@@ -40,10 +42,16 @@ def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> 
             values += [" ".join(map(str, row.seeds)), row.tie_group or ""]
             values += [figure for metric in metrics for figure in _figures(row.metrics.get(metric))]
             values += [_csv_value(row.changed.get(key, "")) for key in keys]
-            writer.writerow(_safe(value) if isinstance(value, str) else value for value in values)
+            writer.writerow(
+                _safe(value) if isinstance(value, str) else _number(value, form) for value in values
+            )
     for line in problem_lines(problems, root):
         print(f"not in the table: {line}", file=sys.stderr)
     return text.getvalue()
+
+
+def _number(value: Any, form: CsvForm) -> Any:
+    return value if form.decimal == "." else str(value).replace(".", form.decimal)
 
 
 def _csv_value(value: Any) -> Any:

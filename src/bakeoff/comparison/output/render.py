@@ -1,25 +1,19 @@
-"""Tables -> text for a terminal, Markdown or LaTeX. No torch here.
+"""Tables -> text for a terminal or for Markdown. No torch here.
 
-Names and values come from other people's directories: control characters never reach a terminal, rich
-markup is off, and what Markdown and LaTeX would act on is escaped.
+Names and values come from other people's directories: control characters never reach a terminal, and what
+Markdown would act on is escaped.
 """
 
-import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakeoff.comparison.output.columns import Grid, caption, remarks
+from bakeoff.comparison.output.captions import captions, compared_with, remarks
+from bakeoff.comparison.output.grid import Grid
+from bakeoff.comparison.output.layout import draw, fit, legend
 from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Table
+from bakeoff.terminal import painted, wrapped
 from bakeoff.text import printable
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-    "<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}",
-    "*": r"$\ast$",
-}  # fmt: skip
 
 Tables = Sequence[tuple[Table, Grid]]
 
@@ -38,57 +32,60 @@ def problem_lines(problems: Sequence[Problem], root: Path) -> list[str]:
     return [printable(f"{relative(problem.path, root)}: {problem.reason}") for problem in problems]
 
 
-def terminal(tables: Tables, problems: Sequence[Problem], root: Path) -> str:
-    """For people, at a terminal or in a pipe."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    text = io.StringIO()
-    # A pipe has no width: rich would cut at 80 columns there.
-    console = Console(file=text, force_terminal=False, width=None if sys.stdout.isatty() else 10_000)
+def terminal(
+    tables: Tables, problems: Sequence[Problem], root: Path, width: int | None = None, *, colour: bool = False
+) -> str:
+    """For people, at a terminal or in a pipe; a width of None leaves every row and sentence one line."""
+    lines: list[str] = []
     for table, grid in tables:
-        console.print(Text(caption(table)))
-        drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-        for place, title in enumerate(grid.titles):
-            # Names stay whole where there is room: they are what one looks for.
-            drawn.add_column(
-                Text(title), justify="right" if place else "left", overflow="fold", no_wrap=place == 0
-            )
-        for place, row in enumerate(grid.rows):
-            drawn.add_row(*(Text(cell) for cell in row), end_section=place + 1 in grid.blocks)
-        console.print(drawn)
-        verdict, notes = remarks(table)
-        for line in verdict:
-            console.print(Text(line), soft_wrap=not sys.stdout.isatty())
-        if verdict and notes:
-            console.print()
-        for line in notes:
-            console.print(Text(f"note: {line}"), soft_wrap=not sys.stdout.isatty())
-        if verdict or notes:
-            console.print()
+        fitted = fit(grid, width)
+        title, numbers = captions(table, fitted.columns)
+        lines += [
+            *(painted(line, "bold", colour) for line in wrapped(title, width)),
+            *wrapped(numbers, width),
+            "",
+        ]
+        lines += [*draw(grid, fitted, colour), ""]
+        if told := legend(grid, fitted, width):
+            lines += [*(painted(line, "dim", colour) for line in told), ""]
+        sentences, notes = remarks(table)
+        if sentences and (heading := compared_with(table)):
+            lines += wrapped(heading, width)
+        for sentence in sentences:
+            lines += wrapped(sentence, width, "  " if len(sentences) > 1 and width else "", "")
+        lines += [""] if sentences and notes else []
+        for note in notes:
+            is_caution = note.startswith("caution: ")
+            told = wrapped(note if is_caution else f"note: {note}", width, "  ", "")
+            lines += [painted(line, "yellow" if is_caution else "", colour) for line in told]
+        lines += [""] if sentences or notes else []
     if problems:
-        console.print(Text("not in the table:"), soft_wrap=True)
-        for line in problem_lines(problems, root):
-            console.print(Text(f"  {line}"), soft_wrap=True)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+        lines += wrapped("not in the table:" if tables else "no finished run to compare; found:", width)
+        for problem, text in zip(problems, problem_lines(problems, root), strict=True):
+            style = "dim" if problem.harmless else "red"
+            lines += [painted(line, style, colour) for line in wrapped(text, width, "    ", "  ")]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def markdown(tables: Tables, problems: Sequence[Problem], root: Path) -> str:
     """For a page."""
     lines: list[str] = []
     for table, grid in tables:
-        lines += [_escaped(caption(table)), ""]
-        lines.append("| " + " | ".join(_escaped(title) for title in grid.titles) + " |")
-        lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(grid.titles) - 1)) + "|")
+        lines += [_escaped("; ".join(captions(table, grid.columns))), ""]
+        lines.append("| " + " | ".join(map(_escaped, grid.titles)) + " |")
+        sides = [" --- " if column.name == "configuration" else " ---: " for column in grid.columns]
+        lines.append("|" + "|".join(sides) + "|")
         lines += ["| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in grid.rows]
         lines.append("")
+        told = legend(grid, fit(grid, None), None)
+        lines += (
+            [*(f"{_escaped(line.strip())}  " for line in told), ""] if told else []
+        )  # two spaces end a line
         verdict, notes = remarks(table)
         lines += [_escaped(" ".join(verdict)), ""] if verdict else []
         lines += [*(f"* {_escaped(line)}" for line in notes), ""] if notes else []
     if problems:
-        lines += ["Not in the table:", ""]
+        lines += ["Not in the table:" if tables else "No finished run to compare; found:", ""]
         lines += [f"* {_escaped(line)}" for line in problem_lines(problems, root)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -97,24 +94,3 @@ def _escaped(text: str) -> str:
     for character in "\\|`<[*":
         text = text.replace(character, f"\\{character}")
     return text
-
-
-def latex(tables: Tables, problems: Sequence[Problem], root: Path) -> str:
-    """For a paper; needs the package booktabs."""
-    lines: list[str] = []
-    for table, grid in tables:
-        lines += [r"\begin{table}", r"\centering", f"\\caption{{{_in_latex(caption(table))}}}"]
-        lines += [f"\\begin{{tabular}}{{l{'r' * (len(grid.titles) - 1)}}}", r"\toprule"]
-        lines += [" & ".join(map(_in_latex, grid.titles)) + r" \\", r"\midrule"]
-        for place, row in enumerate(grid.rows):
-            lines += [r"\midrule"] if place in grid.blocks else []
-            lines.append(" & ".join(map(_in_latex, row)) + r" \\")
-        lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
-        verdict, notes = remarks(table)
-        lines += [_in_latex(" ".join([*verdict, *(f"Note: {note}." for note in notes)])), ""]
-    lines += [f"% not in the table: {line}" for line in problem_lines(problems, root)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _in_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)

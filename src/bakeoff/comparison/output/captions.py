@@ -1,0 +1,63 @@
+"""The sentences around a table: what its numbers are, what is compared with what. No torch here."""
+
+from collections.abc import Sequence
+
+from bakeoff.comparison.output.grid import Column
+from bakeoff.comparison.tables import Table
+from bakeoff.text import counted, printable
+
+_MORE_THAN_A_PAIR = 3  # rows
+
+
+def captions(table: Table, columns: Sequence[Column]) -> list[str]:
+    """What was tested, and what the numbers of a table are; nothing of a column that is not there."""
+    names = {column.name for column in columns}
+    classes = f", {len(table.class_names)} classes" if table.class_names else ""
+    parts = [_scores(table, columns)]
+    if "group" in names and any(row.tie_group for row in table.settings):
+        parts.append("same letter: no proven difference")
+    if "front" in names:
+        parts.append("front *: best trade-off")
+    if any(" points" in sentence for sentence in table.verdict):
+        parts.append("1 point: 1 % of the test images")
+    title = f"{table.data}: {counted(table.num_images, 'test image')}{classes}{_weights(table)}"
+    return [printable(title), printable("; ".join(parts))]
+
+
+def _weights(table: Table) -> str:
+    """What all rows began with; where they differ, a column says it."""
+    weights = {row.weights for row in table.settings}
+    if len(weights) > 1:
+        return ""
+    (value,) = weights
+    return ", trained from scratch" if value == "none" else f", weights: {value}"
+
+
+def _scores(table: Table, columns: Sequence[Column]) -> str:
+    """Of what a mean is, and what stands beside it."""
+    spreads = {cell.spread[:1] for column in columns for cell in column.cells if cell.spread}
+    counts = {row.num_runs for row in table.settings}
+    if "n" in {column.name for column in columns}:
+        seeds = "n seeds"
+    elif len(counts) == 1:
+        seeds = "1 seed" if counts == {1} else f"{counts.pop()} seeds"
+    else:
+        seeds = f"{min(counts)} to {max(counts)} seeds"
+    text = f"test scores, mean over {seeds}"
+    if "[" in spreads:
+        text += " [95 % interval: other seeds, other test images]"
+    return text + ("; ±: standard deviation over the seeds" if "±" in spreads else "")
+
+
+def compared_with(table: Table) -> str:
+    """Which of many pairs the sentences are of; empty where there is no choice."""
+    if len(table.settings) < _MORE_THAN_A_PAIR or table.reference is None or not table.pairs:
+        return ""
+    num_pairs = sum(pair.metric == "accuracy" for pair in table.pairs)
+    others = "" if num_pairs < len(table.settings) else f"; all {num_pairs} pairs: --format json"
+    return printable(f"Each beside {table.row(table.reference).label}; another: --baseline NUMBER{others}")
+
+
+def remarks(table: Table) -> tuple[Sequence[str], Sequence[str]]:
+    """Verdict and notes, safe to print."""
+    return [printable(text) for text in table.verdict], [printable(text) for text in table.notes]
