@@ -24,8 +24,9 @@ def compare_runs(runs: Iterable[Run], view: View, *, statistics: bool) -> list[T
     """
     tables = make_tables(runs)
     chosen = filtered(tables, view.where) if view.where is not None else [table.settings for table in tables]
-    if tables and not any(chosen):
-        raise ConfigError(f"--where {view.where}: no run is left of {sum(map(_num_runs, tables))}")
+    if view.where and tables and not any(chosen):
+        why = "; only finished runs have a row, others are listed below" if "status" in view.where else ""
+        raise ConfigError(f"--where {view.where}: no run is left of {sum(map(_num_runs, tables))}{why}")
     shown = [numbered(ordered(with_history(rows, view), view)) if rows else [] for rows in chosen]
     baselines = _baselines(chosen, shown, view.baseline)
     return [
