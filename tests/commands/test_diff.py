@@ -1,6 +1,7 @@
 """`bakeoff diff`: config, environment, code, metrics, and the images that changed sides."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_the_images_that_changed_sides_by_their_place_in_the_test_set(
     assert "right in b only, image (label: a | b): 6 (class 1: class 0 | class 1)\n" in out
     # 1 of 4 images that differ: P(X < 1) + P(X = 1) / 1 of Binomial(4, 1/2), mid-p 2 P(X < 1) + P(X = 1).
     assert "a - b = 25.00 points" in out
-    assert f"McNemar's p = {2 / 16 + 4 / 16:.3g}" in out
+    assert f"McNemar's test: p = {2 / 16 + 4 / 16:.3g}" in out
 
 
 def test_the_list_of_images_is_cut_where_asked(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
@@ -100,6 +101,43 @@ def test_the_sources_that_differ_are_named(
     assert json.loads(bakeoff("diff", *map(str, pair), "--json")[1])["code_files"] == files
 
 
+def test_metrics_in_their_units_and_rounded_facts(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
+    for path, load, nll in zip(pair, (2.6591796875, 1.25), (0.0, 1e-7), strict=True):
+        write_json(path / "environment.json", {"load_average": load})
+        summary = json.loads((path / "summary.json").read_text())
+        summary["cost"]["peak_memory_bytes"] = 5_000_000
+        summary["speed"]["latency_ms_batch1"] = 1.0 + nll
+        write_json(path / "summary.json", summary)
+    out = bakeoff("diff", *map(str, pair))[1]
+    rows = {line[2:25].strip(): line[25:].split() for line in out.splitlines() if line.startswith("  ")}
+    assert rows["accuracy %"] == ["75.00", "50.00", "+25.00"]
+    assert rows["memory (MB)"] == ["5", "5", "0"]
+    assert rows["parameters"] == ["1,234", "1,234", "0"]
+    assert rows["latency (ms)"] == ["1.00", "1.00", "-1.0e-07"]  # a difference, which rounding would hide
+    assert "  load_average  2.66  1.25\n" in out
+    found = json.loads(bakeoff("diff", *map(str, pair), "--json")[1])
+    assert found["environment"]["load_average"] == [2.6591796875, 1.25]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_no_word_is_broken(
+    bakeoff: Bakeoff, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    for path, value in zip(pair, ("x" * 70, [1, 2, 3]), strict=True):
+        config = json.loads((path / "config.json").read_text())
+        write_json(path / "config.json", config | {"own": {"a_key": value, "texts": "one two three " * 9}})
+    wide = bakeoff("diff", *map(str, pair))[1]
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = bakeoff("diff", *map(str, pair))[1]
+    assert set(out.split()) - {"a", "b"} <= set(wide.split())
+    assert len(out.split()) >= len(wide.split())
+    assert all(len(line) <= width or len(line.split()) <= 2 for line in out.splitlines())
+    assert "\x1b" not in out
+    coloured = bakeoff("diff", *map(str, pair), "--color", "always")[1]
+    assert "\x1b[1mconfig\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == out
+
+
 def test_json(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
     found = json.loads(bakeoff("diff", *map(str, pair), "--json")[1])
     assert found["config"] == {"optim.lr": [0.001, 0.5], "seed": [0, 1]}
@@ -114,7 +152,7 @@ def test_a_run_and_itself(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
     out = bakeoff("diff", str(pair[0]), str(pair[0]))[1]
     assert "config         the same" in out
     assert "0 right in a only, 0 right in b only" in out
-    assert "McNemar's p = 1" in out
+    assert "McNemar's test: p = 1" in out
 
 
 @pytest.mark.parametrize("change", ["other images", "no predictions"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,12 @@ def test_prune_shows_and_removes_nothing_without_yes(bakeoff: Bakeoff, runs: Pat
     before = files_below(runs)
     code, out, err = bakeoff("prune", str(runs))
     assert (code, err) == (0, "")
-    assert f"would remove {runs / 'a0' / 'weights.safetensors'}" in out
-    assert f"would remove {runs / 'a1' / 'weights.safetensors'}" in out
+    kept, *removed = [line for line in out.splitlines() if str(runs) in line]
+    reason = "best of 3 runs of cnn on toy by validation accuracy (95.00 %)"
+    assert kept == f"keep {runs / 'a2' / 'weights.safetensors'}: {reason}"
+    assert removed == [
+        f"would remove {runs / name / 'weights.safetensors'} (1.0 KiB)" for name in ("a0", "a1")
+    ]
     assert "2 files to remove, 2.1 KiB; 4 kept" in out
     assert "add --yes" in out
     assert files_below(runs) == before
@@ -77,6 +82,24 @@ def test_prune_keeps_the_best_by_validation(bakeoff: Bakeoff, runs: Path) -> Non
     assert bakeoff("compare", str(runs), "--format", "json") == compared
     code, out, _ = bakeoff("prune", str(runs), "--yes")
     assert "0 files removed" in out
+
+
+def test_evaluate_says_what_prune_has_done(bakeoff: Bakeoff, runs: Path) -> None:
+    bakeoff("prune", str(runs), "--yes")
+    code, out, error = bakeoff("evaluate", str(runs / "a0"))
+    assert (code, out, error.count("\n")) == (7, "", 1)
+    assert f"{runs / 'a0'}: this run has no weights (weights.safetensors); bakeoff prune removes" in error
+
+
+def test_prune_breaks_no_path(bakeoff: Bakeoff, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = bakeoff("prune", str(runs))[1]
+    monkeypatch.setenv("COLUMNS", "60")
+    out = bakeoff("prune", str(runs))[1]
+    assert out.split() == wide.split()
+    assert all(len(line) <= 60 or len(line.split()) <= 3 for line in out.splitlines())
+    coloured = bakeoff("prune", str(runs), "--color", "always")[1]
+    assert "\x1b[32mkeep" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == out
 
 
 def test_prune_leaves_links_and_unfinished_runs_alone(bakeoff: Bakeoff, runs: Path, tmp_path: Path) -> None:

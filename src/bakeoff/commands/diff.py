@@ -1,13 +1,16 @@
 """`bakeoff diff RUN RUN`: what tells two runs apart, down to the images that changed sides. No torch here."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bakeoff.arguments import Parser
+from rich.cells import cell_len
+
+from bakeoff.arguments import Parser, add_colour
 from bakeoff.comparison.differences import changed_config, changed_environment, changed_sources, sides
 from bakeoff.comparison.estimates import estimates
-from bakeoff.comparison.figures import RUN_FIGURES
+from bakeoff.comparison.figures import RUN_FIGURES, Figure
 from bakeoff.comparison.group import class_names, shown
 from bakeoff.comparison.read import Problem, Run, read_run
 from bakeoff.errors import OK
@@ -15,11 +18,13 @@ from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import without_nan
+from bakeoff.terminal import filled, line_width, padded, painted, wants_colour, wrapped
 from bakeoff.text import p_text, printable
 
 USAGE = "diff RUN RUN"
 SUMMARY = "what tells two runs apart"
 _MISSING = "-"
+_TITLE = 14  # columns of a section's title
 
 
 def diff(words: list[str]) -> int:
@@ -34,7 +39,10 @@ def diff(words: list[str]) -> int:
     if options.json:
         print(json.dumps(without_nan(_as_json(a, b)), indent=1, allow_nan=False))
     else:
-        print("\n".join(printable(line).rstrip() for line in _lines(a, b, options.images)))
+        colour = wants_colour(sys.stdout, options.color)
+        for line in _lines(a, b, options.images, line_width(sys.stdout)):
+            title, space, rest = line.partition(" ")
+            print(f"{painted(title, 'bold', colour)}{space}{rest}".rstrip())
     return OK
 
 
@@ -46,14 +54,15 @@ def _read(name: str) -> Run:
     return run
 
 
-def _lines(a: Run, b: Run, most_images: int) -> list[str]:
-    lines = [f"{name}  {_title(run)}" for name, run in (("a", a), ("b", b))]
+def _lines(a: Run, b: Run, most_images: int, width: int | None) -> list[str]:
+    """What is printed, safe to print; a title stands at the beginning of its line."""
+    lines = [*wrapped(_title(a), width, "   ", "a  "), *wrapped(_title(b), width, "   ", "b  ")]
     config, environment = changed_config(a, b), changed_environment(a, b)
-    lines += ["", *_table("config", {key: _texts(pair) for key, pair in config.items()})]
-    lines += ["", *_table("environment", {key: _texts(pair) for key, pair in environment.items()})]
-    lines += ["", f"code           {_code(a, b)}"]
-    lines += ["", *_table("metrics", _metrics(a, b), ("a", "b", "a - b")), ""]
-    return lines + _image_lines(a, b, most_images)
+    lines += ["", *_table("config", {key: _texts(pair) for key, pair in config.items()}, width)]
+    lines += ["", *_table("environment", {key: _rounded(pair) for key, pair in environment.items()}, width)]
+    lines += ["", *wrapped(f"{'code':{_TITLE}} {_code(a, b)}", width, " " * (_TITLE + 1), "")]
+    lines += ["", *_table("metrics", _metrics(a, b), width, ("a", "b", "a - b")), ""]
+    return lines + _image_lines(a, b, most_images, width)
 
 
 def _code(a: Run, b: Run) -> str:
@@ -68,44 +77,73 @@ def _code(a: Run, b: Run) -> str:
 
 
 def _title(run: Run) -> str:
-    return f"{run.path}  ({run.summary['model']} on {run.summary['data']}, seed {run.summary['seed']})"
+    summary = run.summary
+    return printable(f"{run.path}  ({summary['model']} on {summary['data']}, seed {summary['seed']})")
 
 
 def _texts(pair: Sequence[Any]) -> tuple[str, ...]:
     return tuple(_MISSING if value is None else shown(value) for value in pair)
 
 
+def _rounded(pair: Sequence[Any]) -> tuple[str, ...]:
+    """Facts of a machine: of a measured number nobody wants ten digits."""
+    return _texts([f"{value:.3g}" if isinstance(value, float) else value for value in pair])
+
+
 def _table(
-    title: str, rows: Mapping[str, tuple[str, ...]], titles: tuple[str, ...] = ("a", "b")
+    title: str,
+    rows: Mapping[str, tuple[str, ...]],
+    width: int | None,
+    titles: tuple[str, ...] = ("a", "b"),
 ) -> list[str]:
+    """A row for each key; where a line does not hold that, the values stand below the key."""
     if not rows:
-        return [f"{title:14} the same"]
+        return [f"{title:{_TITLE}} the same"]
     cells = [(title, *titles), *((f"  {key}", *values) for key, values in rows.items())]
-    widths = [max(len(printable(row[place])) for row in cells) for place in range(len(titles) + 1)]
-    return [
-        "  ".join(f"{printable(cell):{width}}" for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    ]
+    cells = [tuple(map(printable, row)) for row in cells]
+    widths = [max(cell_len(row[place]) for row in cells) for place in range(len(titles) + 1)]
+    if width is None or sum(widths) + 2 * len(titles) <= width:
+        return [
+            "  ".join(
+                padded(cell, wide, right=False) for cell, wide in zip(row, widths, strict=True)
+            ).rstrip()
+            for row in cells
+        ]
+    lines = [title]
+    for key, *values in cells[1:]:
+        lines.append(key)
+        for name, value in zip(titles, values, strict=True):
+            lines += wrapped(value, width, " " * 11, f"    {name:5}  ")
+    return lines
 
 
 def _metrics(a: Run, b: Run) -> dict[str, tuple[str, ...]]:
     ours, theirs = (estimates([run]) for run in (a, b))
     rows: dict[str, tuple[str, ...]] = {}
-    for name in RUN_FIGURES:
+    for name, figure in RUN_FIGURES.items():
         one, other = ours[name], theirs[name]
         if one and other:
-            rows[name] = (_number(one.mean), _number(other.mean), _number(one.mean - other.mean, "+"))
+            values = (_number(estimate.mean, figure) for estimate in (one, other))
+            rows[figure.title] = (*values, _difference(one.mean - other.mean, figure))
     return rows
 
 
-def _number(value: float, sign: str = "") -> str:
-    return f"{value:{sign},.0f}" if abs(value) >= 1e5 else f"{value:{sign}.6g}"
+def _number(value: float, figure: Figure) -> str:
+    return f"{value * figure.factor:,.{figure.decimals}f}"
 
 
-def _image_lines(a: Run, b: Run, most_images: int) -> list[str]:
+def _difference(value: float, figure: Figure) -> str:
+    """Signed; of one that rounding would make 0, its size."""
+    if value == 0:
+        return "0"
+    text = f"{value * figure.factor:+,.{figure.decimals}f}"
+    return text if text.strip("+-0.") else f"{value * figure.factor:+.1e}"
+
+
+def _image_lines(a: Run, b: Run, most_images: int, width: int | None) -> list[str]:
     images = sides(a, b)
     if isinstance(images, str):
-        return [f"images         not compared: {images}"]
+        return wrapped(f"{'images':{_TITLE}} not compared: {images}", width, " " * (_TITLE + 1), "")
     assert a.outcomes
     assert b.outcomes
     counts = (
@@ -114,13 +152,12 @@ def _image_lines(a: Run, b: Run, most_images: int) -> list[str]:
     )
     low, high = images.low * 100, images.high * 100
     tested = (
-        f"a - b = {images.difference * 100:.2f} points (95 %: {low:.2f} to {high:.2f}); "
-        f"McNemar's {p_text(images.mcnemar_mid_p)}"
+        f"a - b = {images.difference * 100:.2f} points (95 %: {low:.2f} to {high:.2f}; 1 point: 1 % of the "
+        f"test images); McNemar's test: {p_text(images.mcnemar_mid_p)}"
     )
-    lines = [
-        f"images         {images.num_images:,} test images: {counts}",
-        f"  accuracy of these two networks: {tested}",
-    ]
+    whole = f"{'images':{_TITLE}} {images.num_images:,} test images: {counts}"
+    lines = wrapped(whole, width, " " * (_TITLE + 1), "")
+    lines += wrapped(f"accuracy of these two networks: {tested}", width, "    ", "  ")
     names = _class_names(a, a.outcomes.num_classes)
     for title, places in (("right in a only", images.only_a), ("right in b only", images.only_b)):
         told = [
@@ -128,9 +165,11 @@ def _image_lines(a: Run, b: Run, most_images: int) -> list[str]:
             f"{names[b.outcomes.guesses[place]]})"
             for place in places[:most_images]
         ]
-        more = f", and {len(places) - most_images:,} more" if len(places) > most_images else ""
+        more = [f"and {len(places) - most_images:,} more"] if len(places) > most_images else []
         if told:
-            lines.append(f"  {title}, image (label: a | b): {', '.join(told)}{more}")
+            *others, last = map(printable, told + more)
+            parts = [f"{title}, image (label: a | b):", *(f"{text}," for text in others), last]
+            lines += filled(parts, width, "    ", "  ")
     return lines
 
 
@@ -174,4 +213,5 @@ def parser() -> Parser:
         "--images", type=int, default=10, metavar="N", help="list at most N images a side (10)"
     )
     parser.add_argument("--json", action="store_true", help="for scripts; all images that changed sides")
+    add_colour(parser)
     return parser

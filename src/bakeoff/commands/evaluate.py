@@ -52,6 +52,11 @@ def evaluate(words: list[str]) -> int:
     found = read_run(path)
     if isinstance(found, Problem):
         raise RunsDifferError(f"{path}: {found.reason}; only a finished run can be evaluated")
+    if not os.path.lexists(path / WEIGHTS):
+        raise RunsDifferError(
+            f"{path}: this run has no weights ({WEIGHTS}); bakeoff prune removes those that are not the best "
+            "of their configuration: evaluate the run that kept them, or train again"
+        )
     values = {key: value for key, value in found.config.items() if key != "schema"}
     _add_later_keys(values)
     _apply_options(values, options)

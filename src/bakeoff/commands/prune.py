@@ -5,9 +5,11 @@ match the stored predictions are judged by, and only weights that are whole take
 figures, predictions and pictures stay, so a comparison shows the same before and after.
 """
 
+import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from bakeoff.arguments import Parser
+from bakeoff.arguments import Parser, add_colour
 from bakeoff.comparison.counted import distinct
 from bakeoff.comparison.read import guarded, read_run
 from bakeoff.comparison.rows import by_row, by_table
@@ -18,7 +20,8 @@ from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
 from bakeoff.runs.rundir import WEIGHTS
 from bakeoff.runs.storage import storage_errors
 from bakeoff.runs.weight_files import has_whole_weights, weight_bytes
-from bakeoff.text import printable
+from bakeoff.terminal import line_width, painted, wants_colour, wrapped
+from bakeoff.text import counted, printable
 
 USAGE = "prune [PATH ...]"
 SUMMARY = "remove all but each configuration's best weights"
@@ -39,28 +42,54 @@ def prune(words: list[str]) -> int:
         raise ConfigError(f"{', '.join(map(str, paths))}: no run directory here; give a PATH")
     found = [read_run(path) for path in run_dirs]
     runs = [run for run in found if isinstance(run, Run)]
-    superfluous, unjudged = _not_best(runs)
+    choices, unjudged = _choices(runs)
     problems = [item for item in found if isinstance(item, Problem)] + unjudged
+    colour, width = wants_colour(sys.stdout, options.color), line_width(sys.stdout)
+
+    def say(verb: str, text: str, style: str = "") -> None:
+        for line in wrapped(printable(text), width, "    ", f"{verb} "):
+            print(painted(line, style, colour))
+
     total = 0
-    for run in superfluous:
-        num_bytes = weight_bytes(run.path) or 0
-        total += num_bytes
-        if options.yes:
-            with storage_errors(run.path / WEIGHTS):
-                (run.path / WEIGHTS).unlink()
-        verb = "removed" if options.yes else "would remove"
-        print(printable(f"{verb} {run.path / WEIGHTS}  {shown_size(num_bytes)}"))
+    for choice in choices:
+        say("keep", choice.reason, "green")
+        for run in choice.superfluous:
+            num_bytes = weight_bytes(run.path) or 0
+            total += num_bytes
+            if options.yes:
+                with storage_errors(run.path / WEIGHTS):
+                    (run.path / WEIGHTS).unlink()
+            say(
+                "removed" if options.yes else "would remove",
+                f"{run.path / WEIGHTS} ({shown_size(num_bytes)})",
+            )
     for problem in problems:
-        print(printable(f"left alone {problem.path}: {problem.reason}"))
-    kept = sum(weight_bytes(run.path) is not None for run in runs) - (0 if options.yes else len(superfluous))
+        say("left alone", f"{problem.path}: {problem.reason}", "dim")
+    num_superfluous = sum(len(choice.superfluous) for choice in choices)
+    kept = sum(weight_bytes(run.path) is not None for run in runs) - (0 if options.yes else num_superfluous)
     verb = "removed" if options.yes else "to remove"
-    print(f"{len(superfluous)} files {verb}, {shown_size(total)}; {kept} kept")
-    if superfluous and not options.yes:
+    print(f"{counted(num_superfluous, 'file')} {verb}, {shown_size(total)}; {kept} kept")
+    if choices and not options.yes:
         print("nothing was removed; add --yes to do it")
     return OK
 
 
-def _not_best(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
+class _Choice(NamedTuple):
+    """The run of a configuration that keeps its weights, and those that do not."""
+
+    best: Run
+    accuracy: float  # of validation
+    superfluous: list[Run]
+
+    @property
+    def reason(self) -> str:
+        """Which run is kept, and why."""
+        total = len(self.superfluous) + 1
+        of = f"of {total} runs of {self.best.summary['model']} on {self.best.summary['data']}"
+        return f"{self.best.path / WEIGHTS}: best {of} by validation accuracy ({self.accuracy * 100:.2f} %)"
+
+
+def _choices(runs: Sequence[Run]) -> tuple[list[_Choice], list[Problem]]:
     """The runs whose weights another run of their row makes superfluous, and those that cannot be judged.
 
     Chosen by validation, as weights within a run are. A run whose scores nothing confirms, or that claims
@@ -68,7 +97,7 @@ def _not_best(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
     """
     problems = [problem for problem in distinct(runs)[1] if not problem.harmless]
     disputed = {problem.path for problem in problems}
-    superfluous: list[Run] = []
+    choices: list[_Choice] = []
     for table in by_table(run for run in runs if run.has_predictions and run.path not in disputed):
         for row in by_row(table.runs):
             holders = [run for run in row.runs if weight_bytes(run.path) is not None]
@@ -78,9 +107,10 @@ def _not_best(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
             problems += [score for score in scores.values() if isinstance(score, Problem)]
             judged = [(score, run) for run in holders if isinstance(score := scores.get(run.path), tuple)]
             best = max(judged, key=lambda item: item[0], default=None)
-            superfluous += [run for score, run in judged if best and run is not best[1]]
-    places = {run.path: place for place, run in enumerate(runs)}
-    return sorted(superfluous, key=lambda run: places[run.path]), problems
+            if best and len(judged) > 1:
+                others = [run for _, run in judged if run is not best[1]]
+                choices.append(_Choice(best[1], best[0][0], others))
+    return choices, problems
 
 
 def _score(run: Run) -> tuple[float, float] | Problem | None:
@@ -102,8 +132,10 @@ def parser() -> Parser:
     parser = Parser(
         "bakeoff prune",
         description="Shows, and with --yes removes, the weights of finished runs that are not the best of "
-        "their setting by validation accuracy. Everything else of a run stays.",
+        "their configuration (the seeds of one row of the table) by validation accuracy. Everything else of "
+        "a run stays; without its weights a run can be compared, but not evaluated again.",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="as for compare; default: all runs")
     parser.add_argument("--yes", action="store_true", help="really remove them")
+    add_colour(parser)
     return parser
