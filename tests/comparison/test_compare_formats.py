@@ -63,7 +63,7 @@ def test_many_changed_keys_are_told_below_the_table(bakeoff: Bakeoff, tmp_path: 
     make_run(tmp_path / "r" / "1", 0, "a")
     make_run(tmp_path / "r" / "2", 0, "b", changes=changes | {"trainer.batch_size": 7})
     out = bakeoff("compare", str(tmp_path / "r"))[1]
-    assert "the rows in full\n" in out
+    assert "what else tells the rows apart\n" in out
     assert "  cnn optim.lr=0.3 optim.momentum=0.1 optim.name=sgd trainer.batch_size=7 trainer.epochs=9" in out
     assert "data.root" not in out
 

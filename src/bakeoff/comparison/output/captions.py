@@ -55,7 +55,8 @@ def compared_with(table: Table) -> str:
         return ""
     num_pairs = sum(pair.metric == "accuracy" for pair in table.pairs)
     others = "" if num_pairs < len(table.settings) else f"; all {num_pairs} pairs: --format json"
-    return printable(f"Each beside {table.row(table.reference).label}; another: --baseline NUMBER{others}")
+    against = table.row(table.reference).label
+    return printable(f"Each against {against} (another: --baseline NUMBER{others}):")
 
 
 def remarks(table: Table) -> tuple[Sequence[str], Sequence[str]]:

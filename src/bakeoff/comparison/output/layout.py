@@ -121,8 +121,8 @@ def legend(grid: Grid, fitted: Fitted, width: int | None) -> list[str]:
             entries.append((row + 1, [name, *parts]))
     if entries:
         num_hidden = grid.num_keys - max(map(len, grid.keys))
-        more = f"; {counted(num_hidden, 'more key')} that differ: --format csv" if num_hidden > 0 else ""
-        lines += wrapped(f"the rows in full{more}", width)
+        more = f"; {counted(num_hidden, 'more key')}: --format csv" if num_hidden > 0 else ""
+        lines += wrapped(f"what else tells the rows apart{more}", width)
         digits = len(str(len(grid.names)))
         for number, parts in entries:
             lines += filled(parts, width, " " * (digits + 4), f"  {number:>{digits}}  ")
