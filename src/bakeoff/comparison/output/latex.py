@@ -47,7 +47,8 @@ def latex(tables: Sequence[tuple[Table, Grid]], problems: Sequence[Problem], roo
         below = [f"{in_latex(line.strip())}\\par" for line in legend(grid, fit(grid, None), None)]
         lines += [r"{\raggedright", *below, "}", ""] if below else []
         verdict, notes = remarks(table)
-        lines += [in_latex(" ".join([*verdict, *(f"Note: {note}." for note in notes)])), ""]
+        told = [f"{note[0].upper()}{note[1:]}." for note in notes]
+        lines += [in_latex(" ".join([*verdict, *told])), ""]
     lines += [f"% not in the table: {line}" for line in problem_lines(problems, root)]
     text = "\n".join(lines).rstrip() + "\n"
     return f"{_ONLY_UNICODE}\n{text}" if r"\onlyunicode" in text else text
