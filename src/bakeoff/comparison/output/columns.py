@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bakeoff.comparison.figures import NAMED_FIGURES, SHORT_NAMES, Figure
+from bakeoff.comparison.figures import NAMED_FIGURES, Figure
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.history import HistoryMetric
 from bakeoff.comparison.output.grid import ALWAYS, Cell, Column, Grid, cell, value_cell
@@ -219,7 +219,3 @@ def _seconds_cell(goal: SecondsTo | None) -> Cell:
         return Cell(f"{goal.median:,.1f}")
     tried = f"> {min(goal.missed):,.1f}" if goal.median is None else f"{goal.median:,.1f}"
     return Cell(tried, f"({len(goal.reached)} of {total})")
-
-
-# What completion offers for `--columns`.
-COLUMN_NAMES = (*_OTHERS, *SHORT_NAMES)
