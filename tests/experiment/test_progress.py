@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -143,6 +144,24 @@ def test_the_device_is_read_at_most_twice_a_second(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_an_error_within_an_epoch_takes_its_bar_away(bakeoff: Bakeoff) -> None:
+    line = [
+        "data=digits",
+        "model=cnn_small",
+        "optim=sgd",
+        "optim.lr=1e30",
+        "optim.clip_norm=null",
+        "optim.warmup=0",
+    ]
+    with terminal(80) as screen:
+        code = bakeoff("train", *line)[0]
+    assert code == 5
+    assert any(text.startswith("epoch 1/10") for text in screen.drawn())
+    assert not [text for text in screen.lines() if "%|" in text]
+    assert any(text.startswith("error: optim.lr=1e+30") for text in screen.lines())
+
+
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("columns", [80, *(pytest.param(c, marks=pytest.mark.slow) for c in (60, 120))])
 def test_a_run_on_a_terminal_fits_it_and_is_never_silent(
     columns: int, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -155,10 +174,20 @@ def test_a_run_on_a_terminal_fits_it_and_is_never_silent(
         move_to(bar, done)
 
     monkeypatch.setattr(Bar, "move_to", recorded)
+    step, begun = ProgressReport.__call__, []
+
+    def stepped(report: ProgressReport, *rest: Any) -> None:
+        begun.append(report._bar is not None)
+        step(report, *rest)
+
+    monkeypatch.setattr(ProgressReport, "__call__", stepped)
     with terminal(columns) as screen:
         bakeoff("train", "data=digits", "model=cnn_small", "trainer.epochs=2", "output_dir=o")
     (run,) = (path.parent for path in Path("o").glob("*/*/summary.json"))
     assert moved == [("validation 1/2", 200), ("validation 2/2", 200), ("test", 400), ("validation", 200)]
+    assert len(begun) == 2 * 10  # steps, of 128 of 1,197 images
+    assert all(begun)  # a bar stands before the first step, which may take long
+    assert "epoch 3/2" not in screen.written
     seen, whole = screen.lines(), (run / "run.log").read_text()
     assert max(map(len, screen.drawn())) <= columns
     for text in ("loading torch", "reading digits", "making the network", "epoch 1/2", "validation 2/2",

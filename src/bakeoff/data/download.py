@@ -23,6 +23,7 @@ from bakeoff.data.fetching import fetch_file, side_folder
 from bakeoff.data.sources import Archive, Source
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
+from bakeoff.machine.waiting import tell
 from bakeoff.text import one_line
 
 _SECONDS_BETWEEN_TRIES = 0.2  # of a lock that another process holds
@@ -105,7 +106,7 @@ def _locked(root: Path) -> Iterator[None]:
     try:
         while not _try_lock(descriptor):
             if not said:
-                print(f"waiting: another process downloads into {root} (it locks {parent})", file=sys.stderr)
+                tell(f"waiting: another process downloads into {root} (it locks {parent})", sys.stderr)
                 said = True
             check_stop()
             time.sleep(_SECONDS_BETWEEN_TRIES)

@@ -74,8 +74,9 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
         ResourceError: not enough memory for the data or the model.
     """
     config = check_shared(values)
-    family, model_config = check_model(values)
-    runtime = set_up(config.trainer, auto_precision(family, model_config))
+    with doing("checking the configuration"):
+        family, model_config = check_model(values)
+        runtime = set_up(config.trainer, auto_precision(family, model_config))
     check_stop()
     if dataset is None:
         advice = "lower data.image_size or data.train_limit, or close other programs"

@@ -52,13 +52,19 @@ class ProgressReport:
         if not watched():
             return
         if self._bar is None:
-            self._epoch = state.epoch
-            self._bar = Bar(f"epoch {state.epoch}/{self._epochs}", self._num_images)
+            self.begin_epoch(state.epoch)
+        assert self._bar is not None
         self._bar.move_by(num_images)
         now = time.monotonic()
         if now - self._shown_at >= _SECONDS_BETWEEN_READS:
             self._shown_at = now
             self._bar.say(f"loss {loss.item():.4g}")
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Shows an epoch's bar, before its first step, which may take long. There may be no such epoch."""
+        if epoch <= self._epochs:
+            self._epoch = epoch
+            self._bar = Bar(f"epoch {epoch}/{self._epochs}", self._num_images)
 
     def rated(self, done: int) -> None:
         """Moves the bar of a validation, which takes the place of the epoch's."""

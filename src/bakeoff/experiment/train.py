@@ -8,6 +8,7 @@ the result comes first, what only shows it after that. A signal is read at the b
 import dataclasses
 import time
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 
 from bakeoff.config.compose import Job
@@ -56,7 +57,10 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
     config, runtime = prepared.config, prepared.runtime
     with doing("taking the images' hashes"):
         fingerprints = input_fingerprints(job.values, prepared.data)
-    with memory_explained(f"model={prepared.name}", "while the optimizer's state was made", SMALLER_MODEL):
+    with (
+        doing("making the optimizer"),
+        memory_explained(f"model={prepared.name}", "while the optimizer's state was made", SMALLER_MODEL),
+    ):
         optimizer = make_optimizer(prepared.model.parameter_groups(), config.optim)
         state = start(prepared.model, optimizer, config.trainer, runtime)
     stop.check()
@@ -70,7 +74,8 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
         _announce(run, prepared, environment, said)
-        attempt(run, "pictures", style.check)  # now, and not after hours
+        with doing("looking whether pictures can be drawn"):
+            attempt(run, "pictures", style.check)  # now, and not after hours
         train_split = _resident(prepared.data.train, config, runtime)
         val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
         state.times.seconds["setup"] = time.perf_counter() - began
@@ -124,22 +129,27 @@ def _run_loop(
         eval_batch=eval_batch,
         rated=report.rated,
     )
-    for event in events:
-        with state.times.phase("save", prepared.runtime.synchronize):
+    with closing(report):  # however it ends
+        report.begin_epoch(1)
+        for event in events:
+            with state.times.phase("save", prepared.runtime.synchronize):
+                if isinstance(event, EpochRecord):
+                    epochs.append(event)
+                    run.append_epoch(event)
+                    report.end_epoch(run, event)
+                    if rest := pace.after(event.epoch, time.monotonic()):
+                        say(run, rest)
+                run.write_status("running", state.step)
+                beat = time.monotonic()
+            if stop.name is not None:
+                raise InterruptedRunError(
+                    f"{stopped_by(stop.name)} in step {state.step}, epoch {state.epoch}"
+                )
+            if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
+                say(run, f"no better validation accuracy for {counted(patience, 'epoch')}: stopped early")
+                break
             if isinstance(event, EpochRecord):
-                epochs.append(event)
-                run.append_epoch(event)
-                report.end_epoch(run, event)
-                if rest := pace.after(event.epoch, time.monotonic()):
-                    say(run, rest)
-            run.write_status("running", state.step)
-            beat = time.monotonic()
-        if stop.name is not None:
-            report.close()
-            raise InterruptedRunError(f"{stopped_by(stop.name)} in step {state.step}, epoch {state.epoch}")
-        if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
-            say(run, f"no better validation accuracy for {counted(patience, 'epoch')}: stopped early")
-            break
+                report.begin_epoch(event.epoch + 1)
     return epochs
 
 
