@@ -40,7 +40,7 @@ examples:
 `latest`, the last run that has finished. Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs;
 data are read from $BAKEOFF_DATA or ./data.
 
-exit codes: 0 done; 2 usage or config; 3 data; 4 storage or memory; 5 diverged;
+exit codes: 0 done; 2 usage or configuration; 3 data; 4 storage or memory; 5 diverged;
             7 done, but some runs failed, cannot be read, or (--strict) compared; 75 interrupted
 """
 # Each is a file in `commands`, with a function of its name.

@@ -1,5 +1,6 @@
 """What files and keys mean stands at them, for every one that is shipped."""
 
+import html
 import re
 from pathlib import Path
 
@@ -74,6 +75,17 @@ def test_a_file_says_what_it_is_costs_and_reaches(path: Path) -> None:
 def test_the_command_of_an_experiment_composes(path: Path) -> None:
     words = header_of(path).fields["command"].split()[2:]
     assert expand(parse_arguments(words))[0]
+
+
+def test_the_quickstarts_result_is_that_of_the_pictured_table() -> None:
+    picture = (conf_dir().parent / "docs" / "images" / "quickstart.svg").read_text()
+    text = html.unescape(re.sub(r"<[^>]+>", "", picture)).replace("\N{NO-BREAK SPACE}", " ")
+    shown = re.findall(r"(\w+) +3 +[a-z]+ +(\d\d\.\d\d) \[", text)
+    result = header_of(conf_dir() / "experiment" / "quickstart.yaml").fields["result"]
+    assert re.findall(r"(\w+) (\d\d\.\d\d) %", result) == shown
+    assert len(shown) == 4
+    small = header_of(conf_dir() / "model" / "shufflenet_small.yaml").fields["result"]
+    assert small.startswith(f"{dict(shown)['shufflenet_small']} % ")
 
 
 def test_the_first_sentence_ends_where_a_clause_does(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def preview(words: list[str]) -> int:
         line = with_file(line, options.config)
     jobs, is_sweep = expand(line)
     if is_sweep or line.shows:
-        raise ConfigError("preview shows one config; give one value for each key")
+        raise ConfigError("preview shows one configuration; give one value for each key")
     config = check_shared(jobs[0].values)
     with doing(f"reading {config.data.name}"):
         dataset = data.load(config.data)
@@ -102,7 +102,8 @@ def parser() -> Parser:
     parser = Parser(
         "bakeoff preview",
         usage="bakeoff preview [KEY=VALUE ...] [-o FILE]",
-        description="Writes a picture of training images with their augmentation, before any training.",
+        description="Writes a picture of training images with their augmentation, before any training. KEY=VALUE "
+        "is as for train; bakeoff help train lists the keys.",
         epilog="example: bakeoff preview data=mnist data.augment.rotate_degrees=10",
         allow_abbrev=False,
     )

@@ -52,7 +52,7 @@ def _tell(composed: int, jobs: int) -> None:
     if jobs < _MANY_JOBS or not watched():
         return
     end = "\r\033[K" if composed == jobs else ""
-    print(f"\rconfigs checked: {composed} of {jobs}{end}", end="", file=sys.stderr, flush=True)
+    print(f"\rconfigurations composed: {composed} of {jobs}{end}", end="", file=sys.stderr, flush=True)
 
 
 def parser() -> Parser:

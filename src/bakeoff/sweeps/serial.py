@@ -25,7 +25,7 @@ from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity
 from bakeoff.machine.signals import StopSignal, stopped_by
-from bakeoff.machine.waiting import tell
+from bakeoff.machine.waiting import doing, tell
 from bakeoff.runs.rundir import LOG, sweep_folder, sweep_run_folder
 from bakeoff.text import about, without_numbers
 
@@ -54,9 +54,10 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
         InterruptedRunError: a signal; the jobs that had not begun are not started.
     """
     planned = []
-    for job in jobs:
+    for number, job in enumerate(jobs, start=1):
         stop.check()
-        planned.append(_plan(job))
+        with doing(f"looking for run {number} of {len(jobs)}"):
+            planned.append(_plan(job))
     folders = [item.folder for item in planned]
     for item in planned:
         if folders.count(item.folder) > 1:
