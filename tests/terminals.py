@@ -48,8 +48,9 @@ class Terminal:
         return self.written
 
     def lines(self) -> list[str]:
-        """What stays on the screen, a line each: what was written over is gone."""
-        return [self._last(line) for line in self.written.replace("\r\n", "\n").split("\n")]
+        """What stays on the screen, a line each, without colours: what was written over is gone."""
+        plain = re.sub(r"\033\[[\d;]*m", "", self.written)
+        return [self._last(line) for line in plain.replace("\r\n", "\n").split("\n")]
 
     def drawn(self) -> list[str]:
         """All that ever stood in a line, what was written over too."""

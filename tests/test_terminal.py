@@ -11,7 +11,16 @@ import pytest
 from conftest import command
 from run_directories import make_run
 
-from bakeoff.terminal import filled, line_width, padded, painted, wants_colour, wrapped
+from bakeoff.terminal import (
+    broken,
+    filled,
+    line_width,
+    padded,
+    painted,
+    screen_width,
+    wants_colour,
+    wrapped,
+)
 
 VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "TERM")
 
@@ -83,6 +92,21 @@ def test_lines_are_broken_between_words() -> None:
     assert wrapped("", 10) == [""]
     assert wrapped("日本 日本 日本", 9) == ["日本 日本", "日本"]  # each sign takes two columns
     assert (padded("日本", 6, right=True), padded("ab", 4, right=False)) == ("  日本", "ab  ")
+
+
+def test_each_line_of_a_text_is_broken_at_spaces_alone() -> None:
+    word = "a-very-long/path-that/no-terminal/can-show"
+    assert broken(f"one two {word} three\n\nfour", 20) == f"one two\n  {word}\n  three\n\nfour"
+    assert broken("one  two", 20) == "one  two"
+    assert broken("one two  three", 9) == "one two\n  three"
+    assert broken("x " * 99, None) == "x " * 99
+
+
+def test_what_is_told_in_a_pipe_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    assert (screen_width(Terminal()), screen_width(io.StringIO()), screen_width(None)) == (50, None, None)
+    monkeypatch.setenv("COLUMNS", "5")
+    assert screen_width(Terminal()) == 20
 
 
 def test_spaces_are_not_painted() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bakeoff.text import about, one_line, printable, wrapped
+from bakeoff.text import about, one_line, printable
 
 
 def test_a_text_of_many_lines_becomes_one() -> None:
@@ -42,10 +42,3 @@ def test_what_a_terminal_acts_on_is_shown_as_an_escape(text: str, shown: str) ->
 )
 def test_a_duration_is_told_in_a_persons_units(seconds: float, text: str) -> None:
     assert about(seconds) == text
-
-
-def test_lines_are_broken_at_spaces_alone() -> None:
-    word = "a-very-long/path-that/no-terminal/can-show"
-    assert wrapped(f"one two {word} three\n\nfour", 20) == f"one two\n  {word}\n  three\n\nfour"
-    assert wrapped("one  two", 20) == "one  two"
-    assert wrapped("x " * 99, None) == "x " * 99

@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from bakeoff.errors import ConfigError
-from bakeoff.terminal import COLOUR_CHOICES
-from bakeoff.text import wrapped
+from bakeoff.terminal import COLOUR_CHOICES, broken
 
 _WIDEST_HELP, _NARROWEST_HELP = 100, 30  # columns; longer lines are hard to read
 _CONTINUES = " " * 8  # a line of a help text that begins so belongs to the one above
@@ -33,7 +32,7 @@ def laid_out(text: str, width: int) -> str:
             lines[-1] += f" {line.strip()}"
         else:
             lines.append(line)
-    return "\n".join(wrapped(line, width, _hanging(line, width)) for line in lines)
+    return "\n".join(broken(line, width, _hanging(line, width)) for line in lines)
 
 
 def entry(term: str, meaning: str, column: int, width: int) -> str:
@@ -43,7 +42,7 @@ def entry(term: str, meaning: str, column: int, width: int) -> str:
         return start
     first = start.ljust(column) if len(start) + 2 <= column else f"{start}\n{' ' * column}"
     lines = first.split("\n")
-    lines[-1] = wrapped(lines[-1] + meaning, width, " " * column)
+    lines[-1] = broken(lines[-1] + meaning, width, " " * column)
     return "\n".join(lines)
 
 

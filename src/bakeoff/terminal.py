@@ -15,6 +15,7 @@ _STYLES = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35",
     "cyan": "36",
 }  # fmt: skip
+_NARROWEST = 20  # columns; no sentence is shown in less
 _USUAL_WIDTH = 80  # of a terminal that does not say how wide it is
 _UNIT = re.compile(r"(?<=\d) (?=(%|points?\b))")
 _KEPT_SPACE = "\N{NO-BREAK SPACE}"
@@ -58,6 +59,12 @@ def line_width(stream: TextIO | None) -> int | None:
         return _USUAL_WIDTH
 
 
+def screen_width(stream: TextIO | None) -> int | None:
+    """Columns for what is told while something goes on: in a pipe, where it is a record, lines stay whole."""
+    width = line_width(stream) if is_terminal(stream) else None
+    return None if width is None else max(_NARROWEST, width)
+
+
 def painted(text: str, style: str, colour: bool) -> str:
     """A text in the styles of a list such as "bold green", if there is colour; spaces around it are not."""
     inner = text.strip(" ")
@@ -83,13 +90,20 @@ def wrapped(text: str, width: int | None, indent: str = "", first: str | None = 
     return filled(_UNIT.sub(_KEPT_SPACE, text).split(" "), width, indent, first)
 
 
+def broken(text: str, width: int | None, indent: str = "  ") -> str:
+    """Each line of a text as `wrapped` has it; what follows a break is indented."""
+    return "\n".join(part for line in text.split("\n") for part in wrapped(line, width, indent, ""))
+
+
 def filled(parts: Iterable[str], width: int | None, indent: str = "", first: str | None = None) -> list[str]:
     """Lines of whole parts with a space between, where `wrapped` would break the parts too."""
     lines: list[str] = []
     line, has_part = (indent if first is None else first), False
     for part in parts:
+        if not part and lines and not has_part:
+            continue  # the second of two spaces, where a line was broken
         if has_part and width is not None and cell_len(line) + 1 + cell_len(part) > width:
-            lines.append(line)
+            lines.append(line.rstrip(" "))
             line, has_part = indent, False
         line += (" " if has_part else "") + part
         has_part = True

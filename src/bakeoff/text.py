@@ -1,14 +1,8 @@
-"""Text that is safe and right to print, wherever it came from and wherever it goes. No torch here."""
+"""Text that is safe and right to print, wherever it came from. No torch here."""
 
-import os
 import re
-import textwrap
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import TextIO
-
-_USUAL_WIDTH, _SMALLEST_WIDTH = 80, 20  # columns
 
 
 def printable(text: str) -> str:
@@ -45,42 +39,6 @@ def about(seconds: float) -> str:
     if seconds < 36 * 3600:
         return f"about {seconds / 3600:.2g} hours"
     return f"about {seconds / 86400:,.{1 if seconds < 10 * 86400 else 0}f} days"
-
-
-def width_of(stream: TextIO) -> int | None:
-    """Columns of the terminal that a stream writes to; None if it is none: there a line stays whole.
-
-    $COLUMNS wins, as everywhere.
-    """
-    try:
-        if not stream.isatty():
-            return None
-    except ValueError:  # closed
-        return None
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return max(_SMALLEST_WIDTH, int(given))
-    with suppress(OSError, ValueError):
-        if found := os.get_terminal_size(stream.fileno()).columns:
-            return max(_SMALLEST_WIDTH, found)
-    return _USUAL_WIDTH
-
-
-def wrapped(text: str, width: int | None, indent: str = "  ") -> str:
-    """Breaks lines at spaces, never inside of a word; what follows a break is indented.
-
-    Without a width nothing is broken.
-    """
-    if width is None:
-        return text
-    return "\n".join(
-        "\n".join(
-            textwrap.wrap(
-                line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-            )
-        )
-        for line in text.split("\n")
-    )
 
 
 def shortened(names: Sequence[str], most: int = 5) -> str:

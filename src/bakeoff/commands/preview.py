@@ -102,8 +102,8 @@ def parser() -> Parser:
     parser = Parser(
         "bakeoff preview",
         usage="bakeoff preview [KEY=VALUE ...] [-o FILE]",
-        description="Writes a picture of training images with their augmentation, before any training. KEY=VALUE "
-        "is as for train; bakeoff help train lists the keys.",
+        description="Writes a picture of training images with their augmentation, before any training. "
+        "KEY=VALUE is as for train; bakeoff help train lists the keys.",
         epilog="example: bakeoff preview data=mnist data.augment.rotate_degrees=10",
         allow_abbrev=False,
     )

@@ -11,7 +11,7 @@ from bakeoff.config.explain import conf_dir, options
 from bakeoff.config.meanings import header_of
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
-from bakeoff.text import width_of
+from bakeoff.terminal import line_width
 
 _COLUMN = 24
 
@@ -36,7 +36,7 @@ def listed(group: str, name: str | None) -> str:
     Raises:
         ConfigError: no file of this name.
     """
-    width = width_of(sys.stdout) or sys.maxsize
+    width = line_width(sys.stdout) or sys.maxsize
     known = options(group)
     if name is not None and name not in known:
         raise ConfigError(f"{name}: no such {group}; there are {', '.join(known)}{nearest(name, known)}")

@@ -9,7 +9,8 @@ from torch import Tensor
 from bakeoff.machine.waiting import Bar, tell, watched
 from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import RunDir
-from bakeoff.text import about, counted, width_of
+from bakeoff.terminal import screen_width
+from bakeoff.text import about, counted
 from bakeoff.training.state import TrainState
 
 _SECONDS_BETWEEN_READS = 0.5
@@ -78,7 +79,7 @@ class ProgressReport:
     def end_epoch(self, run: RunDir, record: EpochRecord) -> None:
         """Takes the bars away and says the epoch's line, below its heading if it is the first."""
         self.close()
-        width = width_of(sys.stdout)
+        width = screen_width(sys.stdout)
         lines = [epoch_line(record, self._epochs, None)]
         shown = [epoch_line(record, self._epochs, width)]
         if record.epoch == 1:

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from bakeoff.text import width_of, wrapped
+from bakeoff.terminal import broken, screen_width
 
 _ERASE = "\r\033[K"
 # What is being done now, the innermost last.
@@ -31,7 +31,7 @@ def tell(text: str, stream: TextIO | None = None) -> None:
     if _doing:
         _write(_ERASE)
     with tqdm.external_write_mode(file=stream, nolock=True):  # a bar makes room meanwhile
-        print(wrapped(text, width_of(stream)), file=stream, flush=True)
+        print(broken(text, screen_width(stream)), file=stream, flush=True)
     _draw()
 
 
@@ -99,7 +99,7 @@ def watched() -> bool:
 
 def _width() -> int | None:
     """Columns for what goes away again; None where nothing can be taken back."""
-    return None if os.environ.get("TERM") == "dumb" else width_of(sys.stderr)
+    return None if os.environ.get("TERM") == "dumb" else screen_width(sys.stderr)
 
 
 def _draw() -> None:

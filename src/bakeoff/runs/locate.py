@@ -11,7 +11,8 @@ from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, RUN_NAME, STATUS, SUMMARY
-from bakeoff.text import counted, one_line, printable, width_of, wrapped
+from bakeoff.terminal import broken, screen_width
+from bakeoff.text import counted, one_line, printable
 
 SEARCH_DEPTH = 6
 _SECONDS_TO_START = 60.0  # within which a new folder gets its first file
@@ -75,7 +76,7 @@ def distinct_run_dirs(paths: Iterable[Path]) -> list[Path]:
 
 
 def _warn(text: str) -> None:
-    print(wrapped(text, width_of(sys.stderr)), file=sys.stderr)
+    print(broken(text, screen_width(sys.stderr)), file=sys.stderr)
 
 
 def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path:
