@@ -80,7 +80,7 @@ def test_the_command_of_an_experiment_composes(path: Path) -> None:
 def test_the_quickstarts_result_is_that_of_the_pictured_table() -> None:
     picture = (conf_dir().parent / "docs" / "images" / "quickstart.svg").read_text()
     text = html.unescape(re.sub(r"<[^>]+>", "", picture)).replace("\N{NO-BREAK SPACE}", " ")
-    shown = re.findall(r"(\w+) +3 +[a-z]+ +(\d\d\.\d\d) \[", text)
+    shown = re.findall(r"\d  (\w+?) *3 +[a-z]+ *(\d\d\.\d\d) \[", text)
     result = header_of(conf_dir() / "experiment" / "quickstart.yaml").fields["result"]
     assert re.findall(r"(\w+) (\d\d\.\d\d) %", result) == shown
     assert len(shown) == 4

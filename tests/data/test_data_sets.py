@@ -149,7 +149,7 @@ def test_a_run_from_files_to_table(
         "train", f"data={name}", f"data.root={tmp_path / 'd'}", "model=cnn_small", "trainer.epochs=1"
     )
     assert (code, err) == (0, "")
-    assert "54 train, 6 val, 20 test" in out
+    assert "54 training, 6 validation and 20 test images" in out
     code, out, _ = bakeoff("compare")
     assert code == 0
     assert f"{name}: 20 test images" in out

@@ -87,9 +87,10 @@ def test_a_jpeg_is_not_decoded_to_less_than_is_asked_for(tmp_path: Path) -> None
 
 def test_by_default_nothing_of_a_picture_is_cut_off(tmp_path: Path) -> None:
     root = folder(tmp_path / "d", size=(40, 10))
-    for path in root.rglob("*.png"):
+    for number, path in enumerate(root.rglob("*.png")):
         pixels = np.zeros((10, 40), dtype=np.uint8)
         pixels[:, :2] = pixels[:, -2:] = 255
+        pixels[0, 4 + number] = 1  # no picture is another's copy
         Image.fromarray(pixels).save(path)
     loaded = data.load(config(root, image_size=40))
     pixels, _ = loaded.test.as_arrays()

@@ -201,7 +201,7 @@ def test_a_forced_flip_and_some_classes_train(bakeoff: Bakeoff) -> None:
         "model=cnn_small", "trainer.epochs=2",
     )  # fmt: skip
     assert code == 0
-    assert "images 100 train" in out
+    assert "; 100 training, " in out
     summary = json.loads(next(Path("outputs").glob("*/*/summary.json")).read_text())
     assert [item["label"] for item in summary["test"]["per_class"]] == ["0", "8"]
     assert bakeoff("evaluate", "latest")[0] == 0
