@@ -89,6 +89,7 @@ def test_a_split_by_another_word_needs_its_like(name: str) -> None:
         (["car", "plane", "train"], (12, 0, 0), None),  # `train` is a class here
         (["car", "steam_train"], (8, 0, 0), None),
         (["car/old", "steam_train/old"], (8, 0, 0), None),
+        ([*both("car", "plane"), "plane"], (20, 0, 0), None),
         ([*both("train"), "test/cat/young", "test/cat/old"], (8, 0, 8), None),
     ],
 )
@@ -123,6 +124,10 @@ def test_folders_are_taken_as_meant(
             r"test/, train/ without folders of classes; sort the pictures into train/<class>/",
         ),
         (["car", "test", "train"], r"test/, train/ without folders of classes"),
+        (
+            both("Trainingsdaten", "Testdaten"),
+            r"Testdaten/, Trainingsdaten/ all hold cat/, dog/; if they are splits",
+        ),
         (["train/only/a", "train/only/b", "train/only"], r"one class in train/; put"),
         (["train"], r"train/ without folders of classes; sort the pictures into train/<class>/"),
         (
@@ -137,7 +142,10 @@ def test_folders_are_taken_as_meant(
         (["cat/train", "dog/train"], r"cat/train/ lies one folder too deep"),
         (["train/cat", "test/cat"], r"one class in train/; put the pictures into train/<class>/"),
         ([*both("train"), "val/owl"], r"val/owl: a class that train/ does not have"),
-        ([*both("train"), "val/Cat"], r"val/Cat: a class that train/ does not have; did you mean cat\?"),
+        (
+            [*both("train"), "val/Cat"],
+            r"val/Cat: a class that train/ does not have; did you mean cat\?; rename it, or rename val/",
+        ),
         (["cat"], r"it holds 1 folder \(cat/ with 4 pictures\); expected train/<class>/ and perhaps"),
         (
             ["images", "labels.csv"],

@@ -104,6 +104,12 @@ def test_what_is_not_used_is_counted_and_named_once(tmp_path: Path) -> None:
     assert found.notes == (f"{root}: not used: 8 files ({files}) and 4 folders ({folders})",)
 
 
+def test_names_that_a_terminal_would_act_on_are_escaped(tmp_path: Path) -> None:
+    root = tree(tmp_path / "d", *both("a\nb/train"), "\x1b[31mred.txt", count=10)
+    for note in data.load(config(root)).notes:
+        assert note.isprintable()
+
+
 def test_what_lies_beside_a_wrapper_or_is_called_like_a_split_is_named(tmp_path: Path) -> None:
     root = tree(
         tmp_path / "d", *both("pets/train"), "readme.md", "pets/test_tube/x", "pets/license.txt", count=1

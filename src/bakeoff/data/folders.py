@@ -104,7 +104,7 @@ class _Listing:
             if folder not in classes:
                 raise DataError(
                     f"{place / folder}: a class that {self.layout.parts['train'].name}/ does not have"
-                    f"{nearest(folder, classes)}"
+                    f"{nearest(folder, classes)}; rename it, or rename {place.name}/ to leave that out"
                 )
             names = self._pictures(place / folder)
             if part == "train" and not names:

@@ -28,6 +28,7 @@ from bakeoff.data.pictures import (
 from bakeoff.data.splits import DataSet, TensorSplit
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
+from bakeoff.text import printable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -71,7 +72,7 @@ def load(config: DataConfig) -> DataSet:
         train=splits["train"],
         val=splits.get("val"),
         test=splits["test"],
-        notes=notes,
+        notes=tuple(map(printable, notes)),
         files=files,
         skipped=tuple(sorted(broken.items())),
         has_own_val=folder.has_own_val,

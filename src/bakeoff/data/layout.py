@@ -176,11 +176,28 @@ def _classes_alone(root: Path, base: Path, here: Entries, parts: dict[str, str])
                 )
     if len(filled) < 2:
         raise DataError(f"data.root={root}: {no_layout(root, base)}")
+    _refuse_unknown_splits(root, base, filled)
     inside = () if base == root else (f"{root}: {_named(root, base)[0]}/ is the only folder and is used",)
     notes = (*inside, *_beside(root))
     unused = _named(root, base, here.files)
     unused += [f"{name}/" for name in _named(root, base, here.folders, but=tuple(filled))]
     return Layout({"train": base}, tuple(filled), has_parts=False, notes=notes, unused=tuple(unused))
+
+
+def _refuse_unknown_splits(root: Path, base: Path, filled: list[str]) -> None:
+    """Folders that hold the same folders and no picture themselves may be splits under names of their own.
+
+    Raises:
+        DataError: taken as classes they would train a model to tell splits apart.
+    """
+    inside = [entries(base / name) for name in filled]
+    same = sorted(set.intersection(*(set(here.folders) for here in inside)))
+    if len(same) > 1 and not any(here.pictures for here in inside):
+        names, shared = ([f"{name}/" for name in group] for group in (filled, same))
+        raise DataError(
+            f"data.root={root}: {some(names)} all hold {some(shared)}; if they are splits, call them train/ "
+            "and test/, and if they are classes, put the pictures directly into them"
+        )
 
 
 def _beside(root: Path) -> tuple[str, ...]:
