@@ -204,7 +204,10 @@ def test_a_name_that_a_shell_would_act_on_is_not_offered(tmp_path: Path) -> None
         (tmp_path / name / "status.json").write_text("{}")
     for name in ("evaluate", "compare", "diff", "prune"):
         assert candidates(f"bakeoff {name} ", COMMANDS, tmp_path) == ["_good.2", "good-1", "latest"]
-    assert candidates("bakeoff prune -", COMMANDS, tmp_path) == ["--yes"]  # the option, not the folder
+    assert candidates("bakeoff prune -", COMMANDS, tmp_path) == [
+        "--color",
+        "--yes",
+    ]  # the options, not the folder
 
 
 def test_no_runs_no_latest(tmp_path: Path) -> None:
