@@ -130,12 +130,12 @@ def test_preview_writes_a_picture_of_stored_and_changed_images(bakeoff: Bakeoff,
     [
         (["data=mnits"], 2, "no such data"),
         (["data.augment.rotate=3"], 2, "did you mean"),
-        (["--multirun", "seed=0,1"], 2, "preview shows one config"),
+        (["--multirun", "seed=0,1"], 2, "preview shows one configuration"),
         (["data=mnist", "data.root=no/where"], 3, "MNIST is not there"),
         (["data=digits", "-o", "/proc/x.png"], 4, "/proc/x.png: cannot write"),
         (["data=digits", "-o"], 2, "expected one argument"),
-        (["--cfg", "job"], 2, "preview shows one config"),
-        (["data=digits", "--info", "config"], 2, "preview shows one config"),
+        (["--cfg", "job"], 2, "preview shows one configuration"),
+        (["data=digits", "--info", "config"], 2, "preview shows one configuration"),
     ],
 )
 def test_previews_mistakes(bakeoff: Bakeoff, arguments: list[str], code: int, error: str) -> None:

@@ -6,7 +6,6 @@ from bakeoff.arguments import Parser, help_width
 from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
 from bakeoff.errors import OK
-from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell, watched
@@ -75,6 +74,8 @@ def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
     if not dry_run:
         train_run(job, stop)
         return
+    from bakeoff.experiment.earlier_runs import told_of
+
     prepared = prepare(job.values)
     for note in prepared.notes:
         tell(f"note: {note}")

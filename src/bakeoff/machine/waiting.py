@@ -7,12 +7,13 @@ stays is printed by `tell`, broken at words where a terminal is narrower than th
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
-
-from tqdm import tqdm
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, TextIO
 
 from bakeoff.terminal import broken, screen_width
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _ERASE = "\r\033[K"
 # What is being done now, the innermost last.
@@ -30,7 +31,7 @@ def tell(text: str, stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     if _doing:
         _write(_ERASE)
-    with tqdm.external_write_mode(file=stream, nolock=True):  # a bar makes room meanwhile
+    with _above_bars(stream):
         print(broken(text, screen_width(stream)), file=stream, flush=True)
     _draw()
 
@@ -55,14 +56,7 @@ class Bar:
     """How much of something is done: a bar that moves, and goes away at the end."""
 
     def __init__(self, title: str, total: int, unit: str = "images") -> None:
-        width = _width()
-        self._bar: tqdm[None] | None = None
-        if width is not None:
-            room = width - 1  # a line as wide as the terminal would move it up
-            form = next(form for least, form in _FORMATS if room >= least)
-            self._bar = tqdm(
-                total=total, desc=title, unit=f" {unit}", leave=False, ncols=room, bar_format=form
-            )
+        self._bar = _drawn(title, total, unit)
 
     def move_to(self, done: int) -> None:
         """Shows that so much of the total is done."""
@@ -95,6 +89,27 @@ class Bar:
 def watched() -> bool:
     """Whether a person may be looking on."""
     return _width() is not None
+
+
+def _drawn(title: str, total: int, unit: str) -> "tqdm[None] | None":
+    """A bar as wide as the terminal; None where there is none."""
+    width = _width()
+    if width is None:
+        return None
+    from tqdm import tqdm  # takes a while, and --help needs none
+
+    room = width - 1  # a line as wide as the terminal would move it up
+    form = next(form for least, form in _FORMATS if room >= least)
+    return tqdm(total=total, desc=title, unit=f" {unit}", leave=False, ncols=room, bar_format=form)
+
+
+def _above_bars(stream: TextIO) -> AbstractContextManager[None]:
+    """Within it bars make room."""
+    if "tqdm" not in sys.modules:
+        return nullcontext()  # there can be none
+    from tqdm import tqdm
+
+    return tqdm.external_write_mode(file=stream, nolock=True)
 
 
 def _width() -> int | None:
