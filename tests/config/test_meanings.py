@@ -69,6 +69,7 @@ def test_a_file_says_what_it_is_costs_and_reaches(path: Path) -> None:
         assert re.search(r"\d %|none|not measured", header.fields["result"])
 
 
+@pytest.mark.slow  # a sweep composes a second; that each file composes is asked in the quick tier
 @pytest.mark.parametrize(
     "path", [path for path in FILES if path.parent.name == "experiment"], ids=lambda path: path.stem
 )

@@ -37,6 +37,7 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> 
     return str(raised.value)
 
 
+@pytest.mark.slow  # loads torchvision's networks
 @pytest.mark.usefixtures("no_pictures")
 def test_weights_that_a_new_run_can_begin_from_are_given_as_it_takes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
