@@ -33,7 +33,7 @@ def test_the_terminal_table_shows_percent_spread_and_n(
     interval = f"[{100 * accuracy['low']:.2f}, {100 * accuracy['high']:.2f}]"
     assert f"{statistics.fmean(scores):.2f} {interval}" in row
     assert row.split()[:4] == ["1", "cnn", "3", "a"]
-    assert "toy: 60 test images, 5 classes, trained from scratch\n" in out
+    assert "toy (test images t0): 60 test images, 5 classes, trained from scratch\n" in out
     assert "\ntest scores, mean over n seeds [95 % interval: other seeds, other test images]; ±:" in out
     assert "optim.lr" in out
     for option in (["--no-statistics"], ["--spread", "std"]):

@@ -1,7 +1,6 @@
 """`bakeoff compare`: its options. No torch here."""
 
 import argparse
-from pathlib import Path
 
 from bakeoff.arguments import Parser, add_colour
 from bakeoff.comparison.figures import COST_NAMES, SHORT_NAMES
@@ -11,6 +10,7 @@ from bakeoff.comparison.output.printing import FORMATS, Writing, print_compariso
 from bakeoff.comparison.view import View
 from bakeoff.errors import ConfigError
 from bakeoff.runs.locate import outputs_root, resolve
+from bakeoff.runs.paths import home_path
 
 USAGE = "compare [PATH ...]"
 SUMMARY = "a table that says which differences are real"
@@ -119,7 +119,7 @@ exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some 
 
 def _add_output(parser: Parser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="table")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to a file")
+    parser.add_argument("-o", "--output", type=home_path, metavar="FILE", help="write to a file")
     add_colour(parser)
     csv = parser.add_argument_group("only with --format csv")
     csv.add_argument(

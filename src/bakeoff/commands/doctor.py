@@ -23,6 +23,7 @@ from bakeoff.arguments import Parser
 from bakeoff.data.sets import find_set, set_names
 from bakeoff.errors import OK, ResourceError
 from bakeoff.runs.locate import outputs_root
+from bakeoff.runs.paths import DATA_VARIABLE, from_environment
 from bakeoff.text import one_line, printable
 
 USAGE = "doctor"
@@ -228,7 +229,7 @@ def _folder(name: str, path: Path, if_closed: State, variable: str) -> Check:
 
 
 def _data() -> Iterator[Check]:
-    root = Path(os.environ.get("BAKEOFF_DATA", "data"))
+    root = from_environment(DATA_VARIABLE, "data")
     here, absent = [], []
     yield _folder("data", root, "note", "BAKEOFF_DATA")
     for name in set_names():

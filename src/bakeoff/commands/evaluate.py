@@ -5,7 +5,6 @@ command line; only tensors are loaded.
 """
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from bakeoff.machine.load import most_threads
 from bakeoff.machine.waiting import Bar, doing, tell
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
+from bakeoff.runs.paths import DATA_VARIABLE, expanded, from_environment
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SplitScores
 from bakeoff.runs.rundir import WEIGHTS
@@ -82,7 +82,7 @@ def evaluate(words: list[str]) -> int:
             prepared.model, prepared.data.test, prepared.runtime, batch_size, rated=bar.move_to
         )
     scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
-    tell(f"{path}: {scores.num_images:,} test images of {prepared.data.name}")
+    tell(f"{path}: {scores.num_images:,} test images of {printable(found.data_title)}")
     print(f"{'':{_WIDTH}}{'summary.json':>14}{'now':>14}")
     same = True
     for key, tolerance in _TOLERANCE.items():
@@ -133,9 +133,7 @@ def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
     """Puts this machine's places in; a run from elsewhere names folders that are not here."""
     data, trainer, model = (values.get(name) for name in ("data", "trainer", "model"))
     if isinstance(data, dict):
-        recorded = str(data.get("root"))
-        here = os.environ.get("BAKEOFF_DATA", "data")
-        data["root"] = options.data_root or (recorded if Path(recorded).is_dir() else here)
+        data["root"] = options.data_root or _root_here(str(data.get("name")), str(data.get("root")))
     if isinstance(trainer, dict) and options.device:
         trainer["device"] = options.device
     if (
@@ -146,6 +144,19 @@ def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
         trainer["threads"] = None  # a larger machine's
     if isinstance(model, dict) and "weights" in model:
         model["weights"] = NONE  # the run's own weights take the place of those it began with
+
+
+def _root_here(name: str, recorded: str) -> str:
+    """The recorded folder where it is there, else the one of all official sets.
+
+    Raises:
+        DataError: pictures of somebody's own are looked for nowhere else.
+    """
+    if Path(recorded).is_dir():
+        return recorded
+    if name == "image_folder":
+        raise DataError(f"{recorded}: the run's pictures are not there; give --data-root DIR")
+    return str(from_environment(DATA_VARIABLE, "data"))
 
 
 def _load_weights(model: "Classifier", run: Run) -> None:
@@ -176,6 +187,6 @@ def parser() -> Parser:
         epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",
     )
     parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")
-    parser.add_argument("--data-root", metavar="DIR", help="where the data lie here")
+    parser.add_argument("--data-root", type=expanded, metavar="DIR", help="where the data lie here")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; without it, as the run")
     return parser

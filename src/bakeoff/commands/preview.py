@@ -13,9 +13,11 @@ from bakeoff.arguments import Parser
 from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.config.compose import expand, parse_arguments, with_file
 from bakeoff.config.schema import Config
+from bakeoff.config.titles import title_of
 from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.waiting import doing, tell
+from bakeoff.runs.paths import folder_word, home_path
 from bakeoff.runs.storage import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def preview(words: list[str]) -> int:
     content = io.BytesIO()
     with doing("drawing"):
         batch_picture(dataset, config).savefig(content, format="png", dpi=110)
-    output = options.output or Path(f"preview-{config.data.name}.png")
+    output = options.output or Path(f"preview-{folder_word(title_of(config.data))}.png")
     with storage_errors(output, _OTHER_FILE):
         output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, lambda file: file.write(content.getvalue()), _OTHER_FILE)
@@ -87,7 +89,7 @@ def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
         for key, value in vars(config.data.augment).items()
         if value
     ]
-    title = f"{dataset.name}: training images as stored, then as epochs 1 to {_NUM_EPOCHS} show them"
+    title = f"{title_of(config.data)}: training images as stored, then as epochs 1 to {_NUM_EPOCHS} show them"
     return figure_of_images(
         pixels,
         columns=1 + _NUM_EPOCHS,
@@ -107,7 +109,7 @@ def parser() -> Parser:
         epilog="example: bakeoff preview data=mnist data.augment.rotate_degrees=10",
         allow_abbrev=False,
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: preview-DATA.png")
+    parser.add_argument("-o", "--output", type=home_path, metavar="FILE", help="default: preview-DATA.png")
     parser.add_argument("--config", metavar="FILE", help="settings from a YAML file or a run directory")
     parser.rest = hydra_options("help", "config_dir")
     return parser

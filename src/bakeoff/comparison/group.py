@@ -1,5 +1,6 @@
 """Checked runs -> one table for each test set, a row for each setting, its seeds together. No torch here."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,11 +12,20 @@ from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.config.canonical import canonical_json, identifying_config
 from bakeoff.config.strict import dotted_keys
 
+_MOST_TITLES = 3  # of data with the same test images, such as all of MNIST and a part
+
 
 def make_tables(runs: Iterable[Run]) -> list[Table]:
     """Groups runs by what they were tested on, then by stored setting and what `auto` became."""
     tables = [_table(*table) for table in by_table(runs)]
-    return sorted(tables, key=lambda table: (table.data, table.test_fingerprint))
+    of_title = Counter(table.title for table in tables)
+    told = [
+        dataclasses.replace(table, title=f"{table.title} (test images {table.test_fingerprint[:8]})")
+        if of_title[table.title] > 1
+        else table
+        for table in tables
+    ]
+    return sorted(told, key=lambda table: (table.title, table.test_fingerprint))
 
 
 def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
@@ -37,7 +47,9 @@ def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
     rows.sort(key=lambda row: (not row.has_predictions, -(row.mean("accuracy") or 0.0), row.name))
     # Of a run with predictions, if there is one: they say how many classes there are.
     classes = class_names(next((run for run in runs if run.outcomes), runs[0]))
-    return Table(runs[0].summary["data"], fingerprint, num_images, classes, rows)
+    titles = sorted({run.data_title for run in runs})
+    title = ", ".join(titles[:_MOST_TITLES]) + (", ..." if titles[_MOST_TITLES:] else "")
+    return Table(runs[0].summary["data"], title, fingerprint, num_images, classes, rows)
 
 
 def config_of(run: Run) -> dict[str, Any]:

@@ -32,6 +32,12 @@ class Run:
         return value if isinstance(value, str) else UNKNOWN
 
     @property
+    def data_title(self) -> str:
+        """How its data are called; older summaries have the data set's name alone."""
+        title = self.summary.get("data_title")
+        return title if isinstance(title, str) and title else str(self.summary["data"])
+
+    @property
     def device(self) -> str:
         """The kind of device that it ran on: cpu, cuda, mps."""
         return _word(self._resolved("device"))

@@ -153,6 +153,7 @@ class Table:
     """All settings that were tested on the same images, best mean accuracy first."""
 
     data: str
+    title: str  # how its runs call the data; no other table has it
     test_fingerprint: str
     num_images: int
     class_names: tuple[str, ...]  # empty if unknown

@@ -35,11 +35,13 @@ from bakeoff.config.overrides import (
     refuse_hydra_keys,
     refuse_too_many,
     texts,
+    with_home,
 )
 from bakeoff.config.own_files import check_own_files, family_defaults
 from bakeoff.config.settled import settle
 from bakeoff.config.slips import refuse_options, refuse_sweep, refuse_words
 from bakeoff.errors import ConfigError
+from bakeoff.runs.paths import expanded
 
 _FIRST_OF_A_SWEEP = ("data", "model", "optim", "trainer")
 SHOWING_OPTIONS = ("help", "hydra_help", "cfg", "info")
@@ -79,8 +81,8 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     if options.shell_completion:
         raise ConfigError("--shell-completion: give it first, as in bakeoff -sc install=bash")
     return CommandLine(
-        overrides=options.overrides,
-        config_dir=options.config_dir,
+        overrides=[with_home(text) for text in options.overrides],
+        config_dir=options.config_dir and expanded(options.config_dir),
         multirun=options.multirun,
         shows=any(getattr(options, name) for name in SHOWING_OPTIONS),
         helps=options.help,
@@ -109,7 +111,7 @@ def show(arguments: Sequence[str]) -> None:
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"):
         refuse_words(line.overrides, lambda: names(line.overrides, line.config_dir), parses)
         check_own_files(line.config_dir, line.overrides)
-    sys.argv = ["bakeoff train", *_filled([], line), *arguments]
+    sys.argv = ["bakeoff train", *_filled([], line), *map(with_home, arguments)]
     with config_errors(line.overrides, line.config_dir):
         hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_never_runs)()
 
@@ -155,8 +157,7 @@ def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None
             if swept:
                 now = OmegaConf.select(base, swept[0].key_or_group)
                 refuse_sweep(swept[0].input_line or "", has_list=OmegaConf.is_list(now))
-            with open_dict(base):  # `base` is the job already; composing it anew would double the time
-                del base["hydra"]
+            # `base` is the job already; composing it anew would double the time.
             return [_job(base, line.overrides, line)], False
         return _sweep(line, base, fixed + swept, extra, told), True
 
@@ -198,7 +199,8 @@ def _sweep(
     for combination in combinations:
         overrides = [*combination, *own]
         with config_errors(combination, line.config_dir):
-            jobs.append(_job(compose("config", overrides=_filled(overrides, line)), overrides, line))
+            composed = compose("config", overrides=_filled(overrides, line), return_hydra_config=True)
+            jobs.append(_job(composed, overrides, line))
         told(len(jobs), len(combinations))
     return jobs
 
@@ -215,10 +217,14 @@ def _filled(overrides: Sequence[str], line: CommandLine) -> list[str]:
 
 
 def _job(composed: DictConfig, overrides: Sequence[str], line: CommandLine) -> Job:
+    """`composed` with Hydra's own section, which says what was chosen and goes then."""
+    data_choice = composed.hydra.runtime.choices.get("data")
+    with open_dict(composed):
+        del composed["hydra"]
     values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     named = {str(key): value for key, value in values.items()}
-    settle(named, overrides, options("data", line.config_dir))
+    settle(named, overrides, options("data", line.config_dir), data_choice)
     return Job(named, _filled(overrides, line))
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 
 from hydra.core.global_hydra import GlobalHydra
@@ -11,11 +12,25 @@ from hydra.errors import HydraException
 
 from bakeoff.config.slips import EXAMPLE
 from bakeoff.errors import ConfigError
+from bakeoff.runs.paths import expanded
 
 # What of Hydra's own section means something here; anything else would be ignored in silence.
 HONOURED_HYDRA_KEYS = ("hydra.mode", "hydra.sweeper.params", "hydra.searchpath", "hydra.verbose")
+PATH_KEYS = ("output_dir", "data.root", "model.weights")
 # Each takes a tenth of a second to compose: 17 minutes.
 MOST_JOBS = 10_000
+
+
+def with_home(text: str) -> str:
+    """`data.root=~/pictures` with the home folder for `~`, which no shell replaces and Hydra cannot read.
+
+    Raises:
+        ConfigError: no such user.
+    """
+    key, equals, value = text.partition("=")
+    if key.lstrip("+") not in (*PATH_KEYS, "--config-dir"):
+        return text
+    return key + equals + re.sub(r"(^|(?<=,))~[^,]*", lambda found: expanded(found[0]), value)
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:

@@ -7,6 +7,7 @@ so it is a plain mapping here.
 """
 
 import dataclasses
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -15,11 +16,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from bakeoff.config.strict import STRICT, parse_section
 from bakeoff.errors import ConfigError
+from bakeoff.text import printable
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+MOST_TITLE_CHARACTERS = 100
 EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 
 
@@ -34,6 +37,12 @@ def _folder_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise ValueError("at most 100 letters, digits, '.', '_' or '-', the first a letter or a digit")
     return name
+
+
+def _title(text: str) -> str:
+    if not text.strip() or len(text) > MOST_TITLE_CHARACTERS or printable(text) != text:
+        raise ValueError(f"1 to {MOST_TITLE_CHARACTERS} characters that can be printed")
+    return text.strip()
 
 
 @dataclass
@@ -59,6 +68,8 @@ class DataConfig:
 
     name: str = "mnist"  # the data set; data=NAME chooses it with its augmentation
     root: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_DATA,data}"  # the folder with the data
+    # How the data are called in tables and run directories; null: the folder's or the config's name.
+    title: Annotated[str, AfterValidator(_title)] | None = None
     # Share of the training images that is held back for validation, by a split that all runs share.
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     train_limit: Count | None = None  # images to train with, of each class its share
@@ -167,6 +178,10 @@ def parse(values: dict[str, Any]) -> Config:
     for key in ("name", "family"):
         if not isinstance(config.model.get(key), str):
             raise ConfigError(f"model.{key}: missing; choose a model, as in model=cnn")
+    try:
+        _folder_name(config.model["name"])  # run directories are called by it
+    except ValueError as error:
+        raise ConfigError(f"model.name={json.dumps(config.model['name'])}: must be {error}") from error
     return config
 
 

@@ -69,6 +69,7 @@ LEFT_OUT = (
     "config/own_files.py",
     "config/settled.py",
     "config/slips.py",
+    "config/titles.py",
     "data/download.py",
     "data/fetching.py",
     "data/fingerprint.py",

@@ -67,7 +67,7 @@ class Extras:
         }
 
     def _pictures(self) -> dict[str, Callable[[], object]]:
-        title = f"{self.prepared.name} on {self.prepared.data.name}, seed {self.prepared.config.seed}"
+        title = f"{self.prepared.name} on {self.prepared.title}, seed {self.prepared.config.seed}"
         files = (self.prepared.data.files or {}).get("test")
         images = self.prepared.data.test
         drawn = figures.pictures(title, self.epochs, self._counts, self._names, images, self.test, files)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bakeoff import data
 from bakeoff.config.schema import AugmentConfig, Config, check_without_validation
+from bakeoff.config.titles import title_of
 from bakeoff.data.augment import is_active
 from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
@@ -53,6 +54,11 @@ class Prepared:
     def name(self) -> str:
         """The model as the user calls it."""
         return str(self.config.model["name"])
+
+    @property
+    def title(self) -> str:
+        """The data as the user calls them."""
+        return title_of(self.config.data)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -145,7 +151,7 @@ def description(prepared: Prepared) -> str:
     sizes = [f"{len(split):,} {words[name]}" for name, split in dataset.splits() if split]
     parameters = sum(p.numel() for p in prepared.model.parameters())
     return (
-        f"{prepared.name} on {dataset.name}: {parameters:,} parameters; "
+        f"{prepared.name} on {prepared.title}: {parameters:,} parameters; "
         f"{', '.join(sizes[:-1])} and {sizes[-1]} images; "
         f"{runtime.device} ({device_name(runtime.device)}), {counted(num_threads(), 'thread')}, "
         f"{runtime.precision}"

@@ -54,6 +54,7 @@ def write_results(
         family=config.model["family"],
         weights=prepared.weights,
         data=prepared.data.name,
+        data_title=prepared.title,
         seed=config.seed,
         epochs_run=len(epochs),
         best_epoch=_chosen_epoch(prepared, state, epochs),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bakeoff.config.compose import Job
 from bakeoff.config.schema import Config
+from bakeoff.config.settled import with_absolute_paths
 from bakeoff.data.splits import Split
 from bakeoff.errors import InterruptedRunError
 from bakeoff.evaluation.batch_size import EvaluationBatch
@@ -27,6 +28,7 @@ from bakeoff.machine.load import Load, busy_note
 from bakeoff.machine.runtime import Runtime, describe, free_memory_bytes
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import Bar, doing
+from bakeoff.models.weights.origin import NAMES
 from bakeoff.plots import style
 from bakeoff.runs.records import Environment, EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
@@ -66,7 +68,7 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
     stop.check()
     run = RunDir.create(_folder(prepared))
     with outcome_recorded(run, state, config, stop):
-        run.write_config(job.values, job.overrides)
+        run.write_config(with_absolute_paths(job.values, NAMES), job.overrides)
         environment = describe(runtime)
         weights = prepared.model.weights_sha256
         code = code_files(job.values)
@@ -156,9 +158,9 @@ def _run_loop(
 def _folder(prepared: Prepared) -> Path:
     config = prepared.config
     if config.sweep.name is None:
-        return single_run_folder(config.output_dir, prepared.name, config.data.name, config.seed)
+        return single_run_folder(config.output_dir, prepared.name, prepared.title, config.seed)
     return sweep_run_folder(
-        config.output_dir, config.sweep.name, prepared.name, config.data.name, config.seed, prepared.identity
+        config.output_dir, config.sweep.name, prepared.name, prepared.title, config.seed, prepared.identity
     )
 
 

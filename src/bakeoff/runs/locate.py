@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.liveness import is_alive
+from bakeoff.runs.paths import OUTPUTS_VARIABLE, from_environment, home_path
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, RUN_NAME, STATUS, SUMMARY
 from bakeoff.terminal import broken, screen_width
@@ -87,7 +88,7 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path
     Raises:
         ConfigError: no such run, or several.
     """
-    path = Path(name)
+    path = home_path(name)
     if path.is_dir() and is_run_dir(path):
         return path
     runs = find_run_dirs(root)
@@ -110,7 +111,7 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path
 
 def resolve(word: str, root: Path) -> Path:
     """A PATH of the command line: a folder, or a run by its name."""
-    path = Path(word)
+    path = home_path(word)
     return path if path.is_dir() else find_run(word, root)
 
 
@@ -153,4 +154,4 @@ def _started(run: Path) -> float:
 
 def outputs_root() -> Path:
     """Where runs are looked for when no path is given."""
-    return Path(os.environ.get("BAKEOFF_OUTPUTS") or "outputs")
+    return from_environment(OUTPUTS_VARIABLE, "outputs")

@@ -139,6 +139,7 @@ class Summary:
     fingerprint: Fingerprints
     num_skipped_pictures: int = 0  # broken ones, with data.skip_broken
     resolved: Resolved | None = None  # older versions did not say
+    data_title: str | None = None  # how the data are called; `data` is the set's name
 
 
 @dataclass(frozen=True)

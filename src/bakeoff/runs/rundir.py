@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.runs.liveness import process_start
+from bakeoff.runs.paths import folder_word
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
     append_line,
@@ -64,7 +65,7 @@ def single_run_folder(output_dir: str, model: str, data: str, seed: int) -> Path
     `RUN_NAME` fits it, and a sweep's folders.
     """
     letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(4))
-    name = f"{time.strftime('%H%M%S')}-{model}-{data}-s{seed}-{letters}"
+    name = f"{time.strftime('%H%M%S')}-{model}-{folder_word(data)}-s{seed}-{letters}"
     return Path(output_dir) / time.strftime("%Y-%m-%d") / name
 
 
@@ -75,7 +76,7 @@ def sweep_folder(output_dir: str, sweep: str) -> Path:
 
 def sweep_run_folder(output_dir: str, sweep: str, model: str, data: str, seed: int, identity: str) -> Path:
     """The one folder of this identity in a sweep, so that making it is claiming the run."""
-    return sweep_folder(output_dir, sweep) / f"{model}-{data}-s{seed}-{identity[:8]}"
+    return sweep_folder(output_dir, sweep) / f"{model}-{folder_word(data)}-s{seed}-{identity[:8]}"
 
 
 class RunDir:

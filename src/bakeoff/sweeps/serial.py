@@ -5,12 +5,14 @@ directory's name holds the run's identity, so a finished run is not trained agai
 one name cannot both write it.
 """
 
+import glob
 import json
 import math
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from pathlib import Path
 from bakeoff.comparison.output.printing import print_comparison
 from bakeoff.comparison.read import Run, read_run
 from bakeoff.config.compose import Job
+from bakeoff.config.titles import title_of
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, InterruptedRunError, ResourceError
 from bakeoff.experiment.earlier_runs import told_of
@@ -39,6 +42,7 @@ _SECONDS_TO_END = 5.0  # after that
 @dataclass(frozen=True)
 class _PlannedJob:
     job: Job
+    identity: str
     folder: Path
     finished: bool
 
@@ -58,9 +62,9 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
         stop.check()
         with doing(f"looking for run {number} of {len(jobs)}"):
             planned.append(_plan(job))
-    folders = [item.folder for item in planned]
+    runs = Counter((item.folder.parent, item.identity) for item in planned)
     for item in planned:
-        if folders.count(item.folder) > 1:
+        if runs[item.folder.parent, item.identity] > 1:
             raise ConfigError(f"{_shown(item.job)}: the sweep holds this run twice")
     code = _check_with_torch([item.job for item in planned], stop)
     if code != OK:
@@ -128,13 +132,16 @@ def _plan(job: Job) -> _PlannedJob:
     key = identity(job.values, data_fingerprint(config.data.name, config.data.root))
     assert config.sweep.name is not None
     model = str(config.model["name"])
-    folder = sweep_run_folder(config.output_dir, config.sweep.name, model, config.data.name, config.seed, key)
+    title = title_of(config.data)
+    folder = sweep_run_folder(config.output_dir, config.sweep.name, model, title, config.seed, key)
     assert folder.parent == sweep_folder(config.output_dir, config.sweep.name)
+    # The same run under another title of the data.
+    folder = next(folder.parent.glob(f"{glob.escape(model)}-*-s{config.seed}-{key[:8]}"), folder)
     if not folder.exists():
-        return _PlannedJob(job, folder, finished=False)
+        return _PlannedJob(job, key, folder, finished=False)
     found = read_run(folder)
     if isinstance(found, Run) and found.summary.get("identity") == key:
-        return _PlannedJob(job, folder, finished=True)
+        return _PlannedJob(job, key, folder, finished=True)
     reason = "of another identity" if isinstance(found, Run) else found.reason
     raise ConfigError(
         f"{folder}: there already, but no finished run ({reason}); remove it or choose another sweep.name"

@@ -20,7 +20,7 @@ def captions(table: Table, columns: Sequence[Column]) -> list[str]:
         parts.append("front *: best trade-off")
     if any(" points" in sentence for sentence in table.verdict):
         parts.append("1 point: 1 % of the test images")
-    title = f"{table.data}: {counted(table.num_images, 'test image')}{classes}{_weights(table)}"
+    title = f"{table.title}: {counted(table.num_images, 'test image')}{classes}{_weights(table)}"
     return [printable(title), printable("; ".join(parts))]
 
 

@@ -31,14 +31,14 @@ def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path, for
     text = io.StringIO()
     text.write("\N{ZERO WIDTH NO-BREAK SPACE}" if form.bom else "")  # by which Excel knows UTF-8
     writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\n")
-    titles = ["data", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights"]
+    titles = ["data", "title", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights"]
     titles += ["num_runs", "num_with_predictions", "seeds", "tie_group"]
     titles += [f"{metric}_{part}" for metric in metrics for part in _PARTS]
     writer.writerow(_safe(title) for title in titles + keys)
     for table in tables:
         for row in table.settings:
-            values = [table.data, table.test_fingerprint, table.num_images, row.setting, row.name, row.model]
-            values += [row.weights, row.num_runs, row.num_with_predictions]
+            values = [table.data, table.title, table.test_fingerprint, table.num_images]
+            values += [row.setting, row.name, row.model, row.weights, row.num_runs, row.num_with_predictions]
             values += [" ".join(map(str, row.seeds)), row.tie_group or ""]
             values += [figure for metric in metrics for figure in _figures(row.metrics.get(metric))]
             values += [_csv_value(row.changed.get(key, "")) for key in keys]
@@ -85,6 +85,7 @@ def as_json(tables: Sequence[Table], problems: Sequence[Problem], root: Path) ->
 def _table(table: Table) -> dict[str, Any]:
     content: dict[str, Any] = {
         "data": table.data,
+        "title": table.title,
         "test_fingerprint": table.test_fingerprint,
         "num_images": table.num_images,
         "num_classes": len(table.class_names) or None,

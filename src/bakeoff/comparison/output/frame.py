@@ -11,6 +11,7 @@ from bakeoff.config.schema import Config
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError
 from bakeoff.runs.locate import find_run_dirs, outputs_root
+from bakeoff.runs.paths import home_path
 from bakeoff.runs.records import Summary
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def load_runs(path: str | Path | None = None) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    root = outputs_root() if path is None else Path(path)
+    root = outputs_root() if path is None else home_path(str(path))
     if not root.is_dir():
         raise ConfigError(f"{root}: no such folder")
     runs, problems = read_runs(find_run_dirs(root))
