@@ -245,7 +245,7 @@ def test_the_rollout_by_hand(pooling: str) -> None:
     assert product.sum(2) == pytest.approx(np.ones(product.shape[:2]), abs=1e-5)
     reached = product[:, 0, 1:] if pooling == "class_token" else product.mean(1)
     for overlay, row in zip(overlays, reached, strict=True):
-        assert overlay.title == "attention rollout"
+        assert overlay.title == "where the model looks (attention rollout)"
         assert overlay.heat is not None
         heat = overlay.heat.numpy()
         assert heat.shape == (28, 28)
@@ -283,9 +283,8 @@ def test_a_run_shows_its_attention(bakeoff: Bakeoff) -> None:
     )
     assert (code, err) == (0, "")
     (folder,) = Path("outputs").glob("*/*-vit-digits-*/plots")
-    first, second = (np.asarray(Image.open(folder / name)) for name in ("attention.png", "explain.png"))
-    assert np.array_equal(first, second)
-    assert min(first.shape[:2]) > 400
+    assert [path.name for path in folder.iterdir()] == ["explain.png"]
+    assert min(np.asarray(Image.open(folder / "explain.png")).shape[:2]) > 400
     assert bakeoff("evaluate", "latest")[0] == 0
 
 

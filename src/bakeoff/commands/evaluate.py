@@ -5,6 +5,7 @@ command line; only tensors are loaded.
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

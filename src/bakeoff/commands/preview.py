@@ -17,6 +17,7 @@ from bakeoff.config.titles import title_of
 from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.waiting import doing, tell
+from bakeoff.plots.style import own_style
 from bakeoff.runs.paths import folder_word, home_path
 from bakeoff.runs.storage import storage_errors, write_atomically
 
@@ -53,7 +54,7 @@ def preview(words: list[str]) -> int:
     for note in dataset.notes:
         tell(f"note: {note}")
     content = io.BytesIO()
-    with doing("drawing"):
+    with doing("drawing"), own_style():
         batch_picture(dataset, config).savefig(content, format="png", dpi=110)
     output = options.output or Path(f"preview-{folder_word(title_of(config.data))}.png")
     with storage_errors(output, _OTHER_FILE):
@@ -69,7 +70,7 @@ def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
 
     from bakeoff.data import augment
     from bakeoff.data.batches import plan_epoch
-    from bakeoff.plots.figures import figure_of_images
+    from bakeoff.plots.canvas import figure_of_images
 
     cpu = torch.device("cpu")
     order = plan_epoch(dataset.train, config.data.augment, config.seed, 1, cpu).order

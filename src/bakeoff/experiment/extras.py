@@ -19,7 +19,7 @@ from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import phase_times
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import doing
-from bakeoff.plots import figures, overlays, style
+from bakeoff.plots import canvas, figures, overlays, style
 from bakeoff.runs.records import EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, write_test_images
 from bakeoff.text import one_line
@@ -70,7 +70,9 @@ class Extras:
         title = f"{self.prepared.name} on {self.prepared.title}, seed {self.prepared.config.seed}"
         files = (self.prepared.data.files or {}).get("test")
         images = self.prepared.data.test
-        drawn = figures.pictures(title, self.epochs, self._counts, self._names, images, self.test, files)
+        drawn = figures.pictures(
+            title, self.epochs, self._counts, self._names, images, self.test, files, self.summary.best_epoch
+        )
         return {
             **{name: partial(_save, self.run, draw, name) for name, draw in drawn.items()},
             "explain.png": lambda: overlays.draw_explanations(
@@ -130,4 +132,4 @@ def _in_own_style(draw: Callable[[], object]) -> None:
 
 
 def _save(run: RunDir, draw: Callable[[], object], name: str) -> None:
-    figures.save(run, draw(), name)
+    canvas.save(run, draw(), name)

@@ -66,6 +66,7 @@ class Overlay(NamedTuple):
     boxes: Float32[Tensor, "k 4"]  # xyxy in pixels of the input
     box_labels: list[str]
     box_scores: list[float]
+    true_box: Float32[Tensor, "4"] | None = None  # where it is known better than "all of the image"
 
 
 class Classifier(nn.Module, ABC):

@@ -175,8 +175,8 @@ class Vit(LogitsClassifier):
         reached = rollout[:, 0, 1:] if self.class_token is not None else rollout.mean(dim=1)
         maps = reached.reshape(-1, 1, *self.grid)
         heat = F.interpolate(maps, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
-        no_boxes = torch.zeros((0, 4))
-        return [Overlay("attention rollout", item.float().cpu(), no_boxes, [], []) for item in heat]
+        title, no_boxes = "where the model looks (attention rollout)", torch.zeros((0, 4))
+        return [Overlay(title, item.float().cpu(), no_boxes, [], []) for item in heat]
 
     def _tokens(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
         tokens = self.stem(images).flatten(2).transpose(1, 2)

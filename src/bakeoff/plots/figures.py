@@ -1,20 +1,17 @@
 """Pictures of a finished run (PNG): learning curves, confusion matrix, worst mistakes, calibration.
 
-Figures are made without pyplot, so no display and no global state; lines differ in dash as well as
-in colour, so that they read in grey print.
+Lines differ in dash as well as in colour, so that they read in grey print.
 """
 
-import io
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bakeoff.evaluation.metrics import ECE_BINS, answers, calibration_bins
+from bakeoff.plots.canvas import new_figure, show_image
+from bakeoff.plots.lettering import drawable, short, short_names
 from bakeoff.runs.records import EpochRecord
-from bakeoff.runs.rundir import RunDir
-from bakeoff.runs.storage import write_atomically
-from bakeoff.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +19,8 @@ if TYPE_CHECKING:
     from bakeoff.data.splits import Split
     from bakeoff.evaluation.prediction import Predictions
 
-_DPI = 120
-_LONGEST_NAME = 14  # characters
+_LONGEST_ON_AXES = 20  # characters
+_MOST_NAMES_ON_AXES = 60
 _NUM_MISTAKES = 25
 _MOST_CELLS_WITH_NUMBERS = 20  # classes; above that the numbers would not be readable
 _DARK, _LIGHT = "#1b3a57", "#c8553d"
@@ -37,61 +34,77 @@ def pictures(
     test: "Split",
     predictions: "Predictions",
     files: Sequence[str] | None,
+    chosen: int,
 ) -> dict[str, Callable[[], "Figure"]]:
-    """The pictures of a run: file name -> what draws it. `files` names the images of a folder of pictures."""
+    """The pictures of a run: file name -> what draws it.
+
+    `files` names the images of a folder of pictures; `chosen` is the epoch whose weights were tested.
+    """
     return {
-        "curves.png": lambda: learning_curves(epochs, title),
-        "confusion.png": lambda: confusion_matrix(counts, class_names, title),
-        "mistakes.png": lambda: worst_mistakes(test, predictions, class_names, title, files),
-        "reliability.png": lambda: reliability_diagram(predictions, title),
+        "curves.png": lambda: learning_curves(epochs, drawable(title), chosen),
+        "confusion.png": lambda: confusion_matrix(counts, class_names, drawable(title)),
+        "mistakes.png": lambda: worst_mistakes(test, predictions, class_names, drawable(title), files),
+        "reliability.png": lambda: reliability_diagram(predictions, drawable(title)),
     }
 
 
-def learning_curves(epochs: Sequence[EpochRecord], title: str) -> "Figure":
-    """Losses and validation accuracy by epoch."""
+def learning_curves(epochs: Sequence[EpochRecord], title: str, chosen: int) -> "Figure":
+    """Training loss, validation loss and validation scores by epoch, each in a panel of its own.
+
+    The two losses are different quantities: what a family minimises, and the NLL.
+
+    Args:
+        epochs: the history.
+        title: above all.
+        chosen: the epoch whose weights were tested.
+    """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = new_figure(9, 3.6)
-    losses, accuracies = figure.subplots(1, 2)
-    numbers = [record.epoch for record in epochs]
-    losses.plot(numbers, [r.train_loss for r in epochs], "o-", color=_DARK, label="training loss")
+    figure = new_figure(12, 3.6)
+    training, losses, scores = figure.subplots(1, 3)
+    training.plot([r.epoch for r in epochs], [r.train_loss for r in epochs], "o-", color=_DARK)
+    training.set_title("training loss: what the model minimises", fontsize=10)
+    losses.set_title("validation loss (NLL, nats)", fontsize=10)
+    scores.set_title("validation scores", fontsize=10)
     judged = [(r.epoch, r.val) for r in epochs if r.val is not None]
     if judged:
         at = [epoch for epoch, _ in judged]
-        losses.plot(at, [val.nll for _, val in judged], "s--", color=_LIGHT, label="validation NLL")
-        accuracies.plot(
-            at, [val.accuracy for _, val in judged], "s--", color=_LIGHT, label="validation accuracy"
-        )
-        accuracies.plot(
-            at, [val.macro_f1 for _, val in judged], "^:", color=_DARK, label="validation macro-F1"
-        )
-        accuracies.yaxis.set_major_formatter(PercentFormatter(1.0))
-        accuracies.legend(frameon=False)
-    else:
-        accuracies.text(0.5, 0.5, "no validation images", ha="center", transform=accuracies.transAxes)
-    losses.set_ylabel("loss (nats)")
-    losses.legend(frameon=False)
-    for axes in (losses, accuracies):
+        losses.plot(at, [val.nll for _, val in judged], "s--", color=_LIGHT)
+        scores.plot(at, [val.accuracy for _, val in judged], "s--", color=_LIGHT, label="accuracy")
+        scores.plot(at, [val.macro_f1 for _, val in judged], "^:", color=_DARK, label="macro-F1")
+        scores.yaxis.set_major_formatter(PercentFormatter(1.0))
+        scores.legend(frameon=False)
+    for axes in (training, losses, scores):
+        if not axes.lines:
+            axes.text(0.5, 0.5, "no validation images", ha="center", transform=axes.transAxes)
+            axes.set(xticks=[], yticks=[])
+            continue
+        axes.axvline(chosen, color="0.5", linestyle=(0, (1, 2)), linewidth=1.5, zorder=0)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        # A little more than the points need, and no empty epochs after the last.
+        edge = 0.5 if len(epochs) == 1 else 0.03 * (epochs[-1].epoch - epochs[0].epoch)
+        axes.set_xlim(epochs[0].epoch - edge, epochs[-1].epoch + edge)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title)
+    figure.suptitle(f"{title}\ndotted line: epoch {chosen}, whose weights were tested")
     return figure
 
 
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str) -> "Figure":
-    """Test images by true (rows) and predicted class (columns); shaded by share of the row."""
-    columns = list(class_names)
-    if counts[:, -1].any():
-        columns.append("no prediction")
+    """Test images by true (rows) and predicted class (columns); shaded by share of the row.
+
+    Of many classes only some are named, which the title says.
+    """
+    names = short_names(class_names, _LONGEST_ON_AXES)
+    columns = [*names, "no prediction"] if counts[:, -1].any() else names
     shown = counts[:, : len(columns)]
     shares = shown / np.maximum(shown.sum(axis=1, keepdims=True), 1)
     size = min(14.0, max(4.5, 0.5 * len(columns) + 1.5))
     figure = new_figure(size, size)
     axes = figure.subplots()
     # A root makes single mistakes visible beside thousands of right answers.
-    axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     if len(class_names) <= _MOST_CELLS_WITH_NUMBERS:
         for row, column in np.argwhere(shown > 0):
             dark = shares[row, column] > 0.3
@@ -99,13 +112,19 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
             axes.text(
                 column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
             )
-    size_points = 10 if len(columns) <= 30 else 5
+    step = -(-len(names) // _MOST_NAMES_ON_AXES)
+    named = range(0, len(names), step)
+    across = [*named, *range(len(names), len(columns))]
+    if len(names) in across and step > 1 and len(names) - named[-1] < step:
+        across.remove(named[-1])  # it would stand in the same place as "no prediction"
+    size_points = 10 if len(columns) <= 30 else 7
     turned = 90 if max(map(len, columns)) > 2 else 0
-    axes.set_xticks(range(len(columns)), map(short, columns), rotation=turned, fontsize=size_points)
-    axes.set_yticks(range(len(class_names)), map(short, class_names), fontsize=size_points)
+    axes.set_xticks(across, [columns[place] for place in across], rotation=turned, fontsize=size_points)
+    axes.set_yticks(named, [names[place] for place in named], fontsize=size_points)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    axes.set_title(f"{title}\n{int(counts.sum()):,} test images", fontsize=10)
+    left_out = f"; {len(names):,} classes, every {step}th is named" if step > 1 else ""
+    axes.set_title(f"{title}\n{int(counts.sum()):,} test images{left_out}", fontsize=10)
     return figure
 
 
@@ -131,11 +150,11 @@ def worst_mistakes(
         figure.text(0.5, 0.5, "no mistakes", ha="center")
         return figure
     pixels = test.images(torch.from_numpy(chosen).to(test.device)).cpu().numpy()
-    names = [*class_names, "no prediction"]
+    names = [*short_names(class_names), "no prediction"]
     for axes, image, index in zip(figure.subplots(5, 5).flat, pixels, chosen, strict=False):
         show_image(axes, image)
         name = short(files[index].rpartition("/")[2]) if files else f"image {index}"
-        true, predicted = short(names[predictions.label[index]]), short(names[guesses[index]])
+        true, predicted = names[predictions.label[index]], names[guesses[index]]
         axes.set_title(f"true {true}, predicted {predicted}\n{confidence[index]:.1%}, {name}", fontsize=7)
     for axes in figure.axes:
         axes.set_axis_off()
@@ -183,58 +202,3 @@ def reliability_diagram(predictions: "Predictions", title: str) -> "Figure":
     num_images = int(bins.num_images.sum())
     figure.suptitle(f"{title}\nexpected calibration error {ece:.2%}, {num_images:,} test images", fontsize=10)
     return figure
-
-
-def short(text: str) -> str:
-    """A class or a file's name that leaves room for the rest of a line, is no formula, and can be drawn."""
-    text = printable(text)
-    text = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
-    return text.replace("$", r"\$")
-
-
-def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def save(run: RunDir, figure: Any, *names: str) -> None:
-    """Writes a figure into the run's folder of pictures, under one name or several."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=_DPI)
-    for name in names:
-        write_atomically(run.plot_file(name), lambda file: file.write(content.getvalue()))
-
-
-def figure_of_images(
-    pixels: np.ndarray, columns: int, row_names: Sequence[str], column_names: Sequence[str], title: str
-) -> "Figure":
-    """A grid of images.
-
-    Args:
-        pixels: uint8 [rows * columns, c, h, w], row by row.
-        columns: images in a row.
-        row_names: shown at the left.
-        column_names: shown above the first row.
-        title: above all.
-    """
-    rows = len(pixels) // columns
-    figure = new_figure(1.1 * columns + 0.6, 1.1 * rows + 0.8)
-    figure.suptitle(title, fontsize=10)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for place, image in enumerate(pixels):
-        row, column = divmod(place, columns)
-        axes = grid[row, column]
-        show_image(axes, image)
-        axes.set(xticks=[], yticks=[])
-        if column == 0:
-            axes.set_ylabel(short(row_names[row]), fontsize=8)
-        if row == 0:
-            axes.set_title(column_names[column], fontsize=8)
-    return figure
-
-
-def show_image(axes: Any, image: np.ndarray) -> None:
-    """Draws an image uint8 [c, h, w]."""
-    axes.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=255)

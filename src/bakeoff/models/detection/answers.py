@@ -60,7 +60,7 @@ def overlays(detections: Detections, class_names: Sequence[str]) -> list[Overlay
     ):
         count = int(found)
         names, values = [class_names[label]] * count, [score] * count
-        drawn.append(Overlay("boxes found", None, box.reshape(1, 4)[:count], names, values))
+        drawn.append(Overlay("the best box of each image", None, box.reshape(1, 4)[:count], names, values))
     return drawn
 
 

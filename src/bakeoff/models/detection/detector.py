@@ -50,5 +50,9 @@ class Detector(Classifier):
         return found.rows, overlap_scores(found, self.true_boxes(images))
 
     def explain(self, images: UInt8[Tensor, "b c h w"]) -> list[Overlay]:
-        """The best box of each image with its class and score."""
-        return overlays(self.detect(images), self.task.class_names)
+        """The best box of each image with its class and score, and the box around the ink."""
+        found = overlays(self.detect(images), self.task.class_names)
+        if not self.uses_ink:
+            return found
+        true = self.true_boxes(images).cpu()
+        return [one._replace(true_box=box) for one, box in zip(found, true, strict=True)]

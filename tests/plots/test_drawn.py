@@ -1,0 +1,193 @@
+"""What the pictures of a run show, at few and at many classes and epochs. A warning of matplotlib fails a test."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from bakeoff.models.base import Overlay, TaskSpec
+from bakeoff.models.detection.answers import Detections
+from bakeoff.models.detection.detector import Detector
+from bakeoff.plots import lettering
+from bakeoff.plots.figures import confusion_matrix, learning_curves
+from bakeoff.plots.lettering import drawable, short, short_names
+from bakeoff.plots.overlays import explanation_figure
+from bakeoff.plots.style import own_style
+from bakeoff.runs.records import EpochRecord, ValidationScores
+
+CAT = "\u732b"  # in no font that matplotlib brings
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Iterator[None]:
+    with own_style():
+        yield
+
+
+@pytest.fixture
+def no_font_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is installed here."""
+    monkeypatch.setattr(lettering, "_font_with", lambda _: None)
+
+
+def drawn(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=30)
+    return content.getvalue()
+
+
+def epochs(count: int, val: bool = True) -> list[EpochRecord]:
+    scores = ValidationScores(0.5, 0.4, 1.5) if val else None
+    return [EpochRecord(n, n, 0.1, 5.0 / n, {}, scores, 1.0, 1.0, 1.0) for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(1, 1), (2, 1), (12, 9), (100, 100)])
+def test_each_quantity_has_a_panel_and_the_chosen_epoch_is_marked(count: int, chosen: int) -> None:
+    figure = learning_curves(epochs(count), "title", chosen)
+    drawn(figure)
+    training, losses, scores = figure.axes
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 3]
+    assert list(training.lines[0].get_ydata()) == [5.0 / n for n in range(1, count + 1)]
+    assert set(losses.lines[0].get_ydata()) == {1.5}
+    assert set(scores.lines[0].get_ydata()) == {0.5}
+    for axes in figure.axes:
+        assert list(axes.lines[-1].get_xdata()) == [chosen, chosen]
+        low, high = axes.get_xlim()
+        assert 0 < 1 - low <= max(0.5, 0.03 * count)
+        assert 0 < high - count <= max(0.5, 0.03 * count)
+        shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert shown
+        assert all(float(tick).is_integer() for tick in shown)
+    assert f"epoch {chosen}" in figure.get_suptitle()
+
+
+def test_without_validation_images_two_panels_say_so() -> None:
+    figure = learning_curves(epochs(3, val=False), "title", 3)
+    drawn(figure)
+    assert [len(axes.lines) for axes in figure.axes] == [2, 0, 0]
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no validation images"] * 2
+
+
+@pytest.mark.parametrize("count", [2, 60, 61, 301, 1000])
+@pytest.mark.parametrize("unanswered", [0, 3])
+def test_a_confusion_matrix_names_what_can_be_read(count: int, unanswered: int) -> None:
+    counts = np.eye(count, count + 1, dtype=int) * 5
+    counts[0, -1] = unanswered
+    figure = confusion_matrix(counts, [f"class-{number}" for number in range(count)], "title")
+    (axes,) = figure.axes
+    rows, columns = (
+        [label.get_text() for label in labels] for labels in (axes.get_yticklabels(), axes.get_xticklabels())
+    )
+    assert len(rows) <= 60
+    assert len(columns) <= 61
+    assert rows[:2] == ["class-0", f"class-{-(-count // 60)}"]
+    assert (columns[-1] == "no prediction") == bool(unanswered)
+    assert (f"{count:,} classes, every" in axes.get_title()) == (count > 60)
+    for labels, places in ((rows, axes.get_yticks()), (columns, axes.get_xticks())):
+        for label, place in zip(labels, places, strict=True):
+            assert label in (f"class-{int(place)}", "no prediction")
+    assert np.diff(axes.get_xticks()).min() >= -(-count // 60)  # none upon another
+    if count <= 2:  # the others take a second each
+        drawn(figure)
+
+
+@pytest.mark.usefixtures("no_font_has_it")
+def test_letters_that_no_font_has() -> None:
+    assert drawable(f"on {CAT}") == "on \\u732b"
+    assert drawable("\U0001f408") == "\\U0001f408"
+    assert short_names(["dog", CAT, "Größe", "Ω"]) == ["dog", "class 1", "Größe", "Ω"]
+    drawn(confusion_matrix(np.eye(2, 3, dtype=int), [CAT, "dog"], drawable(CAT)))
+
+
+def test_a_font_that_has_a_letter_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """STIX stands for any font that is installed."""
+    monkeypatch.setattr(lettering, "_NO_LETTERS", ("Last Resort",))
+    for cached in (lettering._fonts, lettering._letters, lettering._font_with):
+        cached.cache_clear()
+    letters = lettering._letters("STIXGeneral") - lettering._letters("DejaVu Sans")
+    letter = min(letter for letter in letters if ord(letter) > 0x1000 and letter.isprintable())
+    try:
+        assert short_names(["dog", letter]) == ["dog", letter]
+        family = matplotlib.rcParams["font.family"]
+        assert family[0] == "DejaVu Sans"
+        assert letter in lettering._letters(family[1])
+        drawn(confusion_matrix(np.eye(2, 3, dtype=int), [letter, "dog"], "title"))
+    finally:
+        monkeypatch.undo()
+        for cached in (lettering._fonts, lettering._letters, lettering._font_with):
+            cached.cache_clear()
+
+
+def test_names_are_cut_in_their_middle_and_stay_different() -> None:
+    assert short("x" * 14) == "x" * 14
+    assert short("golden_retriever_17") == "golden_…ver_17"
+    assert short_names(["golden_retriever_17", "golden_retriever_18"]) == ["golden_…ver_17", "golden_…ver_18"]
+    assert short_names(["golden_A_retriever", "golden_B_retriever"]) == ["class 0", "class 1"]
+    assert drawable("$x$\n") == r"\$x\$\x0a"
+
+
+def overlay(**changes: Any) -> Overlay:
+    return Overlay("what it shows", None, torch.zeros((0, 4)), [], [])._replace(**changes)
+
+
+def figure_of(*overlays: Overlay) -> Figure:
+    pixels = np.zeros((len(overlays), 1, 8, 8), dtype=np.uint8)
+    return explanation_figure(pixels, overlays, ["caption"] * len(overlays), "title", {"cat": "class 1"})
+
+
+def test_found_and_true_boxes_differ_in_dash_and_stand_in_the_legend() -> None:
+    found = {"boxes": torch.tensor([[1.0, 1, 5, 6]]), "box_labels": ["cat"], "box_scores": [0.5]}
+    true = torch.tensor([2.0, 2, 6, 6])
+    figure = figure_of(overlay(true_box=true), overlay(**found, true_box=true))
+    drawn(figure)
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.lines}
+    assert {name: line.get_linestyle() for name, line in lines.items()} == {
+        "box found": "-",
+        "true box": "--",
+    }
+    assert list(lines["true box"].get_xdata()) == [1.5, 5.5, 5.5, 1.5, 1.5]
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {"box found", "true box"}
+    assert "class 1, 50%" in [axes.get_title() for axes in figure.axes]
+    assert figure_of(overlay()).legends == []
+
+
+def test_attention_is_lines_of_different_width_and_an_even_one_is_none() -> None:
+    heat = torch.zeros((8, 8))
+    heat[3, 4] = 1
+    figure = figure_of(overlay(heat=heat), overlay(heat=torch.full((8, 8), 0.3)))
+    drawn(figure)
+    (first, second) = (axes.collections for axes in figure.axes[5:7])
+    assert len(second) == 0
+    black, bright = first
+    assert (np.diff(bright.get_linewidths()) > 0.5).all()
+    assert (np.array(black.get_linewidths()) > np.array(bright.get_linewidths())).all()
+    grey = [np.dot(lines.get_edgecolor()[0][:3], (0.299, 0.587, 0.114)) for lines in first]
+    assert abs(grey[0] - grey[1]) > 0.5  # on black and on white one of them shows
+
+
+@pytest.mark.parametrize(
+    ("boxes", "has_ink"), [("ink", True), ("image", False), ("auto", True), ("auto", False)]
+)
+def test_a_detector_shows_the_true_box_where_it_is_the_ink(boxes: str, has_ink: bool) -> None:
+    class Found(Detector):
+        def losses(self, batch: Any) -> Any:
+            raise NotImplementedError
+
+        def detect(self, images: torch.Tensor) -> Detections:
+            nothing = torch.zeros(1, dtype=torch.bool)
+            return Detections(torch.zeros((1, 4)), torch.zeros((1, 2)), nothing)
+
+    config = type("Config", (), {"boxes": boxes})()
+    model = Found(config, TaskSpec(1, 8, 8, ("a", "b"), (0.5,), (0.5,), has_ink=has_ink))
+    images = torch.zeros((1, 1, 8, 8), dtype=torch.uint8)
+    images[0, 0, 2:4, 3:7] = 255
+    (shown,) = model.explain(images)
+    assert (shown.true_box is None) == (not has_ink)
+    if has_ink:
+        assert shown.true_box.tolist() == [3, 2, 7, 4]
