@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from toy import toy_config, toy_split
 
+from bakeoff.commands.preview import batch_picture
+from bakeoff.data.splits import DataSet
 from bakeoff.models.base import Overlay, TaskSpec
 from bakeoff.models.detection.answers import Detections
 from bakeoff.models.detection.detector import Detector
@@ -129,6 +132,17 @@ def test_names_are_cut_in_their_middle_and_stay_different() -> None:
     assert short_names(["golden_retriever_17", "golden_retriever_18"]) == ["golden_…ver_17", "golden_…ver_18"]
     assert short_names(["golden_A_retriever", "golden_B_retriever"]) == ["class 0", "class 1"]
     assert drawable("$x$\n") == r"\$x\$\x0a"
+
+
+@pytest.mark.usefixtures("no_font_has_it")
+def test_the_title_of_a_preview_has_two_lines() -> None:
+    config = toy_config(data__title=f"${CAT}$")
+    split = toy_split(8)
+    figure = batch_picture(DataSet("toy", ("a", CAT, "$"), split, None, split), config)
+    first, second = figure.get_suptitle().split("\n")
+    assert first.startswith(r"\$\u732b\$: training images")
+    assert second.endswith("seed 0")
+    drawn(figure)
 
 
 def overlay(**changes: Any) -> Overlay:

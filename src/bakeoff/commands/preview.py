@@ -71,6 +71,7 @@ def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
     from bakeoff.data import augment
     from bakeoff.data.batches import plan_epoch
     from bakeoff.plots.canvas import figure_of_images
+    from bakeoff.plots.lettering import drawable
 
     cpu = torch.device("cpu")
     order = plan_epoch(dataset.train, config.data.augment, config.seed, 1, cpu).order
@@ -90,7 +91,8 @@ def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
         for key, value in vars(config.data.augment).items()
         if value
     ]
-    title = f"{title_of(config.data)}: training images as stored, then as epochs 1 to {_NUM_EPOCHS} show them"
+    called = drawable(title_of(config.data))
+    title = f"{called}: training images as stored, then as epochs 1 to {_NUM_EPOCHS} show them"
     return figure_of_images(
         pixels,
         columns=1 + _NUM_EPOCHS,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bakeoff.plots.lettering import drawable, short
+from bakeoff.plots.lettering import short
 from bakeoff.runs.rundir import RunDir
 from bakeoff.runs.storage import write_atomically
 
@@ -44,7 +44,7 @@ def figure_of_images(
     """
     rows = len(pixels) // columns
     figure = new_figure(1.1 * columns + 0.6, 1.1 * rows + 0.8)
-    figure.suptitle(drawable(title), fontsize=10)
+    figure.suptitle(title, fontsize=10)
     grid = figure.subplots(rows, columns, squeeze=False)
     for place, image in enumerate(pixels):
         row, column = divmod(place, columns)
