@@ -73,7 +73,7 @@ def test_broken_pictures_can_be_left_out_and_are_counted(bakeoff: Bakeoff, tmp_p
     )  # fmt: skip
     assert code == 0
     assert f"{len(BROKEN)} broken pictures left out" in out
-    (run,) = Path("outputs").glob("*/*-image_folder-*")
+    (run,) = Path("outputs").glob("*/*-d-s0-*")
     skipped = json.loads((run / "skipped_files.json").read_text())
     assert sorted(skipped) == sorted(
         [f"train/cat/{place:02}.png" for place in range(6)]

@@ -120,7 +120,7 @@ def test_without_test_pictures_a_part_is_set_apart_the_same_for_all(bakeoff: Bak
     assert len({name for names in found[0].values() for name in names}) == 40
     assert [name.split("/")[1] for name in found[0]["test"]] == ["cat"] * 4 + ["dog"] * 4
     code, out, _ = bakeoff("compare")
-    assert (code, "image_folder: 8 test images, 2 classes" in out) == (0, True)
+    assert (code, "d: 8 test images, 2 classes" in out) == (0, True)
 
 
 @pytest.mark.parametrize("test", [True, False])
