@@ -52,7 +52,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Hashes of data files are not kept in the user's home."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("BAKEOFF_OUTPUTS", raising=False)
+        # xdist tells its workers how wide the terminal is; what is printed must not depend on that.
+        for name in ("BAKEOFF_OUTPUTS", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
+            patch.delenv(name, raising=False)
         # What else runs beside these tests must not add a line to what they look at.
         patch.setattr("bakeoff.machine.load._running_others", lambda: 0.0)
         yield

@@ -156,7 +156,7 @@ def test_a_csv_for_excel(bakeoff: Bakeoff, root: Path, tmp_path: Path) -> None:
     plain = list(csv.DictReader(io.StringIO(csv_of(bakeoff, root))))
     csv_of(bakeoff, root, *options, "-o", str(tmp_path / "f.csv"))
     content = (tmp_path / "f.csv").read_bytes()
-    assert content.startswith(b"\xef\xbb\xbfdata;test_fingerprint;")
+    assert content.startswith(b"\xef\xbb\xbfdata;title;test_fingerprint;")
     assert content.count(b"\xef\xbb\xbf") == 1
     rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig")), delimiter=";"))
     for row, expected in zip(rows, plain, strict=True):

@@ -6,7 +6,8 @@ from pathlib import Path
 from run_directories import make_run
 
 from bakeoff.comparison.group import make_tables
-from bakeoff.comparison.output.columns import caption
+from bakeoff.comparison.output.captions import captions
+from bakeoff.comparison.output.csv_form import CsvForm
 from bakeoff.comparison.output.export import as_csv, as_json
 from bakeoff.comparison.read import read_runs
 from bakeoff.comparison.tables import Table
@@ -31,9 +32,9 @@ def tables(root: Path, *runs: tuple[str, object]) -> list[Table]:
 def test_a_table_is_called_by_the_title_of_its_data(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, ("t0", "My pictures"), ("t0", "My pictures"))
     assert (table.data, table.title) == ("toy", "My pictures")
-    assert caption(table).startswith("My pictures: 60 test images")
+    assert captions(table, [])[0].startswith("My pictures: 60 test images")
     assert json.loads(as_json([table], [], tmp_path))["tables"][0]["title"] == "My pictures"
-    header, first = (line.split(",") for line in as_csv([table], [], tmp_path).splitlines()[:2])
+    header, first = (line.split(",") for line in as_csv([table], [], tmp_path, CsvForm()).splitlines()[:2])
     assert dict(zip(header, first, strict=True))["title"] == "My pictures"
 
 
@@ -61,4 +62,4 @@ def test_two_tables_of_one_title_can_be_told_apart(tmp_path: Path) -> None:
 
 def test_what_a_terminal_would_act_on_is_escaped(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, ("t0", "\x1b[31mred"))
-    assert caption(table).startswith(r"\x1b[31mred: ")
+    assert captions(table, [])[0].startswith(r"\x1b[31mred: ")

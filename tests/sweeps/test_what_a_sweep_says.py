@@ -33,7 +33,7 @@ def test_a_note_of_all_jobs_is_said_once_and_logged_by_each(
 
 
 def planned(folder: Path) -> Any:
-    return serial._PlannedJob(Job({"sweep": {"name": "s"}}, ["seed=0"]), folder, finished=False)
+    return serial._PlannedJob(Job({"sweep": {"name": "s"}}, ["seed=0"]), "0" * 64, folder, finished=False)
 
 
 def test_the_rest_is_estimated_by_the_jobs_that_are_done(

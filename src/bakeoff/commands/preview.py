@@ -18,7 +18,7 @@ from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.plots.style import own_style
-from bakeoff.runs.paths import folder_word, home_path
+from bakeoff.runs.paths import expanded, folder_word, home_path
 from bakeoff.runs.storage import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("-o", "--output", type=home_path, metavar="FILE", help="default: preview-DATA.png")
-    parser.add_argument("--config", metavar="FILE", help="settings from a YAML file or a run directory")
+    parser.add_argument(
+        "--config", type=expanded, metavar="FILE", help="settings from a YAML file or a run directory"
+    )
     parser.rest = hydra_options("help", "config_dir")
     return parser

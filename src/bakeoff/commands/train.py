@@ -9,6 +9,7 @@ from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell, watched
+from bakeoff.runs.paths import expanded
 
 USAGE = "train [KEY=VALUE ...]"
 SUMMARY = "train a model; --multirun: a sweep of several"
@@ -33,7 +34,7 @@ def train(words: list[str]) -> int:
             print(help_text(line, help_width()))
             return OK
         if line.shows:
-            show([*line.overrides, *(word for word in rest if word not in line.overrides)])
+            show(line, rest)
             return OK
         jobs, is_sweep = expand(line, _tell)
         stop.check()
@@ -58,7 +59,9 @@ def parser() -> Parser:
     """Its own option; what it does not know are Hydra's options, `--help` among them, and overrides."""
     parser = Parser("bakeoff train", add_help=False, allow_abbrev=False)
     parser.add_argument("--dry-run", action="store_true", help="check everything and stop before training")
-    parser.add_argument("--config", metavar="FILE", help="settings from a YAML file or a run directory")
+    parser.add_argument(
+        "--config", type=expanded, metavar="FILE", help="settings from a YAML file or a run directory"
+    )
     parser.rest = hydra_options("help", "multirun", "cfg", "info", "config_dir")
     return parser
 

@@ -104,14 +104,20 @@ def with_file(line: CommandLine, word: str) -> CommandLine:
     return dataclasses.replace(line, overrides=[*own, *line.overrides])
 
 
-def show(arguments: Sequence[str]) -> None:
-    """Lets Hydra print its help, the config or its information."""
+def show(line: CommandLine, arguments: Sequence[str]) -> None:
+    """Lets Hydra print its help, the config or its information.
+
+    Args:
+        line: what `arguments` say, and perhaps the settings of a file.
+        arguments: the words, of which Hydra needs its own options.
+    """
     register_defaults()
-    line = parse_arguments(arguments)
+    own_options = [word for word in map(with_home, arguments) if word not in line.overrides]
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"):
         refuse_words(line.overrides, lambda: names(line.overrides, line.config_dir), parses)
         check_own_files(line.config_dir, line.overrides)
-    sys.argv = ["bakeoff train", *_filled([], line), *map(with_home, arguments)]
+    # Overrides first: Hydra's parser takes them in one row only.
+    sys.argv = ["bakeoff train", *_filled(line.overrides, line), *own_options]
     with config_errors(line.overrides, line.config_dir):
         hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_never_runs)()
 
@@ -212,7 +218,7 @@ def register_defaults() -> None:
 
 def _filled(overrides: Sequence[str], line: CommandLine) -> list[str]:
     """The overrides after the keys that a model file of one's own leaves to its family."""
-    values = family_defaults(line.config_dir, overrides or line.overrides)
+    values = family_defaults(line.config_dir, overrides)
     return [*(f"++model.{key}={json.dumps(value)}" for key, value in values.items()), *overrides]
 
 
