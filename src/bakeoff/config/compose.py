@@ -33,6 +33,7 @@ from bakeoff.config.overrides import (
     parse_overrides,
     parses,
     refuse_hydra_keys,
+    refuse_own_directories,
     refuse_too_many,
     texts,
     with_home,
@@ -158,7 +159,7 @@ def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None
         base = compose(
             "config", overrides=_filled(texts(fixed) + chosen, line) + extra, return_hydra_config=True
         )
-        _refuse_own_directories(base)
+        refuse_own_directories(base)
         if not (line.multirun or str(base.hydra.mode) == "RunMode.MULTIRUN"):
             if swept:
                 now = OmegaConf.select(base, swept[0].key_or_group)
@@ -249,14 +250,6 @@ def _sweep_name(base: DictConfig) -> str:
     given = base.sweep.get("name")
     letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(4))
     return str(given) if given is not None else f"{time.strftime('%Y-%m-%d-%H%M%S')}-{letters}"
-
-
-def _refuse_own_directories(base: DictConfig) -> None:
-    """An experiment file must not move Hydra's directories either."""
-    hydra = OmegaConf.to_container(base.hydra, resolve=False)
-    assert isinstance(hydra, dict)
-    if hydra["run"]["dir"] != "${output_dir}" or hydra["output_subdir"] is not None:
-        raise ConfigError("hydra.run.dir: bakeoff makes its own directories; set output_dir instead")
 
 
 def _never_runs(_: DictConfig) -> None:

@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 
 from bakeoff.config.slips import EXAMPLE
 from bakeoff.errors import ConfigError
@@ -91,3 +92,15 @@ def refuse_hydra_keys(parsed: Sequence[Override]) -> None:
         if key.startswith(("hydra.", "hydra/")) and not key.startswith(HONOURED_HYDRA_KEYS):
             hint = "; set output_dir= instead" if "dir" in key else ""
             raise ConfigError(f"{override.input_line}: bakeoff makes its own runs and directories{hint}")
+
+
+def refuse_own_directories(base: DictConfig) -> None:
+    """An experiment file must not move Hydra's directories either.
+
+    Raises:
+        ConfigError: it does.
+    """
+    hydra = OmegaConf.to_container(base.hydra, resolve=False)
+    assert isinstance(hydra, dict)
+    if hydra["run"]["dir"] != "${output_dir}" or hydra["output_subdir"] is not None:
+        raise ConfigError("hydra.run.dir: bakeoff makes its own directories; set output_dir instead")
