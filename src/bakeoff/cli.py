@@ -36,12 +36,13 @@ examples:
   bakeoff experiments
   eval "$(bakeoff -sc install=bash)"   completion by TAB; zsh and fish too
 
-`bakeoff help COMMAND` says more of one. RUN is a path, the beginning of a run's name, or
+`bakeoff help COMMAND` explains a command. RUN is a path, the beginning of a run's name, or
 `latest`, the last run that has finished. Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs;
 data are read from $BAKEOFF_DATA or ./data.
 
 exit codes: 0 done; 2 usage or configuration; 3 data; 4 storage or memory; 5 diverged;
-            7 done, but some runs failed, cannot be read, or (--strict) compared; 75 interrupted
+            7 done, but some runs failed or cannot be read, or (--strict) are not
+            comparable; 75 interrupted
 """
 # Each is a file in `commands`, with a function of its name.
 COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "experiments", "doctor")

@@ -1,4 +1,4 @@
-"""`bakeoff diff`: config, environment, code, metrics, and the images that changed sides."""
+"""`bakeoff diff`: config, environment, code, metrics, and the images that only one of them has right."""
 
 import json
 import re
@@ -82,7 +82,7 @@ def test_config_environment_and_code(bakeoff: Bakeoff, pair: tuple[Path, Path]) 
          "differs in training/loop.py", ["training/loop.py"]),
         # Runs of two families: each has a file that the other has not.
         ({"training/loop.py": "1", "models/cnn.py": "2"}, {"training/loop.py": "1", "models/vit.py": "2"},
-         "the same in all files that both run", []),
+         "the same in all files that both used", []),
         ({"training/loop.py": "1"}, None, "aaaaaaaa against bbbbbbbb", None),
         ("text", {"training/loop.py": "1"}, "aaaaaaaa against bbbbbbbb", None),
     ],

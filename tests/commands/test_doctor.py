@@ -53,7 +53,7 @@ def test_as_a_user_runs_it(quiet_machine: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stdout.splitlines()[-1].startswith("nothing needed is missing; notes: ")
+    assert done.stdout.splitlines()[-1].startswith("all that is needed is here; notes: ")
     assert files_below(quiet_machine) == []
 
 
@@ -77,7 +77,7 @@ def test_text_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert shown == [memory.sub("", line) for line in expected]
     num_notes = sum(check["state"] == "note" for check in checks)
-    assert (empty, verdict) == ("", f"nothing needed is missing; notes: {num_notes}")
+    assert (empty, verdict) == ("", f"all that is needed is here; notes: {num_notes}")
 
 
 def test_help_has_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

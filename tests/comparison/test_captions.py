@@ -54,7 +54,7 @@ def test_first_weights_are_said_once(
     rows = [line for line in out.splitlines() if re.match(r"\d  net", line)]
     assert all(any(value in row for row in rows) for value in column)
     assert ("weights" in out.splitlines()[3].split()) == bool(column)
-    note = "caution: they also differ in first weights: net0 from scratch; net1 imagenet"
+    note = "caution: the rows also differ in first weights: net0 from scratch; net1 imagenet"
     assert (note in out) == bool(column)
     assert "note: caution" not in out
 
@@ -96,8 +96,8 @@ def test_a_caption_speaks_of_no_column_that_is_not_there(bakeoff: Bakeoff, tmp_p
             make_guessed_run(tmp_path, model, seed, labels, guesses(labels, wrong, 3), 3)
     whole = text(bakeoff, tmp_path).splitlines()[1]
     assert whole == (
-        "test scores, mean over n seeds [95 % interval: other seeds, other test images]; "
-        "same letter: no proven difference; 1 point: 1 % of the test images"
+        "test scores, mean over n seeds [95 % interval, for other seeds and other test images]; "
+        "group: no proven difference between rows with the same letter; 1 point: 1 % of the test images"
     )
     caption = text(bakeoff, tmp_path, "--columns", "parameters").splitlines()[1]
     assert caption == "test scores, mean over 2 seeds; 1 point: 1 % of the test images"
@@ -108,7 +108,7 @@ def test_a_caption_speaks_of_no_column_that_is_not_there(bakeoff: Bakeoff, tmp_p
     path.write_text(json.dumps(summary))
     assert "; ±: standard deviation over the seeds; " in text(bakeoff, tmp_path).splitlines()[1]
     caption = text(bakeoff, tmp_path, "--cost", "parameters").splitlines()[1]
-    assert "; front *: best trade-off; " in caption
+    assert "; front: * marks the best trade-offs; " in caption
 
 
 def test_what_holds_of_several_rows_is_noted_once(bakeoff: Bakeoff, tmp_path: Path) -> None:

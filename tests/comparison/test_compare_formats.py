@@ -34,13 +34,15 @@ def test_the_terminal_table_shows_percent_spread_and_n(
     assert f"{statistics.fmean(scores):.2f} {interval}" in row
     assert row.split()[:4] == ["1", "cnn", "3", "a"]
     assert "toy (test images t0): 60 test images, 5 classes, trained from scratch\n" in out
-    assert "\ntest scores, mean over n seeds [95 % interval: other seeds, other test images]; ±:" in out
+    assert (
+        "\ntest scores, mean over n seeds [95 % interval, for other seeds and other test images]; ±:" in out
+    )
     assert "optim.lr" in out
     for option in (["--no-statistics"], ["--spread", "std"]):
         out = bakeoff("compare", str(tmp_path / "runs"), *option)[1]
         assert f"{statistics.fmean(scores):.2f} ± {statistics.stdev(scores):.2f}" in out
         assert "\ntest scores, mean over n seeds; ±: standard deviation over the seeds" in out
-        assert "95 % interval" not in out
+        assert "[95 % interval" not in out
 
 
 @pytest.mark.parametrize("columns", ["1", "40", "80"])
@@ -72,7 +74,7 @@ def test_keys_are_shown_only_where_they_tell_settings_of_one_model_apart(
     bakeoff: Bakeoff, tmp_path: Path
 ) -> None:
     """What follows from a model's recipe is named in a note, its own keys are not."""
-    note = "note: the models' recipes differ in optim.lr (--columns shows them)\n"
+    note = "note: each model has its own training settings (its recipe); they differ in optim.lr; to see them: --columns accuracy,optim.lr\n"
 
     def keys_of_table(root: Path) -> list[str]:
         titles = bakeoff("compare", str(root), "--format", "markdown")[1].splitlines()[2]
@@ -87,7 +89,7 @@ def test_keys_are_shown_only_where_they_tell_settings_of_one_model_apart(
     assert keys_of_table(tmp_path / "r") == ["model.heads"]
     make_run(tmp_path / "r" / "4", 0, "d", model="vit", changes={"model.heads": 4, "optim.lr": 0.1})
     assert keys_of_table(tmp_path / "r") == ["model.heads", "optim.lr"]
-    assert "recipes differ" not in bakeoff("compare", str(tmp_path / "r"))[1]
+    assert "(its recipe)" not in bakeoff("compare", str(tmp_path / "r"))[1]
 
 
 def test_the_network_is_shown_where_the_models_name_does_not_say_it(bakeoff: Bakeoff, tmp_path: Path) -> None:

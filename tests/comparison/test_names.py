@@ -77,7 +77,7 @@ def test_sort_knows(bakeoff: Bakeoff, root: Path, sort: str, first: str) -> None
 
 def test_a_share_is_not_in_percent(bakeoff: Bakeoff, root: Path) -> None:
     error = refusal(bakeoff, root, "--where", 'model == "cnn" and 90 < accuracy')
-    assert "column 20: accuracy is a share in 0..1: write 0.9 for 90 %" in error
+    assert "character 20: accuracy is a share in 0..1: write 0.9 for 90 %" in error
     assert models(bakeoff, root, "--where", "accuracy <= 1") == ["cnn", "vit"]
     assert models(bakeoff, root, "--where", "nll < 90") == ["cnn", "vit"]
 

@@ -100,13 +100,16 @@ def test_a_real_difference_and_a_tie_in_words(bakeoff: Bakeoff, tmp_path: Path) 
     best, second = (row["name"] for row in table["settings"][:2])
     assert tied.startswith(f"{second} and {best}: no proven difference; {second} could be up to ")
     assert " points better or up to " in tied
-    assert "; only differences above about 1.5 points would have shown (80 % power). " in tied
+    assert (
+        "; only differences above about 1.5 points would have been found (in 80 of 100 such comparisons). "
+        in tied
+    )
     assert tied.endswith(" % of the uncertainty comes from the seed: add seeds, not images.")
     pair = next(p for p in table["pairs"] if {p["a"], p["b"]} == {"bad", best} and p["metric"] == "accuracy")
     near, far = sorted((abs(pair["low"]), abs(pair["high"])))
     assert worse == (
         f"bad is worse than {best} by {abs(pair['difference']) * 100:.2f} points "
-        f"(95 %: {near * 100:.2f} to {far * 100:.2f}). Their recall differs in classes 0, 1, 2."
+        f"(95 % interval: {near * 100:.2f} to {far * 100:.2f}). Their recall differs in classes 0, 1, 2."
     )
     assert table["notes"] == []
     assert [row["tie_group"] for row in table["settings"]] == ["a", "a", "b"]
@@ -120,11 +123,11 @@ def test_one_run_speaks_of_one_network(bakeoff: Bakeoff, tmp_path: Path) -> None
     (sentence,) = table["verdict"]
     assert sentence.startswith("One network of b is worse than one network of a by ")
     assert "McNemar's test of the two networks: p < 0.0001." in sentence
-    assert "one run each says nothing of the architectures: a, b" in table["notes"]
+    assert "only one run each, too few to judge an architecture: a, b" in table["notes"]
     alone = compared(bakeoff, tmp_path / "a")
     (sentence,) = alone["verdict"]
     assert sentence.endswith(
-        "from 900 test images and one trained network, not the architecture: run 3 seeds or more."
+        "from 900 test images and one trained network; other seeds may differ: run 3 or more."
     )
 
 
@@ -171,7 +174,10 @@ def test_fewer_than_five_differing_images_are_too_few(
     for name, num_right in (("a", 250), ("b", 250 - num_differing)):
         made(tmp_path / name, 0, name, np.arange(300) < num_right)
     (sentence,) = compared(bakeoff, tmp_path)["verdict"]
-    assert sentence.endswith(" Too few images differ.") == is_told
+    assert sentence.endswith(" They differ on too few images.") == is_told
+
+
+IN_WORDS = {"precision": "number format (precision)"}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +199,7 @@ def test_what_else_differs_is_named(
     table = compared(bakeoff, tmp_path, "--strict", code=7)
     assert all(pair["confounders"] == [text] and not pair["comparable"] for pair in table["pairs"])
     assert any(
-        note.startswith(f"caution: they also differ in {text.partition(':')[0]}: a ")
+        note.startswith(f"caution: the rows also differ in {IN_WORDS.get(fact, text.partition(':')[0])}: a ")
         for note in table["notes"]
     )
 

@@ -61,11 +61,11 @@ def test_few_differing_images_are_a_tie_within_a_point_or_two(
     assert [row["tie_group"] for row in table["settings"]] == ["a", "a"]
     (sentence,) = table["verdict"]
     assert sentence.startswith("vit and cnn: no proven difference; vit could be up to ")
-    assert ("would have shown" in sentence) == (num_changed == 2)
+    assert ("would have been found" in sentence) == (num_changed == 2)
     assert sentence.endswith(
-        " worse. More images would help. Too few images differ."
+        " worse. More images would help. They differ on too few images."
         if num_changed == 1
-        else "About half of the uncertainty comes from the seed: more seeds and more images help alike."
+        else "About half of the uncertainty comes from the seed: more seeds and more images would both help."
     )
 
 
@@ -89,7 +89,7 @@ def test_a_difference_that_few_images_carry_says_so(bakeoff: Bakeoff, tmp_path: 
     pair = accuracy_pair(table)
     assert pair["p"] < 0.05
     assert pair["smallest_detectable_difference"] is None
-    assert "Few images carry this." in table["verdict"][0]
+    assert "Only few images decide this." in table["verdict"][0]
     assert "Too few" not in table["verdict"][0]
 
 
@@ -103,7 +103,7 @@ def test_a_perfect_setting_has_figures_that_agree(bakeoff: Bakeoff, tmp_path: Pa
     pair = accuracy_pair(table)
     low, high = pair["low"] * 100, pair["high"] * 100
     assert table["verdict"][0].startswith(
-        f"vit is worse than cnn by {pair['difference'] * 100:.2f} points (95 %: {low:.2f} to {high:.2f})."
+        f"vit is worse than cnn by {pair['difference'] * 100:.2f} points (95 % interval: {low:.2f} to {high:.2f})."
     )
     metrics = table["settings"][0]["metrics"]
     for name in ("accuracy", "macro_f1"):
@@ -124,7 +124,7 @@ def test_one_test_image_shows_nothing(bakeoff: Bakeoff, tmp_path: Path) -> None:
     assert sentence == (
         "vit and cnn: no proven difference; "
         "vit could be up to 95.00 points better or up to 100.00 points worse. "
-        "More images would help. Too few images differ."
+        "More images would help. They differ on too few images."
     )
     assert any(note.startswith("vit: no better than guessing") for note in table["notes"])
     assert not any(note.startswith("cnn: no better than guessing") for note in table["notes"])
@@ -145,5 +145,5 @@ def test_a_difference_that_other_pairs_make_uncertain_is_probable(bakeoff: Bakeo
         f"One network of c against one network of a: probably worse, by {pair['low'] * 100:.2f} to "
         f"{pair['high'] * 100:.2f} points; not certain once all 6 pairs are counted; "
         f"only differences above about {pair['smallest_detectable_difference'] * 100:.1f} points "
-        "would have shown (80 % power)."
+        "would have been found (in 80 of 100 such comparisons)."
     )

@@ -85,7 +85,7 @@ def test_a_file_of_another_hash_is_refused_from_the_server_and_from_the_cache(
     (name,) = imagenet.content
     imagenet.content["/net-0123456789.pth"] = imagenet.content[name]
     monkeypatch.setattr(ENUM.value, "url", f"{imagenet.url}net-0123456789.pth")
-    with pytest.raises(DataError, match="cannot be had"):
+    with pytest.raises(DataError, match="cannot be downloaded"):
         make("imagenet")
     path = cached_file(tmp_path)
     path.write_bytes(imagenet.content[name])
@@ -100,7 +100,7 @@ def test_fetched_weights_are_not_unpickled(imagenet: FileServer, tmp_path: Path)
     name = f"net-{hashlib.sha256(content.read_bytes()).hexdigest()[:8]}.pth"
     imagenet.content[f"/{name}"] = content.read_bytes()
     ENUM.value.url = f"{imagenet.url}{name}"  # put back by the fixture's own patch
-    with pytest.raises(DataError, match="cannot be had"):
+    with pytest.raises(DataError, match="cannot be downloaded"):
         make("imagenet")
     assert not (tmp_path / "made").exists()
 

@@ -13,7 +13,7 @@ from bakeoff.runs.locate import outputs_root, resolve
 from bakeoff.runs.paths import home_path
 
 USAGE = "compare [PATH ...]"
-SUMMARY = "a table that says which differences are real"
+SUMMARY = "a table, and which differences are more than chance"
 
 
 def compare(words: list[str]) -> int:
@@ -23,7 +23,7 @@ def compare(words: list[str]) -> int:
         0, or 7 if a run failed or cannot be read, or if with `--strict` configurations are not comparable.
 
     Raises:
-        ConfigError: there is no run directory, a PATH is nothing, or an option cannot be met.
+        ConfigError: there is no run directory, a PATH is nothing, or an option is not possible.
     """
     options = parser().parse_args(words)
     root = outputs_root()
@@ -91,16 +91,17 @@ def parser() -> Parser:
     parser = Parser(
         "bakeoff compare",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Turns run directories into a table and says which differences are real: one table for\n"
-        "each test set, a row for each configuration. docs/statistics.md explains the numbers.",
+        description="Turns run directories into a table and says which differences are more than chance:\n"
+        "one table for each test set, a row for each configuration (runs that differ only in the seed).\n"
+        "docs/statistics.md explains the numbers.",
         epilog="""examples:
   bakeoff compare outputs/sweeps/NAME --format markdown -o table.md
   bakeoff compare --where 'model == "cnn" and optim.lr <= 0.01' --sort nll --top 5
   bakeoff compare --baseline cnn --cost train_seconds
   bakeoff compare --metric 'best(val.accuracy)' --seconds-to 0.98
 
-exit codes: 0 done; 2 no run directory, or an option that cannot be met; 7 some runs failed or cannot be
-            read (listed), or configurations are not comparable (--strict)""",
+exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 some runs failed or cannot be
+            read (listed), or the rows are not comparable (--strict)""",
     )
     parser.add_argument(
         "paths",
@@ -141,15 +142,22 @@ def _add_rows(parser: Parser) -> None:
     rows.add_argument(
         "--where",
         metavar="EXPRESSION",
-        help="only runs for which it holds: keys of the config; name, model, data, seed, weights, date, "
-        "host, status; figures such as accuracy (0..1), which are the configuration's means; "
+        help="show only the runs for which the expression is true. It may use keys of the config; name, "
+        "model, data, seed, weights, date, host, status; metrics such as accuracy (0 to 1), as means over "
+        "the seeds; "
         "== != < <= > >= in, and or not, (), 'text', [a, b], true, null",
     )
-    rows.add_argument("--group-by", type=_names, default=(), metavar="KEY,...", help="rows in blocks")
+    rows.add_argument(
+        "--group-by",
+        type=_names,
+        default=(),
+        metavar="KEY,...",
+        help="a block of rows for each value of the key",
+    )
     rows.add_argument(
         "--sort",
         metavar="NAME[:asc|:desc]",
-        help=f"by a figure, best first ({', '.join(SHORT_NAMES)}), or by name, date, host, or a key",
+        help=f"by a metric, best first ({', '.join(SHORT_NAMES)}), or by name, date, host, or a key",
     )
     rows.add_argument("--top", type=_positive, metavar="N", help="the first N rows")
 
@@ -161,7 +169,7 @@ def _add_columns(parser: Parser) -> None:
         type=_names,
         default=(),
         metavar="NAME,...",
-        help="these and no others: n, group, weights, seeds, front, figures, and all that --where knows",
+        help="show these columns only: n, group, weights, seeds, front, metrics, and all names of --where",
     )
     columns.add_argument(
         "--spread",
@@ -176,8 +184,8 @@ def _add_columns(parser: Parser) -> None:
         "--metric",
         action="append",
         default=[],
-        metavar="best|last|min|max(FIGURE)",
-        help="a column from the runs' histories, as best(val.accuracy)",
+        metavar="best|last|min|max(METRIC)",
+        help="a column from the epochs of the runs, such as best(val.accuracy)",
     )
     columns.add_argument(
         "--seconds-to",
@@ -197,13 +205,12 @@ def _add_statistics(parser: Parser) -> None:
     tests.add_argument(
         "--baseline",
         metavar="NAME",
-        help="test each row against this one only: its number, name, or model, or the beginning of its "
-        "setting in the JSON",
+        help="test each row against this one only: its number in the table, its name or its model",
     )
     tests.add_argument(
         "--no-statistics",
         dest="statistics",
         action="store_false",
-        help="leave predictions and pairs alone",
+        help="read no predictions and test nothing",
     )
-    tests.add_argument("--strict", action="store_true", help="exit 7 if configurations are not comparable")
+    tests.add_argument("--strict", action="store_true", help="exit with 7 if the rows are not comparable")

@@ -1,4 +1,4 @@
-"""`bakeoff diff RUN RUN`: what tells two runs apart, down to the images that changed sides. No torch here."""
+"""`bakeoff diff RUN RUN`: how two runs differ, to the images that only one has right. No torch here."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ from bakeoff.terminal import filled, line_width, padded, painted, wants_colour, 
 from bakeoff.text import p_text, printable
 
 USAGE = "diff RUN RUN"
-SUMMARY = "what tells two runs apart"
+SUMMARY = "how two runs differ"
 _MISSING = "-"
 _TITLE = 14  # columns of a section's title
 
@@ -73,7 +73,7 @@ def _code(a: Run, b: Run) -> str:
     if sources is None:
         return " against ".join(text[:8] for text in hashes)
     # Runs of two families execute two families' files.
-    return f"differs in {', '.join(sources)}" if sources else "the same in all files that both run"
+    return f"differs in {', '.join(sources)}" if sources else "the same in all files that both used"
 
 
 def _title(run: Run) -> str:
@@ -152,8 +152,8 @@ def _image_lines(a: Run, b: Run, most_images: int, width: int | None) -> list[st
     )
     low, high = images.low * 100, images.high * 100
     tested = (
-        f"a - b = {images.difference * 100:.2f} points (95 %: {low:.2f} to {high:.2f}; 1 point: 1 % of the "
-        f"test images); McNemar's test: {p_text(images.mcnemar_mid_p)}"
+        f"a - b = {images.difference * 100:.2f} points (95 % interval: {low:.2f} to {high:.2f}; "
+        f"1 point: 1 % of the test images); McNemar's test: {p_text(images.mcnemar_mid_p)}"
     )
     whole = f"{'images':{_TITLE}} {images.num_images:,} test images: {counts}"
     lines = wrapped(whole, width, " " * (_TITLE + 1), "")
@@ -210,8 +210,10 @@ def parser() -> Parser:
     parser.add_argument("a", metavar="RUN")
     parser.add_argument("b", metavar="RUN")
     parser.add_argument(
-        "--images", type=int, default=10, metavar="N", help="list at most N images a side (10)"
+        "--images", type=int, default=10, metavar="N", help="list at most N images of each kind (10)"
     )
-    parser.add_argument("--json", action="store_true", help="for scripts; all images that changed sides")
+    parser.add_argument(
+        "--json", action="store_true", help="for scripts; all images that only one of them has right"
+    )
     add_colour(parser)
     return parser

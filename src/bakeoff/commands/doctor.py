@@ -70,7 +70,7 @@ def doctor(words: list[str]) -> int:
     else:
         # A file or a pipe gets one line per check, for grep.
         print(_table(rows, shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize))
-        verdict = f"missing: {', '.join(missing)}" if missing else "nothing needed is missing"
+        verdict = f"missing: {', '.join(missing)}" if missing else "all that is needed is here"
         print(f"\n{verdict}; notes: {sum(row['state'] == 'note' for row in rows)}")
     return ResourceError.exit_code if missing else OK
 
@@ -80,7 +80,7 @@ def parser() -> Parser:
     parser = Parser(
         "bakeoff doctor",
         description="Shows what this machine has, what bakeoff would miss here, and what to do about it.",
-        epilog="exit codes: 0 nothing needed is missing; 4 something is",
+        epilog="exit codes: 0 all that is needed is here; 4 something is",
     )
     parser.add_argument("--json", action="store_true", help="the same as a JSON object, for scripts")
     return parser
@@ -246,7 +246,7 @@ def _data() -> Iterator[Check]:
             absent.append(f"{name} ({next(iter(source.files)) if source.folder == '.' else source.folder})")
     yield Check("data sets", "ok", ", ".join(here))
     if absent:
-        todo = "the first run with one tries to download it; or put its files there"
+        todo = "the first run that needs one tries to download it; or put its files there"
         yield Check("not there", "note", f"below {root}: {', '.join(absent)}", todo)
 
 

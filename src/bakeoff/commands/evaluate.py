@@ -188,6 +188,8 @@ def parser() -> Parser:
         epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",
     )
     parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")
-    parser.add_argument("--data-root", type=expanded, metavar="DIR", help="where the data lie here")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; without it, as the run")
+    parser.add_argument(
+        "--data-root", type=expanded, metavar="DIR", help="the folder of the data on this machine"
+    )
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; without it, the run's own")
     return parser

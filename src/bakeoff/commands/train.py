@@ -84,4 +84,4 @@ def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
         tell(f"note: {note}")
     tell(description(prepared))
     tell(told_of([job.values]))
-    tell("nothing is wrong with it; not trained (--dry-run)")
+    tell("everything is in order; not trained (--dry-run)")

@@ -12,6 +12,8 @@ from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.text import shortened
 
+_IN_WORDS = {"precision": "number format (precision)"}  # a class has another precision
+
 
 def listed(names: Sequence[str], most: int = 10) -> str:
     """Classes by their names."""
@@ -30,7 +32,7 @@ def notes(table: Table) -> list[str]:
         lines.append(f"times not ranked: {reason}")
     single = [row.label for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
-        lines.append(f"one run each says nothing of the architectures: {shortened(single)}")
+        lines.append(f"only one run each, too few to judge an architecture: {shortened(single)}")
     if not table.is_tested and any(row.has_predictions for row in rows):
         lines.append("the scores are as the runs claim them: without statistics no predictions are read")
     if table.num_images < FEW_IMAGES:
@@ -62,7 +64,7 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
                 shortened(names, 3) + ("" if hidden else f" {said if value == 'none' else value}")
                 for value, names in groups.items()
             ]
-            lines.append(f"caution: they also differ in {fact}: {'; '.join(told)}")
+            lines.append(f"caution: the rows also differ in {_IN_WORDS.get(fact, fact)}: {'; '.join(told)}")
     return lines
 
 

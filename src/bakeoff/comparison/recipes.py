@@ -30,8 +30,8 @@ def recipe_note(table: Table) -> list[str]:
     keys = sorted({key for row in table.settings for key in row.changed if not key.startswith("model.")})
     varying = [key for key in keys if len({shown(row.changed.get(key)) for row in table.settings}) > 1]
     hidden = [key for key in varying if not is_told(key, table)]
-    return (
-        [f"the models' recipes differ in {shortened(hidden, _MOST_KEYS)} (--columns shows them)"]
-        if hidden
-        else []
-    )
+    if not hidden:
+        return []
+    which, shows = shortened(hidden, _MOST_KEYS), ",".join(["accuracy", *hidden[:_MOST_KEYS]])
+    own = "each model has its own training settings (its recipe)"
+    return [f"{own}; they differ in {which}; to see them: --columns {shows}"]

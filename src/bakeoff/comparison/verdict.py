@@ -56,7 +56,9 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
         )
     elif pair.differs:
         how = "better" if difference > 0 else "worse"
-        text = f"{one} is {how} than {two} by {_points(abs(difference))} (95 %: {_from_to(low, high)})."
+        text = (
+            f"{one} is {how} than {two} by {_points(abs(difference))} (95 % interval: {_from_to(low, high)})."
+        )
     else:
         if low > 0 or high < 0:
             how = "better" if low > 0 else "worse"
@@ -65,8 +67,10 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
         else:
             text = f"{one} and {two}: no proven difference; {one} could be {_either(low, high)}"
         if pair.smallest_detectable_difference is not None:
-            shown = _about(pair.smallest_detectable_difference * 100)
-            text += f"; only differences above about {shown} points would have shown (80 % power)"
+            smallest = _about(pair.smallest_detectable_difference * 100)
+            # A power of 80 %, in words.
+            text += f"; only differences above about {smallest} points would have been found"
+            text += " (in 80 of 100 such comparisons)"
         text += f". {_advice(pair, row, other)}"
     if pair.mcnemar_mid_p is not None:
         text += f" McNemar's test of the two networks: {p_text(pair.mcnemar_mid_p)}."
@@ -77,11 +81,11 @@ def _sentence(pair: Pair, row: SettingRow, other: SettingRow, num_pairs: int) ->
             f" {only}{shortened(classes, 10)}." if only else f" Their recall differs in {listed(classes)}."
         )
     if pair.noisy_side and pair.differs and pair.p_adjusted > _CLEAR:
-        text += " Few runs on the noisier side: a p near 0.05 is optimistic."
+        text += " The noisier of the two has few runs, so this is less certain than it looks."
     if text.startswith(("one network", "row ")):
         text = text[0].upper() + text[1:]
     if 0 < result.effective_images < ENOUGH:
-        text += " Few images carry this." if pair.differs else " Too few images differ."
+        text += " Only few images decide this." if pair.differs else " They differ on too few images."
     return text
 
 
@@ -110,13 +114,15 @@ def _advice(pair: Pair, row: SettingRow, other: SettingRow) -> str:
         return "More images would help."
     share = round(pair.result.seed_share * 100)
     if abs(share - 50) <= _EVEN_PERCENT:
-        text = "About half of the uncertainty comes from the seed: more seeds and more images help alike."
+        text = (
+            "About half of the uncertainty comes from the seed: more seeds and more images would both help."
+        )
     else:
         what = (
             "add seeds, not images" if pair.result.wants_seeds else "more images would help more than seeds"
         )
         text = f"{share} % of the uncertainty comes from the seed: {what}."
-    return f"{text} 2 seeds say little." if min(row.num_runs, other.num_runs) == 2 else text
+    return f"{text} Two seeds are few: run 3 or more." if min(row.num_runs, other.num_runs) == 2 else text
 
 
 def _subject(row: SettingRow) -> str:
@@ -132,11 +138,11 @@ def _alone(row: SettingRow, table: Table) -> str:
     if accuracy is None or accuracy.low is None or accuracy.high is None:
         return f"{row.label} has no interval: some of its runs have no predictions."
     if row.num_runs == 1:
-        of = "one trained network, not the architecture: run 3 seeds or more"
+        of = "one trained network; other seeds may differ: run 3 or more"
     else:
         of = f"{row.num_runs} seeds"
     return (
-        f"{row.label}: {accuracy.mean * 100:.2f} % (95 %: {accuracy.low * 100:.2f} to "
+        f"{row.label}: {accuracy.mean * 100:.2f} % (95 % interval: {accuracy.low * 100:.2f} to "
         f"{accuracy.high * 100:.2f}), from {table.num_images:,} test images and {of}."
     )
 

@@ -49,7 +49,7 @@ def parse_where(text: str, names: Collection[str], shares: Collection[str] = ())
     if max(accumulate((sign in "([{") - (sign in ")]}") for sign in without_texts), default=0) > _DEEPEST:
         raise _error(f"nested deeper than {_DEEPEST}")
     if "#" in without_texts:  # Python would pass over the rest
-        raise _error(f"column {text.rindex('#') + 1}: a comment is not understood")
+        raise _error(f"character {text.rindex('#') + 1}: a comment is not understood")
     # The expression may go on in a second line; a backslash in a text is a backslash.
     source = re.sub(r"\s", " ", text).strip().replace("\\", "\\\\")
     try:
@@ -120,7 +120,7 @@ class _Reader:
             number = node.value if isinstance(node, ast.Constant) else None
             if isinstance(number, int | float) and number > 1:
                 told = f"{share} is a share in 0..1: write {number / 100:g} for {number:g} %"
-                raise _error(f"column {self._column(node)}: {told}")
+                raise _error(f"character {self._column(node)}: {told}")
 
     def _is_allowed(self, node: ast.Constant) -> bool:
         """Python has more kinds of constants, and joins texts that stand side by side."""
@@ -134,7 +134,7 @@ class _Reader:
         if name in _CONSTANTS:
             return lambda _: _CONSTANTS[name]
         hint = nearest(name, self.names) or f'; write a text in quotes: "{name}"'
-        raise _error(f"column {self._column(node)}: {name}: no such name{hint}")
+        raise _error(f"character {self._column(node)}: {name}: no such name{hint}")
 
     def _column(self, node: ast.expr) -> int:
         """Counted from 1 in characters; Python counts bytes from 0."""
@@ -142,7 +142,7 @@ class _Reader:
 
     def _unexpected(self, node: ast.expr, expected: str) -> ConfigError:
         found = (ast.get_source_segment(self.source, node) or "")[:40]
-        return _error(f"column {self._column(node)}: expected {expected}, found {found}")
+        return _error(f"character {self._column(node)}: expected {expected}, found {found}")
 
 
 def _dotted(node: ast.expr) -> str:
@@ -160,7 +160,7 @@ def _not_understood(source: str, error: SyntaxError) -> ConfigError:
     column = error.offset or len(source) + 1  # 0 for the end
     rest = source[column - 1 :]
     if not rest:
-        return _error(f"column {column}: expected {_OPERAND}, found the end")
+        return _error(f"character {column}: expected {_OPERAND}, found the end")
     word = re.split(r"\W", rest)[0]
     if keyword.iskeyword(word) and source[: column - 1].endswith("."):
         why = f": no name can be written here that holds {word}, a word of Python's own"
@@ -169,7 +169,7 @@ def _not_understood(source: str, error: SyntaxError) -> ConfigError:
     else:
         why = error.msg.removeprefix("invalid syntax").lstrip(". ").partition(" (detected at")[0]
         why = f": {why}" if why else ""
-    return _error(f"column {column}: {rest[:10]!r} is not understood{why}")
+    return _error(f"character {column}: {rest[:10]!r} is not understood{why}")
 
 
 def _error(text: str) -> ConfigError:

@@ -33,7 +33,7 @@ def check(config: "DataConfig") -> None:
     if config.augment.flip is True and traits.has_text:
         raise ConfigError(
             f"data.augment.flip=true: {config.name} shows digits or letters, and a mirrored one is "
-            "another or none; leave it at false, or set data.augment.flip=force"
+            "another one or nothing; leave it at false, or set data.augment.flip=force"
         )
     if config.classes is not None and len(set(map(str, config.classes))) < len(config.classes):
         raise ConfigError(f"data.classes={config.classes}: a class stands twice")

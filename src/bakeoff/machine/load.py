@@ -55,7 +55,7 @@ def busy_note(load: Load, threads: int) -> str | None:
         return None
     said = f"the machine is busy: load {busy:.1f} on {load.cores} cores"
     if threads == 1:
-        return f"{said}; this run takes longer, and its times say little"
+        return f"{said}; this run takes longer, and its measured times are not reliable"
     return (
         f"{said}; this run's {threads} threads wait for each other (up to ten times as long); wait, or set "
         "trainer.threads=1"

@@ -15,9 +15,9 @@ def captions(table: Table, columns: Sequence[Column]) -> list[str]:
     classes = f", {len(table.class_names)} classes" if table.class_names else ""
     parts = [_scores(table, columns)]
     if "group" in names and any(row.tie_group for row in table.settings):
-        parts.append("same letter: no proven difference")
+        parts.append("group: no proven difference between rows with the same letter")
     if "front" in names:
-        parts.append("front *: best trade-off")
+        parts.append("front: * marks the best trade-offs")
     if any(" points" in sentence for sentence in table.verdict):
         parts.append("1 point: 1 % of the test images")
     title = f"{table.title}: {counted(table.num_images, 'test image')}{classes}{_weights(table)}"
@@ -45,7 +45,7 @@ def _scores(table: Table, columns: Sequence[Column]) -> str:
         seeds = f"{min(counts)} to {max(counts)} seeds"
     text = f"test scores, mean over {seeds}"
     if "[" in spreads:
-        text += " [95 % interval: other seeds, other test images]"
+        text += " [95 % interval, for other seeds and other test images]"
     return text + ("; ±: standard deviation over the seeds" if "±" in spreads else "")
 
 

@@ -105,9 +105,9 @@ def fetch(enum: WeightsEnum) -> dict[str, Tensor]:
         if isinstance(error, HTTPError):
             error.close()  # it holds the connection of a refusing server
         raise DataError(
-            f"model.weights={_name(enum)}: {path.name} is not there and cannot be had ({_brief(error)}); put "
-            f"{path.name} (its SHA-256 begins with {wanted}) into {folder}, or use model.weights=none, a "
-            "file or a run directory"
+            f"model.weights={_name(enum)}: {path.name} is missing and cannot be downloaded "
+            f"({_brief(error)}); put {path.name} (its SHA-256 begins with {wanted}) into {folder}, or use "
+            "model.weights=none, a file or a run directory"
         ) from error
     return tensors
 
