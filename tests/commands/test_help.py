@@ -114,7 +114,7 @@ def test_lists_fit_a_terminal(columns: int, bakeoff: Bakeoff) -> None:
 def test_one_model_is_shown_with_its_keys_and_one_experiment_with_what_it_sets(bakeoff: Bakeoff) -> None:
     text = bakeoff("models", "vit")[1]
     assert "\n  command               bakeoff train model=vit data=mnist\n" in text
-    assert re.search(r"^  model\.heads=4 +of attention, in each block$", text, re.M)
+    assert re.search(r"^  model\.heads=4 +number of attention heads in each block$", text, re.M)
     text = bakeoff("experiments", "quickstart")[1]
     for line in ("data=digits", "trainer=small_data", "seed=0,1,2"):
         assert f"\n  {line}\n" in f"{text}\n"

@@ -43,8 +43,8 @@ def test_comments_beside_and_above_a_field_are_its_meaning(
     told = meanings("mine")
     found = {key: text for key, text in told.items() if key.startswith("model.")}
     assert found == {
-        "model.name": "what tables and run directories call it",
-        "model.family": "the file of models/ that builds it",
+        "model.name": "name of the model in tables and run directories",
+        "model.family": "file of models/ that builds the model",
         "model.a": "beside",
         "model.b": "above, in two lines",
         "model.c": "within",

@@ -1,4 +1,4 @@
-"""What the options of the trainer do: RMSprop, accumulation, weight averages, loss scale, dry runs."""
+"""What the options of the trainer do: RMSprop, accumulation, weight averages, loss scale, quick test runs."""
 
 import copy
 import json
@@ -346,7 +346,7 @@ def test_overfitting_uses_the_same_few_images() -> None:
     assert (counts - share).abs().max() < 1
     pool = {image.numpy().tobytes() for image in dataset.test.images(torch.arange(60))}
     assert all(image.numpy().tobytes() in pool for image in few.test.images(torch.arange(12)))
-    assert "a dry run, no result" in few.notes[-1]
+    assert "a quick test run, its scores mean nothing" in few.notes[-1]
     everything = few_images(dataset, 1000)
     assert (len(everything.train), len(everything.test)) == (100, 60)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Every section `model` has these two; the rest is the family's own.
 _OF_EVERY_MODEL = {
-    "model.name": "what tables and run directories call it",
-    "model.family": "the file of models/ that builds it",
+    "model.name": "name of the model in tables and run directories",
+    "model.family": "file of models/ that builds the model",
 }
 _FOR_A_TOOL = re.compile(r"# ?(type|noqa|fmt|pragma)\b")
 

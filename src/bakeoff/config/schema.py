@@ -51,37 +51,41 @@ class AugmentConfig:
 
     __pydantic_config__ = STRICT
 
-    # Largest shift along each axis; what moves in is black.
+    # Largest shift along each axis; the empty border becomes black.
     shift_pixels: Annotated[int, Field(ge=0, le=64)] = 0
-    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0  # largest, either way, about the centre
-    scale: Annotated[float, Field(ge=0, le=0.9)] = 0.0  # 0.1: between 0.9 and 1.1 times the size
+    # Largest angle of a rotation about the centre, in both directions.
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    # Largest change of the size; 0.1: between 0.9 and 1.1 times the size.
+    scale: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     erase: Fraction = 0.0  # probability that a random rectangle of the image becomes black
-    # Left and right swapped for half of the images. Letters and digits change their meaning by it.
+    # Mirror half of the images, left to right; force: letters and digits too.
     flip: bool | Literal["force"] = False
 
 
 @dataclass
 class DataConfig:
-    """Which images, and where they lie."""
+    """Which images, and where they are."""
 
     __pydantic_config__ = STRICT
 
     name: str = "mnist"  # the data set; data=NAME chooses it with its augmentation
     root: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_DATA,data}"  # the folder with the data
-    # How the data are called in tables and run directories; null: the folder's or the config's name.
+    # Name of the data in tables and run directories; null: the name of the folder or of the config.
     title: Annotated[str, AfterValidator(_title)] | None = None
-    # Share of the training images that is held back for validation, by a split that all runs share.
+    # Share of the training images that is used for validation; all runs use the same split.
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    train_limit: Count | None = None  # images to train with, of each class its share
-    # These classes alone, by number or by name.
+    # Number of training images, with the proportions of the classes kept; null: all.
+    train_limit: Count | None = None
+    # Use only these classes, given by number or by name; null: all.
     classes: Annotated[list[int | str], Field(min_length=2)] | None = None
-    # Which version of emnist.
+    # Version of EMNIST; only for emnist.
     emnist_split: Literal[EMNIST_SPLITS] = "balanced"  # type: ignore[valid-type]
-    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None  # pixels a side; only for image_folder
-    fit: Literal["crop", "pad", "stretch"] = "pad"  # how a picture of image_folder becomes a square
-    max_megapixels: Annotated[float, Field(gt=0, le=10_000)] = 100.0  # of a picture of image_folder
+    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None  # pixels per side; only for image_folder
+    fit: Literal["crop", "pad", "stretch"] = "pad"  # how a picture becomes a square; only for image_folder
+    # Largest size of a picture that is accepted; only for image_folder.
+    max_megapixels: Annotated[float, Field(gt=0, le=10_000)] = 100.0
     skip_broken: bool = False  # leave out pictures that cannot be read; only for image_folder
-    # Where the images lie in training; auto: on the GPU if they leave it room.
+    # Memory that holds the images during training; auto: the GPU's if there is enough of it.
     residency: Literal["auto", "device", "host"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -93,16 +97,22 @@ class OptimConfig:
     __pydantic_config__ = STRICT
 
     name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"  # the optimizer
-    lr: Positive = 1e-3  # the learning rate, at its highest in the schedule
-    weight_decay: NotNegative = 0.01  # pulls weights towards 0, but no biases and no norms
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of SGD and RMSprop; beta1 of Adam and AdamW
+    lr: Positive = 1e-3  # highest learning rate of the schedule
+    # Strength of the pull of weights towards 0; not for biases and normalisation layers.
+    weight_decay: NotNegative = 0.01
+    # Momentum of SGD and RMSprop; beta1 of Adam and AdamW.
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     # How the learning rate falls after the warm-up.
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "one_cycle"
-    warmup: Fraction | None = None  # share of the run in which the rate rises; wins over warmup_epochs
-    warmup_epochs: NotNegative | None = 1.0  # the same in epochs
-    step_epochs: Positive | None = None  # between steps; null: a third of all; only with schedule=step
-    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1  # of each step; only with schedule=step
-    clip_norm: Positive | None = 1.0  # largest norm of the whole gradient
+    # Share of the epochs in which the learning rate rises; if set, warmup_epochs is ignored.
+    warmup: Fraction | None = None
+    # Number of epochs in which the learning rate rises.
+    warmup_epochs: NotNegative | None = 1.0
+    # Epochs between two reductions of the rate; null: a third of all epochs; only with schedule=step.
+    step_epochs: Positive | None = None
+    # Factor of the learning rate at each reduction; only with schedule=step.
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    clip_norm: Positive | None = 1.0  # largest norm of the whole gradient; null: no limit
 
 
 @dataclass
@@ -113,25 +123,26 @@ class TrainerConfig:
 
     epochs: Count = 6  # passes over the training images
     batch_size: Count = 128  # images per optimizer step
-    accumulate: Count = 1  # parts that a batch is split into, to save memory
-    eval_batch_size: Count | None = None  # images rated at once; null: by memory, at most 512
+    accumulate: Count = 1  # number of parts of a batch, to save memory
+    # Images per batch in validation and test; null: as memory allows, at most 512.
+    eval_batch_size: Count | None = None
     # auto: a CUDA GPU if there is one, else the CPU.
     device: Annotated[str, BeforeValidator(_device)] = "auto"
-    # Of the arithmetic; auto: what was measured as best for the model, where the hardware has it.
+    # Number format of the arithmetic; auto: the best one measured for the model on such hardware.
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    channels_last: bool = True  # memory layout of convolutions
+    channels_last: bool = True  # channels-last memory layout for convolutions
     compile: bool = False  # compile the training step; needs a compiler
-    threads: Count | None = None  # of the CPU; null: one a core
-    # Of an average of the weights, which is then judged and saved; null: no average.
+    threads: Count | None = None  # number of CPU threads; null: one per core
+    # Decay of a moving average of the weights, which is then tested and saved; null: no average.
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of a label that all classes get
-    # Stop after so many epochs without a better validation accuracy; null: never.
+    # Share of each label that is spread evenly over all classes.
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # Stop after this number of epochs without a better validation accuracy; null: never.
     early_stopping_patience_epochs: Count | None = None
-    select: Literal["best", "last"] = (
-        "best"  # whose weights are tested and saved: the best epoch's or the last
-    )
-    deterministic: bool = False  # the same bits on the same type of machine, threads and versions
-    # A dry run: train and validate on the images of so many batches, test on as many.
+    # The epoch whose weights are tested and saved; best: by validation accuracy.
+    select: Literal["best", "last"] = "best"
+    deterministic: bool = False  # repeatable to the bit on the same machine and versions
+    # A quick test run: use only this number of batches to train and validate, and to test.
     overfit_batches: Count | None = None
 
 
@@ -141,7 +152,7 @@ class SweepConfig:
 
     __pydantic_config__ = STRICT
 
-    # Of the sweep's folder; the same name again skips what has finished.
+    # Name of the folder of a sweep; the same name again skips runs that have finished.
     name: Annotated[str, AfterValidator(_folder_name)] | None = None
 
 
@@ -151,8 +162,9 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0  # of first weights, order, augmentation, dropout
-    # Where run directories are made.
+    # Start of all random numbers: first weights, order of images, augmentation, dropout.
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    # Folder in which run directories are made.
     output_dir: Annotated[str, Field(min_length=1)] = "${oc.env:BAKEOFF_OUTPUTS,outputs}"
     model: dict[str, Any] = field(default_factory=dict)
     data: DataConfig = field(default_factory=DataConfig)

@@ -1,4 +1,4 @@
-"""A few images of a data set, for dry runs (`trainer.overfit_batches`)."""
+"""A few images of a data set, for quick test runs (`trainer.overfit_batches`)."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ def few_images(dataset: DataSet, count: int) -> DataSet:
     test = _few(dataset.test, count)
     note = (
         f"trainer.overfit_batches: trains and validates on the same {len(train)} images, without "
-        f"augmentation, and tests on {len(test)}: a dry run, no result"
+        f"augmentation, and tests on {len(test)}: a quick test run, its scores mean nothing"
     )
     return DataSet(dataset.name, dataset.class_names, train, train, test, (*dataset.notes, note))
 

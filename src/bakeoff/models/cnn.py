@@ -41,22 +41,23 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    # Of each convolution; as many convolutions as there are numbers.
+    # Number of channels of each convolution; one number per convolution.
     channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [16, 32, 64, 64])
-    kernel_sizes: Size | list[Size] = 3  # pixels a side
-    strides: Size | list[Size] = 1  # pixels from one place of the kernel to the next
-    paddings: Padding | list[Padding] = 1  # pixels of zeros around the image
-    pools: Size | list[Size] | None = (
-        None  # window and stride of pooling; 1: none; null: 2 while above 7 pixels
-    )
-    pooling: Literal["max", "avg"] = "max"  # what a window becomes
+    kernel_sizes: Size | list[Size] = 3  # pixels per side of the kernel
+    strides: Size | list[Size] = 1  # step of the kernel, in pixels
+    paddings: Padding | list[Padding] = 1  # width of the border of zeros, in pixels
+    # Window and stride of pooling; 1: no pooling; null: 2 while the map has more than 7 pixels per side.
+    pools: Size | list[Size] | None = None
+    pooling: Literal["max", "avg"] = "max"  # a window becomes its maximum or its mean
     norm: Literal["batch", "group", "none"] = "batch"  # normalisation after each convolution
     # The function after each layer.
     activation: Literal["relu", "leaky_relu", "gelu", "silu", "tanh"] = "relu"
-    conv_dropout: Dropout = 0.0  # share of whole channels left out after each block
-    global_pool: Literal["none", "avg", "max"] = "max"  # of each map at the end; none: flattened
-    hidden_sizes: list[Size] = field(default_factory=list)  # widths of linear layers before the last
-    dropout: Dropout = 0.0  # share left out before each linear layer
+    conv_dropout: Dropout = 0.0  # probability of dropping a channel, in each block
+    # Pooling of each whole map at the end; none: the maps are flattened.
+    global_pool: Literal["none", "avg", "max"] = "max"
+    # Widths of the linear layers before the last one.
+    hidden_sizes: list[Size] = field(default_factory=list)
+    dropout: Dropout = 0.0  # probability of dropping a value, before each linear layer
 
 
 class Cnn(LogitsClassifier):

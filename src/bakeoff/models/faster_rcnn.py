@@ -54,28 +54,31 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    boxes: Literal["auto", "ink", "image"] = "auto"  # what an image's object is
-    # Of the backbone's convolutions.
+    # True box of an image: around the drawn strokes (ink), or all of it; auto: by the data.
+    boxes: Literal["auto", "ink", "image"] = "auto"
+    # Number of channels of each convolution of the backbone.
     channels: Annotated[list[Size], Field(min_length=1)] = field(default_factory=lambda: [32, 64, 64, 64])
-    stride: Size | None = None  # pixels of the image to a cell of the map; null: about 7 cells a side
-    anchor_sizes: list[Annotated[float, Field(gt=0)]] | None = None  # pixels; null: 0.4 and 0.7 of a side
+    # Pixels of the image per cell of the feature map; null: about 7 cells per side.
+    stride: Size | None = None
+    # Sizes of the anchors in pixels; null: 0.4 and 0.7 of the image's side.
+    anchor_sizes: list[Annotated[float, Field(gt=0)]] | None = None
     anchor_ratios: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = field(
-        default_factory=lambda: [1.0, 2.0, 4.0]  # of anchors, height to width
+        default_factory=lambda: [1.0, 2.0, 4.0]  # ratios of height to width of the anchors
     )
-    proposals_before_nms: Size = 64  # of each image, before suppression
-    proposals: Size = 16  # of each image, after it
-    proposal_nms: Share = 0.7  # overlap above which the worse proposal goes
-    anchor_foreground: Share = 0.7  # overlap with the object from which an anchor is right
-    anchor_background: Share = 0.3  # overlap below which an anchor is wrong
-    anchors_sampled: Size = 64  # of each image, for the loss
-    anchors_positive: Share = 0.5  # share of right ones among them, at most
-    head_foreground: Share = 0.5  # overlap from which a proposal shows the object
-    rois_sampled: Size = 8  # proposals of each image in the head's loss
-    rois_positive: Share = 0.25  # share of right ones among them, at most
-    pooled_size: Size = 5  # bins a side that a proposal is cut into
-    sampling_ratio: Size = 2  # samples of a bin along each axis
-    hidden_size: Size = 256  # of the head's two linear layers
-    score_threshold: Share = 0.05  # lowest class score that counts as found
+    proposals_before_nms: Size = 64  # proposals per image before overlapping ones are removed (NMS)
+    proposals: Size = 16  # proposals per image after that
+    proposal_nms: Share = 0.7  # overlap above which the worse of two proposals is removed
+    anchor_foreground: Share = 0.7  # an anchor is right from this overlap with the object on
+    anchor_background: Share = 0.3  # an anchor is wrong below this overlap
+    anchors_sampled: Size = 64  # anchors per image that the loss uses
+    anchors_positive: Share = 0.5  # largest share of right anchors among these
+    head_foreground: Share = 0.5  # a proposal is right from this overlap with the object on
+    rois_sampled: Size = 8  # proposals per image that the loss of the head uses
+    rois_positive: Share = 0.25  # largest share of right proposals among these
+    pooled_size: Size = 5  # a proposal is cut into this number of bins per side
+    sampling_ratio: Size = 2  # samples per bin along each axis
+    hidden_size: Size = 256  # width of the two linear layers of the head
+    score_threshold: Share = 0.05  # lowest class score of a box that counts as found
 
 
 class _Proposals(NamedTuple):

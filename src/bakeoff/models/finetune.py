@@ -45,13 +45,12 @@ class Config:
     __pydantic_config__ = STRICT
 
     arch: str = "resnet18"  # a classification network of torchvision
-    weights: str = IMAGENET  # to begin from: imagenet, none, a file of weights or a run directory
-    image_size: Annotated[int, Field(ge=8, le=1024)] = 224  # pixels a side, as the network sees them
-    freeze: Literal["none", "features", "all_but_head"] = "none"  # layers that stay as they are
-    backbone_lr_scale: Annotated[float, Field(gt=0, le=1)] = (
-        1.0  # learning rate of all but the last layer, by optim.lr
-    )
-    cache_bytes: Annotated[int, Field(ge=0)] = 2**31  # memory for the features of frozen layers
+    weights: str = IMAGENET  # first weights: imagenet, none, a file or a run directory
+    image_size: Annotated[int, Field(ge=8, le=1024)] = 224  # pixels per side of the network's input
+    freeze: Literal["none", "features", "all_but_head"] = "none"  # layers that are not trained
+    # Factor of the learning rate for all layers but the last one.
+    backbone_lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    cache_bytes: Annotated[int, Field(ge=0)] = 2**31  # bytes of memory for features of frozen layers
 
     @property
     def auto_precision(self) -> dict[str, str]:

@@ -47,12 +47,13 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    boxes: Literal["auto", "ink", "image"] = "auto"  # what an image's object is
-    weights: str = COCO  # to begin from: coco, none, a file of weights or a run directory
+    # True box of an image: around the drawn strokes (ink), or all of it; auto: by the data.
+    boxes: Literal["auto", "ink", "image"] = "auto"
+    weights: str = COCO  # first weights: coco, none, a file or a run directory
     image_size: Annotated[int, Field(ge=32, le=2048)] = (
-        224  # pixels of the shorter side, as the network sees it
+        224  # pixels of the shorter side of the network's input
     )
-    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.05  # lowest class score that counts as found
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.05  # lowest class score of a found box
 
 
 class TorchvisionDetector(Detector):

@@ -38,16 +38,20 @@ class Config:
 
     __pydantic_config__ = STRICT
 
-    patch_size: Count | None = None  # pixels a side; null: about 4 by 4 patches
-    width: Count = 96  # of a token
-    depth: Count = 4  # blocks
-    heads: Count = 4  # of attention, in each block
-    mlp_ratio: Annotated[float, Field(gt=0, le=16)] = 2.0  # hidden width of the perceptron, in widths
-    pooling: Literal["mean", "class_token"] = "mean"  # what the last layer reads
-    positions: Literal["learned", "sin_cos"] = "learned"  # how a token knows its place; sin_cos is fixed
+    patch_size: Count | None = None  # pixels per side; null: about 4 by 4 patches
+    width: Count = 96  # length of the vector of a token
+    depth: Count = 4  # number of encoder blocks
+    heads: Count = 4  # number of attention heads in each block
+    # Hidden width of the perceptron, as a multiple of model.width.
+    mlp_ratio: Annotated[float, Field(gt=0, le=16)] = 2.0
+    # What the last layer reads: the mean of all tokens, or an extra class token.
+    pooling: Literal["mean", "class_token"] = "mean"
+    # Position vectors of the tokens: learned, or fixed sines and cosines.
+    positions: Literal["learned", "sin_cos"] = "learned"
     stem: Literal["plain", "convolutional"] = "plain"  # how a patch becomes a token
-    dropout: Rate = 0.0  # share left out after attention and perceptron
-    stochastic_depth: Rate = 0.0  # chance to leave out the last block for an image; rises from 0
+    dropout: Rate = 0.0  # probability of dropping a value, after attention and perceptron
+    # Probability of skipping the last block; from block to block it rises from 0 to this.
+    stochastic_depth: Rate = 0.0
 
 
 class Attention(nn.Module):
