@@ -96,5 +96,6 @@ def add_colour(parser: argparse.ArgumentParser) -> None:
         "--color",
         choices=COLOUR_CHOICES,
         default="auto",
-        help="colours; auto: on a terminal, and as NO_COLOR and FORCE_COLOR say",
+        help="colours; auto: on a terminal, if the environment variables NO_COLOR and FORCE_COLOR do not say "
+        "otherwise",
     )

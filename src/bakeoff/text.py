@@ -23,6 +23,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def percent(share: float, decimals: int = 2) -> str:
+    """A share of 1 as 90.50 %."""
+    return f"{share * 100:.{decimals}f} %"
+
+
 def without_numbers(text: str) -> str:
     """What two lines share that differ in their figures alone."""
     return re.sub(r"\d[\d.,]*", "#", text)

@@ -10,6 +10,8 @@ import pytest
 from conftest import Bakeoff
 from run_directories import make_run
 
+from bakeoff.commands.diff import _difference
+from bakeoff.comparison.figures import RUN_FIGURES
 from bakeoff.evaluation import metrics
 from bakeoff.runs.storage import write_json
 
@@ -46,10 +48,13 @@ def test_the_images_that_changed_sides_by_their_place_in_the_test_set(
     assert code == 0
     assert "8 test images: 3 right in both, 1 wrong in both, 3 right in a only, 1 right in b only" in out
     assert (
-        "right in a only, image (label: a | b): 3 (class 3: class 3 | class 0), "
+        "right in a only, as image (true class: predicted by a | by b): 3 (class 3: class 3 | class 0), "
         "4 (class 4: class 4 | no prediction), 5 (class 0: class 0 | class 4)\n" in out
     )
-    assert "right in b only, image (label: a | b): 6 (class 1: class 0 | class 1)\n" in out
+    assert (
+        "right in b only, as image (true class: predicted by a | by b): 6 (class 1: class 0 | class 1)\n"
+        in out
+    )
     # 1 of 4 images that differ: P(X < 1) + P(X = 1) / 1 of Binomial(4, 1/2), mid-p 2 P(X < 1) + P(X = 1).
     assert "a - b = 25.00 points" in out
     assert f"McNemar's test: p = {2 / 16 + 4 / 16:.3g}" in out
@@ -58,7 +63,7 @@ def test_the_images_that_changed_sides_by_their_place_in_the_test_set(
 def test_the_list_of_images_is_cut_where_asked(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
     out = bakeoff("diff", *map(str, pair), "--images", "1")[1]
     assert "3 (class 3: class 3 | class 0), and 2 more" in out
-    assert "right in a only, image" not in bakeoff("diff", *map(str, pair), "--images", "0")[1]
+    assert "right in a only, as image" not in bakeoff("diff", *map(str, pair), "--images", "0")[1]
 
 
 def test_config_environment_and_code(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
@@ -82,7 +87,7 @@ def test_config_environment_and_code(bakeoff: Bakeoff, pair: tuple[Path, Path]) 
          "differs in training/loop.py", ["training/loop.py"]),
         # Runs of two families: each has a file that the other has not.
         ({"training/loop.py": "1", "models/cnn.py": "2"}, {"training/loop.py": "1", "models/vit.py": "2"},
-         "the same in all files that both used", []),
+         "equal in all source files that both runs use", []),
         ({"training/loop.py": "1"}, None, "aaaaaaaa against bbbbbbbb", None),
         ("text", {"training/loop.py": "1"}, "aaaaaaaa against bbbbbbbb", None),
     ],
@@ -117,6 +122,14 @@ def test_metrics_in_their_units_and_rounded_facts(bakeoff: Bakeoff, pair: tuple[
     assert "  load_average  2.66  1.25\n" in out
     found = json.loads(bakeoff("diff", *map(str, pair), "--json")[1])
     assert found["environment"]["load_average"] == [2.6591796875, 1.25]
+
+
+def test_a_difference_is_that_of_the_numbers_shown() -> None:
+    latency, accuracy = RUN_FIGURES["latency_ms_batch1"], RUN_FIGURES["accuracy"]
+    assert (f"{0.774:.2f}", f"{1.496:.2f}") == ("0.77", "1.50")
+    assert _difference(0.774, 1.496, latency) == "-0.73"  # -0.722 by itself
+    assert _difference(0.5, 0.5, accuracy) == "0"
+    assert _difference(0.5000001, 0.5, accuracy) == "+1.0e-05"
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])

@@ -27,17 +27,17 @@ def test_load(look: Any, monkeypatch: pytest.MonkeyPatch, load: float, state: st
     result = look()
     assert result.code == 0
     assert result.checks["load"]["state"] == state
-    assert result.checks["load"]["found"] == f"{load} on 4 cores"
-    assert ("timings" in result.checks["load"]["todo"]) == (state == "note")
+    assert result.checks["load"]["found"] == f"{load} programs at work on 4 cores"
+    assert ("times" in result.checks["load"]["todo"]) == (state == "note")
 
 
 def test_variables(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("OMP_", "GOMP_"))]:
         monkeypatch.delenv(name)
-    assert look().checks["OpenMP"]["found"] == "no OMP_ or GOMP_ variable is set"
+    assert look().checks["OpenMP"]["found"] == "variables for the library of CPU threads: none is set"
     for name in ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "NOT_OMP_X"):
         monkeypatch.setenv(name, "3")
-    assert look().checks["OpenMP"]["found"] == "GOMP_SPINCOUNT=3, OMP_NUM_THREADS=3"
+    assert look().checks["OpenMP"]["found"].endswith(": GOMP_SPINCOUNT=3, OMP_NUM_THREADS=3")
 
 
 def test_outputs_below_a_folder_that_is_not_there_yet(
@@ -135,10 +135,10 @@ def test_data_sets(look: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     needs_no_files = [name for name in set_names() if (source := find_set(name).SOURCE) and not source.files]
     assert "digits" in needs_no_files
     result = look()
-    assert result.is_note("not there")
-    assert all(f"{name} (" in result.checks["not there"]["found"] for name in sets_with_files())
-    assert result.checks["not there"]["found"].startswith("below data: ")
-    assert "mnist (MNIST/raw), " in result.checks["not there"]["found"]
+    assert result.is_note("not found")
+    assert all(f"{name} (" in result.checks["not found"]["found"] for name in sets_with_files())
+    assert result.checks["not found"]["found"].startswith("in data: ")
+    assert "mnist (MNIST/raw), " in result.checks["not found"]["found"]
 
     root = tmp_path / "sets"
     for name in ("mnist", "svhn", "cifar10"):
@@ -151,7 +151,7 @@ def test_data_sets(look: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert result.checks["data sets"]["found"] == ", ".join(sorted([*needs_no_files, "mnist", "svhn"]))
     assert result.is_note("cifar10")
     assert result.checks["cifar10"]["found"] == f"6 of 7 files in {root / 'cifar-10-batches-py'}"
-    absent = result.checks["not there"]["found"]
+    absent = result.checks["not found"]["found"]
     assert re.findall(r"(\w+) \(", absent) == [
         name for name in sets_with_files() if name not in ("mnist", "svhn", "cifar10")
     ]
@@ -166,4 +166,4 @@ def test_all_data_sets_there(look: Any) -> None:
     assert result.checks["data sets"]["found"] == ", ".join(
         name for name in set_names() if find_set(name).SOURCE
     )
-    assert "not there" not in result.checks
+    assert "not found" not in result.checks

@@ -54,7 +54,7 @@ def test_first_weights_are_said_once(
     rows = [line for line in out.splitlines() if re.match(r"\d  net", line)]
     assert all(any(value in row for row in rows) for value in column)
     assert ("weights" in out.splitlines()[3].split()) == bool(column)
-    note = "caution: the rows also differ in first weights: net0 from scratch; net1 imagenet"
+    note = "caution: the rows also differ in first weights: from scratch in net0; imagenet in net1"
     assert (note in out) == bool(column)
     assert "note: caution" not in out
 
@@ -80,12 +80,13 @@ def test_what_each_row_is_compared_with_is_said(bakeoff: Bakeoff, tmp_path: Path
     labels = np.arange(300) % 3
     for place, model in enumerate(("a", "b", "c")):
         make_guessed_run(tmp_path, model, 0, labels, guesses(labels, np.arange(300) < 30 * place, 3), 3)
-    heading = "\nEach against a (another: --baseline NUMBER; all 3 pairs: --format json):\n"
+    heading = "\nEach row against a (--baseline NUMBER takes another row; --format json has all 3 pairs):\n"
     assert heading in text(bakeoff, tmp_path)
     assert heading in text(bakeoff, tmp_path, "--sort", "accuracy:asc")  # the most accurate, not the first
-    assert "\nEach against c (another: --baseline NUMBER):\n" in text(bakeoff, tmp_path, "--baseline", "c")
-    assert "Each against" not in text(bakeoff, tmp_path, "--top", "2")
-    assert "Each against" not in text(bakeoff, tmp_path, "--no-statistics")
+    heading = "\nEach row against c (--baseline NUMBER takes another row):\n"
+    assert heading in text(bakeoff, tmp_path, "--baseline", "c")
+    assert "Each row against" not in text(bakeoff, tmp_path, "--top", "2")
+    assert "Each row against" not in text(bakeoff, tmp_path, "--no-statistics")
 
 
 def test_a_caption_speaks_of_no_column_that_is_not_there(bakeoff: Bakeoff, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_a_caption_speaks_of_no_column_that_is_not_there(bakeoff: Bakeoff, tmp_p
     path.write_text(json.dumps(summary))
     assert "; ±: standard deviation over the seeds; " in text(bakeoff, tmp_path).splitlines()[1]
     caption = text(bakeoff, tmp_path, "--cost", "parameters").splitlines()[1]
-    assert "; front: * marks the best trade-offs; " in caption
+    assert "; an asterisk (*) in column front: a best trade-off; " in caption
 
 
 def test_what_holds_of_several_rows_is_noted_once(bakeoff: Bakeoff, tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def test_keys_are_shown_only_where_they_tell_settings_of_one_model_apart(
         return [title.strip() for title in titles.strip("|").split("|")][9:]
 
     make_run(tmp_path / "r" / "1", 0, "a", model="cnn", changes={"model.width": 3})
-    make_run(tmp_path / "r" / "2", 0, "b", model="vit", changes={"model.heads": 2, "optim.lr": 0.3})
+    # A key that the other run does not have, since it is younger than that run, is no part of a recipe.
+    changes = {"model.heads": 2, "optim.lr": 0.3, "data.younger_key": 100.0}
+    make_run(tmp_path / "r" / "2", 0, "b", model="vit", changes=changes)
     assert keys_of_table(tmp_path / "r") == []
     assert note in bakeoff("compare", str(tmp_path / "r"))[1]
     assert note in bakeoff("compare", str(tmp_path / "r"), "--no-statistics")[1]

@@ -75,10 +75,10 @@ def test_several_figures_and_a_sort_by_one(bakeoff: Bakeoff, root: Path) -> None
 @pytest.mark.parametrize(
     ("metric", "message"),
     [
-        ("val.accuracy", "write best, last, min or max of a figure"),
-        ("mean(val.accuracy)", "write best, last, min or max of a figure"),
-        ("best(val.acuracy)", "val.acuracy: no such figure; did you mean val.accuracy?"),
-        ("best(test.accuracy)", "test.accuracy: no such figure"),
+        ("val.accuracy", "write best, last, min or max of a metric"),
+        ("mean(val.accuracy)", "write best, last, min or max of a metric"),
+        ("best(val.acuracy)", "val.acuracy: no such metric; did you mean val.accuracy?"),
+        ("best(test.accuracy)", "test.accuracy: no such metric"),
     ],
 )
 def test_other_figures_are_refused(bakeoff: Bakeoff, root: Path, metric: str, message: str) -> None:

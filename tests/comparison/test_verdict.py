@@ -198,10 +198,10 @@ def test_what_else_differs_is_named(
     write_json(tmp_path / "b" / "environment.json", ENVIRONMENT | {fact: value})
     table = compared(bakeoff, tmp_path, "--strict", code=7)
     assert all(pair["confounders"] == [text] and not pair["comparable"] for pair in table["pairs"])
-    assert any(
-        note.startswith(f"caution: the rows also differ in {IN_WORDS.get(fact, text.partition(':')[0])}: a ")
-        for note in table["notes"]
-    )
+    name, _, values = text.partition(": ")
+    one, other = values.split(" against ")
+    told = f"caution: the rows also differ in {IN_WORDS.get(fact, name)}: {one} in a; {other} in b"
+    assert told in table["notes"]
 
 
 @pytest.mark.parametrize(

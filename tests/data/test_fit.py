@@ -116,7 +116,7 @@ def header_notes(fit: str, *sizes: tuple[int, int], image_size: int | None = 8) 
 def test_a_line_says_how_much_is_cut_off_and_which_key_changes_it() -> None:
     (note,) = header_notes("crop", (10, 10), (10, 20), (30, 10), (10, 10))
     assert note.startswith(
-        "data.fit=crop cuts off more than a tenth of 2 of 4 pictures (58% of their area on average, 67% of 2.png); "
+        "data.fit=crop cuts off more than a tenth of 2 of 4 pictures (58 % of their area on average, 67 % of 2.png); "
     )
     assert "data.fit=pad" in note
     assert header_notes("crop", (100, 100), (100, 111), (111, 100)) == ()

@@ -12,7 +12,10 @@ from conftest import Bakeoff
 from bakeoff.config.schema import defaults
 from bakeoff.experiment.earlier_runs import told_of
 
-UNKNOWN = "how long it takes is not known: no earlier run of this model on these data, on this machine"
+UNKNOWN = (
+    "how long it takes is not known: no earlier run on this machine had the same model, data, batch size, "
+    "device and threads"
+)
 
 
 def config(root: Path, **changes: Any) -> dict[str, Any]:

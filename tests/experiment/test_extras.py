@@ -44,6 +44,7 @@ def test_whatever_fails_is_named_and_the_run_is_finished(
 ) -> None:
     for part in PARTS:
         monkeypatch.setattr(part, breaks(error))
+    monkeypatch.setattr("bakeoff.models.cnn.Cnn.explain", lambda *_: [], raising=False)
     run = run_with(tmp_path)
     out, log = capsys.readouterr().out, (run / "run.log").read_text()
     for name in PARTS.values():
@@ -56,6 +57,13 @@ def test_whatever_fails_is_named_and_the_run_is_finished(
     assert (summary["speed"]["latency_ms_batch1"], summary["cost"]["forward_flops_per_image"]) == (None, None)
     assert summary["speed"]["train_images_per_second"] > 0
     assert isinstance(read_run(run), Run)
+
+
+def test_a_model_that_explains_nothing_has_no_such_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bakeoff.plots.overlays.draw_explanations", breaks(RuntimeError()))
+    assert "explain" not in (run_with(tmp_path) / "run.log").read_text()
 
 
 def test_a_drawing_library_that_cannot_draw_is_named_before_training(

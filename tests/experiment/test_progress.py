@@ -31,13 +31,14 @@ def test_an_epochs_figures_stand_below_their_names() -> None:
         found[" ".join([*texts[0], *texts[1]])] = texts[2][-1]
     assert line.startswith("epoch  3/10  ")
     assert "  4,321.1 s  " in line
+    assert "  91.50 %  " in line
     assert found == {
         "training loss": "1.5000",
-        "validation accuracy": "91.50%",
+        "validation accuracy": "%",
         "validation loss (NLL)": "0.2500",
         "learning rate": "0.00123",
         "time": "s",
-        "images a second": "25,084",
+        "images / second": "25,084",
     }
 
 
@@ -49,14 +50,14 @@ def test_lines_of_epochs_fit_and_lose_whole_columns(columns: int, epochs: int) -
     assert max(map(len, lines)) <= columns
     assert len(set(map(len, lines))) == 1  # aligned
     assert set(lines[-1].split()) <= set(whole)
-    assert "91.50%" in lines[-1]
+    assert "91.50 %" in lines[-1]
     assert columns < 80 or lines[-1].split() == whole
 
 
 def test_without_validation_there_are_no_columns_for_it() -> None:
     without = dataclasses.replace(RECORD, val=None)
     assert "validation" not in headings(without, 10, None)[0]
-    assert len(epoch_line(without, 10, None).split()) == len(epoch_line(RECORD, 10, None).split()) - 2
+    assert len(epoch_line(without, 10, None).split()) == len(epoch_line(RECORD, 10, None).split()) - 3
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from bakeoff.runs.locate import outputs_root, resolve
 from bakeoff.runs.paths import home_path
 
 USAGE = "compare [PATH ...]"
-SUMMARY = "a table, and which differences are more than chance"
+SUMMARY = "make a table, say which differences are proven"
 
 
 def compare(words: list[str]) -> int:
@@ -127,13 +127,16 @@ def _add_output(parser: Parser) -> None:
         "--bom", action="store_true", help="begin with a byte order mark, so that Excel reads UTF-8"
     )
     csv.add_argument(
-        "--delimiter", type=_delimiter, metavar="SIGN", help="between cells: ';', tab, ... (',')"
+        "--delimiter",
+        type=_delimiter,
+        metavar="SIGN",
+        help="the sign between two cells: ';', tab, ... (default: ',')",
     )
     csv.add_argument(
         "--decimal",
         choices=(".", ","),
         metavar="SIGN",
-        help="before the decimals; a comma for Excel in much of the world",
+        help="the decimal sign: a point, or a comma, which Excel needs in many countries",
     )
 
 
@@ -152,14 +155,14 @@ def _add_rows(parser: Parser) -> None:
         type=_names,
         default=(),
         metavar="KEY,...",
-        help="a block of rows for each value of the key",
+        help="group the rows: one block for each value of the key",
     )
     rows.add_argument(
         "--sort",
         metavar="NAME[:asc|:desc]",
-        help=f"by a metric, best first ({', '.join(SHORT_NAMES)}), or by name, date, host, or a key",
+        help=f"sort by a metric, best first ({', '.join(SHORT_NAMES)}), or by name, date, host, or a key",
     )
-    rows.add_argument("--top", type=_positive, metavar="N", help="the first N rows")
+    rows.add_argument("--top", type=_positive, metavar="N", help="show only the first N rows")
 
 
 def _add_columns(parser: Parser) -> None:
@@ -175,7 +178,7 @@ def _add_columns(parser: Parser) -> None:
         "--spread",
         choices=("interval", "std"),
         default="interval",
-        help="beside a mean: its 95 %% interval, or ± the standard deviation over the seeds",
+        help="show beside a mean its 95 %% interval, or ± the standard deviation over the seeds",
     )
     columns.add_argument(
         "--only-changed", action="store_true", help="leave out columns that are the same in every row"
@@ -184,19 +187,20 @@ def _add_columns(parser: Parser) -> None:
         "--metric",
         action="append",
         default=[],
-        metavar="best|last|min|max(METRIC)",
-        help="a column from the epochs of the runs, such as best(val.accuracy)",
+        metavar="FUNCTION(METRIC)",
+        help="add a column computed from the epochs of the runs, such as best(val.accuracy); "
+        "functions: best, last, min, max",
     )
     columns.add_argument(
         "--seconds-to",
         type=_share,
         metavar="ACCURACY",
-        help="a column: seconds of training until this validation accuracy was reached",
+        help="add a column: seconds of training until this validation accuracy was reached",
     )
     columns.add_argument(
         "--cost",
         choices=tuple(COST_NAMES),
-        help="a column, and the best trade-offs of accuracy against this cost",
+        help="add a column for this cost, and mark the best trade-offs of accuracy and this cost",
     )
 
 
@@ -211,6 +215,6 @@ def _add_statistics(parser: Parser) -> None:
         "--no-statistics",
         dest="statistics",
         action="store_false",
-        help="read no predictions and test nothing",
+        help="do not read predictions, and test no differences",
     )
     tests.add_argument("--strict", action="store_true", help="exit with 7 if the rows are not comparable")

@@ -22,8 +22,9 @@ from bakeoff.terminal import filled, line_width, padded, painted, wants_colour, 
 from bakeoff.text import p_text, printable
 
 USAGE = "diff RUN RUN"
-SUMMARY = "how two runs differ"
+SUMMARY = "show how two runs differ"
 _MISSING = "-"
+_IN_WORDS = {"load_of_others": "load_of_others (cores in use by other programs)"}
 _TITLE = 14  # columns of a section's title
 
 
@@ -59,7 +60,8 @@ def _lines(a: Run, b: Run, most_images: int, width: int | None) -> list[str]:
     lines = [*wrapped(_title(a), width, "   ", "a  "), *wrapped(_title(b), width, "   ", "b  ")]
     config, environment = changed_config(a, b), changed_environment(a, b)
     lines += ["", *_table("config", {key: _texts(pair) for key, pair in config.items()}, width)]
-    lines += ["", *_table("environment", {key: _rounded(pair) for key, pair in environment.items()}, width)]
+    facts = {_IN_WORDS.get(key, key): _rounded(pair) for key, pair in environment.items()}
+    lines += ["", *_table("environment", facts, width)]
     lines += ["", *wrapped(f"{'code':{_TITLE}} {_code(a, b)}", width, " " * (_TITLE + 1), "")]
     lines += ["", *_table("metrics", _metrics(a, b), width, ("a", "b", "a - b")), ""]
     return lines + _image_lines(a, b, most_images, width)
@@ -73,7 +75,7 @@ def _code(a: Run, b: Run) -> str:
     if sources is None:
         return " against ".join(text[:8] for text in hashes)
     # Runs of two families execute two families' files.
-    return f"differs in {', '.join(sources)}" if sources else "the same in all files that both used"
+    return f"differs in {', '.join(sources)}" if sources else "equal in all source files that both runs use"
 
 
 def _title(run: Run) -> str:
@@ -124,7 +126,7 @@ def _metrics(a: Run, b: Run) -> dict[str, tuple[str, ...]]:
         one, other = ours[name], theirs[name]
         if one and other:
             values = (_number(estimate.mean, figure) for estimate in (one, other))
-            rows[figure.title] = (*values, _difference(one.mean - other.mean, figure))
+            rows[figure.title] = (*values, _difference(one.mean, other.mean, figure))
     return rows
 
 
@@ -132,12 +134,13 @@ def _number(value: float, figure: Figure) -> str:
     return f"{value * figure.factor:,.{figure.decimals}f}"
 
 
-def _difference(value: float, figure: Figure) -> str:
-    """Signed; of one that rounding would make 0, its size."""
-    if value == 0:
+def _difference(a: float, b: float, figure: Figure) -> str:
+    """Signed, of the numbers as they are shown; where these are equal, its size."""
+    if a == b:
         return "0"
-    text = f"{value * figure.factor:+,.{figure.decimals}f}"
-    return text if text.strip("+-0.") else f"{value * figure.factor:+.1e}"
+    one, other = (round(value * figure.factor, figure.decimals) for value in (a, b))
+    text = f"{one - other:+,.{figure.decimals}f}"
+    return text if text.strip("+-0.") else f"{(a - b) * figure.factor:+.1e}"
 
 
 def _image_lines(a: Run, b: Run, most_images: int, width: int | None) -> list[str]:
@@ -168,7 +171,8 @@ def _image_lines(a: Run, b: Run, most_images: int, width: int | None) -> list[st
         more = [f"and {len(places) - most_images:,} more"] if len(places) > most_images else []
         if told:
             *others, last = map(printable, told + more)
-            parts = [f"{title}, image (label: a | b):", *(f"{text}," for text in others), last]
+            start = (f"{title},", "as image (true class: predicted by a | by b):")
+            parts = [*start, *(f"{text}," for text in others), last]
             lines += filled(parts, width, "    ", "  ")
     return lines
 
@@ -203,7 +207,8 @@ def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff diff",
-        description="What tells two runs apart: config, environment, code, metrics, changed images.",
+        description="Shows how two runs differ: config, environment, code, metrics, and the predictions for "
+        "each image.",
         epilog="RUN is a path, the beginning of a run's name, or latest. exit codes: 0 done; 2 no such run; "
         "7 a run that is not finished or does not match its own predictions",
     )
@@ -213,7 +218,7 @@ def parser() -> Parser:
         "--images", type=int, default=10, metavar="N", help="list at most N images of each kind (10)"
     )
     parser.add_argument(
-        "--json", action="store_true", help="for scripts; all images that only one of them has right"
+        "--json", action="store_true", help="write JSON, with all images that only one of the runs has right"
     )
     add_colour(parser)
     return parser

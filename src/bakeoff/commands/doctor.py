@@ -27,7 +27,7 @@ from bakeoff.runs.paths import DATA_VARIABLE, from_environment
 from bakeoff.text import one_line, printable
 
 USAGE = "doctor"
-SUMMARY = "what this machine has, and what is missing"
+SUMMARY = "show what this machine has, and what is missing"
 State = Literal["ok", "note", "MISSING"]
 Look = Callable[[], Iterator["Check"]]
 _GIB = 2**30
@@ -140,7 +140,11 @@ def _torch() -> Iterator[Check]:
     import torch
 
     capability = torch.backends.cpu.get_cpu_capability()
-    yield Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads, {capability}")
+    yield Check(
+        "torch",
+        "ok",
+        f"{torch.__version__}, {torch.get_num_threads()} threads, CPU instructions: {capability}",
+    )
     # Not groups of their own: a torch that did not load fails again, with other, misleading reasons.
     yield from _guarded("torchvision cpu", partial(_torchvision, "cpu"), "MISSING", _SAME_INDEX)
     yield from _guarded("cpu", partial(_device, "cpu"))
@@ -156,7 +160,7 @@ def _torchvision(device: str) -> Iterator[Check]:
     kept = torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9], device=device), 0.5).tolist()
     if kept != [1]:
         raise RuntimeError(f"torchvision.ops.nms keeps {kept}, not [1]")
-    yield Check(f"torchvision {device}", "ok", f"{torchvision.__version__}, its operators work")
+    yield Check(f"torchvision {device}", "ok", f"{torchvision.__version__}, its compiled functions work")
 
 
 def _cuda() -> Iterator[Check]:
@@ -190,7 +194,7 @@ def _device(name: str) -> Iterator[Check]:
 
 def _machine() -> Iterator[Check]:
     variables = [f"{key}={value}" for key, value in os.environ.items() if key.startswith(("OMP_", "GOMP_"))]
-    yield Check("OpenMP", "ok", ", ".join(sorted(variables)) or "no OMP_ or GOMP_ variable is set")
+    yield Check("OpenMP", "ok", _told_of_openmp(sorted(variables)))
     given = os.environ.get("CXX")
     names = (given,) if given else ("g++", "clang++")  # as `runtime` looks for one before a run
     path = next(filter(None, map(shutil.which, names)), None)
@@ -199,11 +203,18 @@ def _machine() -> Iterator[Check]:
     num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Check("cores", "ok", f"{num_cores} of {os.cpu_count()} for this process")
     load = os.getloadavg()[0]
-    todo = "timings will not be worth much until other programs end"
-    yield _judged("load", load <= num_cores / 2, f"{load:.1f} on {num_cores} cores", "note", todo)
+    todo = "measured times are not reliable until other programs end"
+    yield _judged(
+        "load", load <= num_cores / 2, f"{load:.1f} programs at work on {num_cores} cores", "note", todo
+    )
     kilobytes = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text().splitlines())
     free, total = (int(kilobytes[key]) * 1024 / _GIB for key in ("MemAvailable:", "MemTotal:"))
     yield Check("memory", "ok", f"{free:.1f} of {total:.1f} GiB free")
+
+
+def _told_of_openmp(variables: list[str]) -> str:
+    what = "variables for the library of CPU threads"
+    return f"{what}: {', '.join(variables) or 'none is set'}"
 
 
 def _folders() -> Iterator[Check]:
@@ -247,7 +258,7 @@ def _data() -> Iterator[Check]:
     yield Check("data sets", "ok", ", ".join(here))
     if absent:
         todo = "the first run that needs one tries to download it; or put its files there"
-        yield Check("not there", "note", f"below {root}: {', '.join(absent)}", todo)
+        yield Check("not found", "note", f"in {root}: {', '.join(absent)}", todo)
 
 
 _GROUPS: tuple[tuple[str, Look, State, str], ...] = (

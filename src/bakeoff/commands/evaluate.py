@@ -23,13 +23,13 @@ from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SplitScores
 from bakeoff.runs.rundir import WEIGHTS
 from bakeoff.runs.weight_files import read_weights
-from bakeoff.text import one_line, printable
+from bakeoff.text import one_line, percent, printable
 
 if TYPE_CHECKING:
     from bakeoff.models.base import Classifier
 
 USAGE = "evaluate RUN"
-SUMMARY = "a run's test scores again, from its weights"
+SUMMARY = "compute test scores again, from saved weights"
 # Equal means equal up to what another machine or precision may change in the last bits of the NLL.
 _TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
 _NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "nll": "test loss (NLL)"}
@@ -110,10 +110,10 @@ def _print_classes(scores: SplitScores) -> None:
         print(f"\nthe {len(classes)} of {len(scores.per_class)} classes with the lowest F1")
     names = [printable(item.label) for item in classes]
     width = max(len("class"), *map(len, names))
-    print(f"\n{'class':{width}}  precision   recall       F1  images")
+    print(f"\n{'class':{width}}  precision    recall        F1  images")
     for name, item in zip(names, classes, strict=True):
-        figures = f"{item.precision:9.2%}  {item.recall:7.2%}  {item.f1:7.2%}  {item.support:6,}"
-        print(f"{name:{width}}  {figures}")
+        shares = f"{percent(item.precision):>9}  {percent(item.recall):>8}  {percent(item.f1):>8}"
+        print(f"{name:{width}}  {shares}  {item.support:6,}")
     print()
 
 
@@ -184,12 +184,13 @@ def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff evaluate",
-        description="Computes a run's test scores again from its saved weights: are they the same?",
+        description="Computes the test scores of a run again from its saved weights, and checks that they "
+        "are the same.",
         epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",
     )
     parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")
     parser.add_argument(
         "--data-root", type=expanded, metavar="DIR", help="the folder of the data on this machine"
     )
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; without it, the run's own")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: the device of the run")
     return parser

@@ -5,7 +5,7 @@ from bakeoff.commands.yaml_lists import listed, name_parser
 from bakeoff.errors import OK
 
 USAGE = "experiments [NAME]"
-SUMMARY = "what experiment= can be, its cost and its result"
+SUMMARY = "list the experiments, their cost and their result"
 
 
 def experiments(words: list[str]) -> int:

@@ -5,7 +5,7 @@ from bakeoff.commands.yaml_lists import listed, name_parser
 from bakeoff.errors import OK
 
 USAGE = "models [NAME]"
-SUMMARY = "what model= can be: what it is, costs and reaches"
+SUMMARY = "list the models, their cost and their accuracy"
 
 
 def models(words: list[str]) -> int:
@@ -20,4 +20,6 @@ def models(words: list[str]) -> int:
 
 def parser() -> Parser:
     """What completion and the command read its options from."""
-    return name_parser("model", "Lists the models for train model=NAME: what they are, cost and reach.")
+    return name_parser(
+        "model", "Lists the models for train model=NAME: what each is, its cost and its accuracy."
+    )

@@ -24,7 +24,7 @@ from bakeoff.terminal import line_width, painted, wants_colour, wrapped
 from bakeoff.text import counted, printable
 
 USAGE = "prune [PATH ...]"
-SUMMARY = "remove all but each configuration's best weights"
+SUMMARY = "keep only the best weights of each configuration"
 
 
 def prune(words: list[str]) -> int:
@@ -63,6 +63,11 @@ def prune(words: list[str]) -> int:
                 "removed" if options.yes else "would remove",
                 f"{run.path / WEIGHTS} ({shown_size(num_bytes)})",
             )
+    named = {run.path for choice in choices for run in (choice.best, *choice.superfluous)}
+    named |= {problem.path for problem in problems}
+    for run in runs:
+        if run.path not in named and weight_bytes(run.path) is not None:
+            say("keep", f"{run.path / WEIGHTS}: no second run of its configuration to compare with", "green")
     for problem in problems:
         say("left alone", f"{problem.path}: {problem.reason}", "dim")
     num_superfluous = sum(len(choice.superfluous) for choice in choices)
@@ -131,11 +136,17 @@ def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff prune",
-        description="Shows, and with --yes removes, the weights of finished runs that are not the best of "
-        "their configuration (the seeds of one row of the table) by validation accuracy. Everything else of "
-        "a run stays; without its weights a run can be compared, but not evaluated again.",
+        description="Keeps, for each configuration (one row of the table of compare), the weights of the run "
+        "with the best validation accuracy. Shows which weights of its other runs can go, and removes them "
+        "with --yes. Everything else of a run stays; without its weights a run can be compared, but not "
+        "evaluated again.",
     )
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="as for compare; default: all runs")
-    parser.add_argument("--yes", action="store_true", help="really remove them")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a run directory or a folder to search, as for compare; default: all runs",
+    )
+    parser.add_argument("--yes", action="store_true", help="remove the files; without it they are only shown")
     add_colour(parser)
     return parser

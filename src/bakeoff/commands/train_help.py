@@ -38,9 +38,9 @@ examples:
 _GROUPS = {
     "data": "which images",
     "model": "which network, with its own recipe for training",
-    "optim": "all keys of the optimizer; without it the model's recipe",
-    "trainer": "all keys of the training loop; without it the model's recipe",
-    "experiment": "a choice of all of these",
+    "optim": "settings of the optimizer; default: those of the model's recipe",
+    "trainer": "settings of the training loop; default: those of the model's recipe",
+    "experiment": "a preset: data, model, optimizer and training together",
 }
 _FILE_COLUMN, _KEY_COLUMN = 24, 36
 
@@ -65,7 +65,7 @@ def help_text(line: CommandLine, width: int) -> str:
         parts.append("\n".join([title, *lines, ""]))
     values = expand(line)[0][0].values
     lines = key_lines(dotted_keys(values), values["model"].get("family"), width)
-    title = laid_out("Every key with what it is now; KEY=VALUE sets it:", width)
+    title = laid_out("Every key with its value and its meaning; KEY=VALUE sets it:", width)
     return "\n".join([*parts, title, *lines])
 
 

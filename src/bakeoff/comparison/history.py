@@ -57,11 +57,13 @@ def parse_metric(text: str) -> HistoryMetric:
     """
     match = _FORM.fullmatch(text.replace(" ", ""))
     if match is None:
-        raise ConfigError(f"--metric {text}: write best, last, min or max of a figure: best(val.accuracy)")
+        raise ConfigError(
+            f"--metric {text}: write best, last, min or max of a metric, as in best(val.accuracy)"
+        )
     figure = EPOCH_FIGURES.get(match[2])
     if figure is None:
         hint = nearest(match[2], EPOCH_FIGURES) or f"; there are {', '.join(EPOCH_FIGURES)}"
-        raise ConfigError(f"--metric {text}: {match[2]}: no such figure{hint}")
+        raise ConfigError(f"--metric {text}: {match[2]}: no such metric{hint}")
     return HistoryMetric(match[1], figure)
 
 

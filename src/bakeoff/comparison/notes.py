@@ -61,7 +61,7 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
             hidden = fact in HASHES  # a hash says nothing to a person
             said = "from scratch" if fact == "first weights" else "none"
             told = [
-                shortened(names, 3) + ("" if hidden else f" {said if value == 'none' else value}")
+                ("" if hidden else f"{said if value == 'none' else value} in ") + shortened(names, 3)
                 for value, names in groups.items()
             ]
             lines.append(f"caution: the rows also differ in {_IN_WORDS.get(fact, fact)}: {'; '.join(told)}")

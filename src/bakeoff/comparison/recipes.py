@@ -27,7 +27,9 @@ def _hides_arch(row: SettingRow) -> bool:
 
 def recipe_note(table: Table) -> list[str]:
     """What the models' own recipes differ in, which no column shows."""
-    keys = sorted({key for row in table.settings for key in row.changed if not key.startswith("model.")})
+    # A key that some runs do not have is younger than they are, and no part of a recipe.
+    common = set.intersection(*(set(row.changed) for row in table.settings)) if table.settings else set()
+    keys = sorted(key for key in common if not key.startswith("model."))
     varying = [key for key in keys if len({shown(row.changed.get(key)) for row in table.settings}) > 1]
     hidden = [key for key in varying if not is_told(key, table)]
     if not hidden:

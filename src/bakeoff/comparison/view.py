@@ -18,7 +18,7 @@ from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import shortened
 
 _SHARES = frozenset(name for figure in FIGURES if figure.is_share for name in (figure.name, figure.short))
-_MOST_NAMES = 80  # of a group in an error's line
+_MOST_NAMES = 20  # of a group in an error's line
 # What an expression may name of a run beside figures and keys of the config.
 _FACTS = ("name", "model", "family", "data", "seed", "weights", "setting", "run_id", "status", "date", "host")
 
@@ -143,7 +143,7 @@ def _sortable(value: Any) -> tuple[int, float, str]:
 
 
 def hint(name: str, rows: Sequence[SettingRow], *, figures: bool = True, more: Sequence[str] = ()) -> str:
-    """What was meant by a name that is none, else all that there are.
+    """What was meant by a name that is none, else what there is.
 
     Args:
         name: as the user wrote it.
@@ -157,13 +157,12 @@ def hint(name: str, rows: Sequence[SettingRow], *, figures: bool = True, more: S
         return near
     varying = {key for row in rows for key in row.changed}
     groups = {
-        "figures": scores,
-        "of a run": list(dict.fromkeys((*more, *_FACTS))),
+        "metrics": scores,
+        "facts of a run": list(dict.fromkeys((*more, *_FACTS))),
         "keys that differ": sorted(known & varying),
-        "other keys": sorted(known - varying),
     }
     told = [f"{title}: {shortened(names, _MOST_NAMES)}" for title, names in groups.items() if names]
-    return f"; there are {'; '.join(told)}"
+    return f"; there are {'; '.join(told)}; and all other keys: bakeoff train --help lists them"
 
 
 def find_baseline(rows: Sequence[SettingRow], name: str, shown: Sequence[SettingRow]) -> str | None:

@@ -119,7 +119,7 @@ class _Reader:
         for node in operands if share else ():
             number = node.value if isinstance(node, ast.Constant) else None
             if isinstance(number, int | float) and number > 1:
-                told = f"{share} is a share in 0..1: write {number / 100:g} for {number:g} %"
+                told = f"{share} is a number from 0 to 1: write {number / 100:g} for {number:g} %"
                 raise _error(f"character {self._column(node)}: {told}")
 
     def _is_allowed(self, node: ast.Constant) -> bool:

@@ -32,8 +32,8 @@ def check(config: "DataConfig") -> None:
         )
     if config.augment.flip is True and traits.has_text:
         raise ConfigError(
-            f"data.augment.flip=true: {config.name} shows digits or letters, and a mirrored one is "
-            "another one or nothing; leave it at false, or set data.augment.flip=force"
+            f"data.augment.flip=true: {config.name} shows digits or letters, and a mirrored digit or letter "
+            "is another one or none; leave it at false, or set data.augment.flip=force"
         )
     if config.classes is not None and len(set(map(str, config.classes))) < len(config.classes):
         raise ConfigError(f"data.classes={config.classes}: a class stands twice")

@@ -28,7 +28,7 @@ from bakeoff.data.pictures import (
 from bakeoff.data.splits import DataSet, TensorSplit
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
-from bakeoff.text import printable
+from bakeoff.text import percent, printable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -169,7 +169,8 @@ def _notes_on_cutting(headers: dict[str, Header], config: DataConfig) -> tuple[s
     most = max(cut, key=lambda name: cut[name])
     note = (
         f"data.fit=crop cuts off more than a tenth of {len(cut):,} of {len(headers):,} pictures "
-        f"({sum(cut.values()) / len(cut):.0%} of their area on average, {cut[most]:.0%} of {most}); "
+        f"({percent(sum(cut.values()) / len(cut), 0)} of their area on average, "
+        f"{percent(cut[most], 0)} of {most}); "
         "data.fit=pad keeps all of a picture, data.fit=stretch too"
     )
     return (note,)

@@ -72,7 +72,10 @@ def told_of(runs: Sequence[dict[str, Any]]) -> str:
     found = [earlier[values["output_dir"]].seconds(values) for values in runs]
     known = [seconds for seconds in found if seconds is not None]
     if not known:
-        return "how long it takes is not known: no earlier run of this model on these data, on this machine"
+        return (
+            "how long it takes is not known: no earlier run on this machine had the same model, data, batch "
+            "size, device and threads"
+        )
     early = any(values["trainer"].get("early_stopping_patience_epochs") for values in runs)
     tail = ", or less if it stops early" if early else ""
     if len(runs) == 1:

@@ -19,6 +19,7 @@ from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import phase_times
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import doing
+from bakeoff.models.base import Classifier
 from bakeoff.plots import canvas, figures, overlays, style
 from bakeoff.runs.records import EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, write_test_images
@@ -47,7 +48,7 @@ class Extras:
             if stop.name is not None:
                 say(self.run, f"{stopped_by(stop.name)}; {_UNFINISHED}")
                 break
-            with doing(f"the result is saved; now {name}"):
+            with doing(f"the result is saved; next: {name}"):
                 attempt(self.run, name, step)
         self.summary = dataclasses.replace(self.summary, time=phase_times(self.state, began))
         attempt(self.run, "the last times in summary.json", self._write_summary)
@@ -60,7 +61,7 @@ class Extras:
         return {
             "the speed": self._measure_speed,
             "FLOPs": self._count_flops,
-            "both in summary.json": self._write_summary,
+            "speed and FLOPs in summary.json": self._write_summary,
             "confusion.json": self._saving(lambda: self.run.write_confusion(self._names, self._counts)),
             **{f"plots/{name}": self._saving(partial(_in_own_style, step)) for name, step in draw.items()},
             "the test images for reports": self._saving(self._store_test_images),
@@ -73,12 +74,14 @@ class Extras:
         drawn = figures.pictures(
             title, self.epochs, self._counts, self._names, images, self.test, files, self.summary.best_epoch
         )
-        return {
-            **{name: partial(_save, self.run, draw, name) for name, draw in drawn.items()},
-            "explain.png": lambda: overlays.draw_explanations(
-                self.run, title, self.state.model, images, self.test, self._names, self.prepared.runtime
-            ),
+        steps: dict[str, Callable[[], object]] = {
+            name: partial(_save, self.run, draw, name) for name, draw in drawn.items()
         }
+        if type(self.state.model).explain is not Classifier.explain:  # most models have nothing to show
+            steps["explain.png"] = lambda: overlays.draw_explanations(
+                self.run, title, self.state.model, images, self.test, self._names, self.prepared.runtime
+            )
+        return steps
 
     def _measure_speed(self) -> None:
         rate = self.summary.speed.train_images_per_second

@@ -10,7 +10,7 @@ from bakeoff.machine.waiting import Bar, tell, watched
 from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import RunDir
 from bakeoff.terminal import screen_width
-from bakeoff.text import about, counted
+from bakeoff.text import about, counted, percent
 from bakeoff.training.state import TrainState
 
 _SECONDS_BETWEEN_READS = 0.5
@@ -24,7 +24,7 @@ _COLUMNS = {
     "val_loss": ("validation", "loss (NLL)"),
     "lr": ("learning", "rate"),
     "seconds": ("", "     time"),
-    "images_per_second": ("images", "a second"),
+    "images_per_second": ("images", "/ second"),
 }
 # What a narrow terminal does without, the first first.
 _LEAST_WANTED = ("images_per_second", "lr", "val_loss", "train_loss", "seconds")
@@ -101,7 +101,7 @@ def epoch_line(record: EpochRecord, epochs: int, width: int | None) -> str:
     figures = {
         "epoch": _number(record.epoch, epochs),
         "train_loss": _loss(record.train_loss),
-        "val_accuracy": f"{record.val.accuracy:.2%}" if record.val else "",
+        "val_accuracy": percent(record.val.accuracy) if record.val else "",
         "val_loss": _loss(record.val.nll) if record.val else "",
         "lr": f"{record.lr:.3g}",
         "seconds": f"{record.train_seconds:,.1f} s",

@@ -32,7 +32,7 @@ from bakeoff.models.weights.origin import NAMES
 from bakeoff.plots import style
 from bakeoff.runs.records import Environment, EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
-from bakeoff.text import counted, without_numbers
+from bakeoff.text import counted, percent, without_numbers
 from bakeoff.training.loop import fit
 from bakeoff.training.optim import make_optimizer
 from bakeoff.training.state import TrainState, start
@@ -57,7 +57,7 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
     began = time.perf_counter()
     prepared = prepare(job.values)
     config, runtime = prepared.config, prepared.runtime
-    with doing("taking the images' hashes"):
+    with doing("computing the hashes of the images"):
         fingerprints = input_fingerprints(job.values, prepared.data)
     with (
         doing("making the optimizer"),
@@ -76,7 +76,7 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
         if prepared.data.files is not None:
             run.write_files(prepared.data.files, prepared.data.skipped)
         _announce(run, prepared, environment, said)
-        with doing("looking whether pictures can be drawn"):
+        with doing("checking whether pictures can be drawn"):
             attempt(run, "pictures", style.check)  # now, and not after hours
         train_split = _resident(prepared.data.train, config, runtime)
         val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
@@ -188,7 +188,8 @@ def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
     no_answer = f", {test.num_no_answer} without a prediction" if test.num_no_answer else ""
     say(
         run,
-        f"test accuracy {test.accuracy:.2%}, macro-F1 {test.macro_f1:.2%}, test loss (NLL) {test.nll:.4f} "
+        f"test accuracy {percent(test.accuracy)}, macro-F1 {percent(test.macro_f1)}, "
+        f"test loss (NLL) {test.nll:.4f} "
         f"({test.num_images:,} images{no_answer}; weights of epoch {summary.best_epoch}; "
         f"{summary.time.train_seconds:,.1f} s of training)",
     )

@@ -17,7 +17,7 @@ def captions(table: Table, columns: Sequence[Column]) -> list[str]:
     if "group" in names and any(row.tie_group for row in table.settings):
         parts.append("group: no proven difference between rows with the same letter")
     if "front" in names:
-        parts.append("front: * marks the best trade-offs")
+        parts.append("an asterisk (*) in column front: a best trade-off")
     if any(" points" in sentence for sentence in table.verdict):
         parts.append("1 point: 1 % of the test images")
     title = f"{table.title}: {counted(table.num_images, 'test image')}{classes}{_weights(table)}"
@@ -54,9 +54,9 @@ def compared_with(table: Table) -> str:
     if len(table.settings) < _MORE_THAN_A_PAIR or table.reference is None or not table.pairs:
         return ""
     num_pairs = sum(pair.metric == "accuracy" for pair in table.pairs)
-    others = "" if num_pairs < len(table.settings) else f"; all {num_pairs} pairs: --format json"
+    others = "" if num_pairs < len(table.settings) else f"; --format json has all {num_pairs} pairs"
     against = table.row(table.reference).label
-    return printable(f"Each against {against} (another: --baseline NUMBER{others}):")
+    return printable(f"Each row against {against} (--baseline NUMBER takes another row{others}):")
 
 
 def remarks(table: Table) -> tuple[Sequence[str], Sequence[str]]:
