@@ -18,6 +18,7 @@ from bakeoff.evaluation import metrics
 from bakeoff.evaluation.prediction import Predictions
 from bakeoff.plots import figures
 from bakeoff.runs.records import EpochRecord, ValidationScores
+from bakeoff.text import percent
 
 RNG = np.random.RandomState(0)
 
@@ -199,7 +200,10 @@ def test_the_reliability_diagram_shows_the_bins() -> None:
     assert heights == pytest.approx((bins.num_right[filled] / bins.num_images[filled]).tolist())
     assert [patch.get_height() for patch in counts.patches] == bins.num_images.tolist()
     ece = metrics.expected_calibration_error(found.label, found.probabilities)
-    assert f"{ece:.2%}" in figure._suptitle.get_text()
+    assert percent(ece) in figure._suptitle.get_text()
+    assert counts.get_yscale() == "log"
+    assert "logarithmic" in counts.get_ylabel()
+    assert [label.get_text() for label in counts.get_yticklabels()][:2] == ["1", "10"]
 
 
 @pytest.mark.parametrize("names", [["a", "b", "c", "d"], ["x" * 80, "[x]", "$a_b$", "Zoë \U0001f600"]])

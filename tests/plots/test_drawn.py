@@ -13,11 +13,12 @@ from toy import toy_config, toy_split
 
 from bakeoff.commands.preview import batch_picture
 from bakeoff.data.splits import DataSet
+from bakeoff.evaluation.prediction import Predictions
 from bakeoff.models.base import Overlay, TaskSpec
 from bakeoff.models.detection.answers import Detections
 from bakeoff.models.detection.detector import Detector
 from bakeoff.plots import lettering
-from bakeoff.plots.figures import confusion_matrix, learning_curves
+from bakeoff.plots.figures import confusion_matrix, learning_curves, worst_mistakes
 from bakeoff.plots.lettering import drawable, short, short_names
 from bakeoff.plots.overlays import explanation_figure
 from bakeoff.plots.style import own_style
@@ -167,7 +168,7 @@ def test_found_and_true_boxes_differ_in_dash_and_stand_in_the_legend() -> None:
     assert list(lines["true box"].get_xdata()) == [1.5, 5.5, 5.5, 1.5, 1.5]
     (legend,) = figure.legends
     assert {text.get_text() for text in legend.get_texts()} == {"box found", "true box"}
-    assert "class 1, 50%" in [axes.get_title() for axes in figure.axes]
+    assert "class 1, score 50 %" in [axes.get_title() for axes in figure.axes]
     assert figure_of(overlay()).legends == []
 
 
@@ -205,3 +206,17 @@ def test_a_detector_shows_the_true_box_where_it_is_the_ink(boxes: str, has_ink: 
     assert (shown.true_box is None) == (not has_ink)
     if has_ink:
         assert shown.true_box.tolist() == [3, 2, 7, 4]
+
+
+@pytest.mark.parametrize(("wrong", "rows"), [(6, 2), (1, 1), (0, 0), (30, 5)])
+def test_mistakes_have_no_empty_rows_and_say_what_the_percentage_is(wrong: int, rows: int) -> None:
+    split = toy_split(40)
+    labels = split.labels.numpy()
+    said = np.full((40, 4), 0.05, dtype=np.float32)
+    said[np.arange(40), np.where(np.arange(40) < wrong, (labels + 1) % 4, labels)] = 0.85
+    figure = worst_mistakes(split, Predictions(np.arange(40), labels, said, {}), list("abcd"), "title")
+    drawn(figure)
+    assert len(figure.axes) == 5 * rows
+    titles = [axes.get_title() for axes in figure.axes if axes.images]
+    assert len(titles) == min(wrong, 25)
+    assert all("(85 %)\nimage " in title for title in titles)

@@ -12,6 +12,7 @@ from bakeoff.evaluation.metrics import ECE_BINS, answers, calibration_bins
 from bakeoff.plots.canvas import new_figure, show_image
 from bakeoff.plots.lettering import drawable, short, short_names
 from bakeoff.runs.records import EpochRecord
+from bakeoff.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _LONGEST_ON_AXES = 20  # characters
 _MOST_NAMES_ON_AXES = 60
-_NUM_MISTAKES = 25
+_NUM_MISTAKES, _MISTAKES_IN_A_ROW = 25, 5
 _MOST_CELLS_WITH_NUMBERS = 20  # classes; above that the numbers would not be readable
 _DARK, _LIGHT = "#1b3a57", "#c8553d"
 
@@ -72,7 +73,7 @@ def learning_curves(epochs: Sequence[EpochRecord], title: str, chosen: int) -> "
         losses.plot(at, [val.nll for _, val in judged], "s--", color=_LIGHT)
         scores.plot(at, [val.accuracy for _, val in judged], "s--", color=_LIGHT, label="accuracy")
         scores.plot(at, [val.macro_f1 for _, val in judged], "^:", color=_DARK, label="macro-F1")
-        scores.yaxis.set_major_formatter(PercentFormatter(1.0))
+        scores.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         scores.legend(frameon=False)
     for axes in (training, losses, scores):
         if not axes.lines:
@@ -142,20 +143,25 @@ def worst_mistakes(
     wrong = np.flatnonzero(guesses != predictions.label)
     confidence = predictions.probabilities.max(axis=1)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_NUM_MISTAKES]
-    figure = new_figure(8, 9)
+    rows = max(1, -(-len(chosen) // _MISTAKES_IN_A_ROW))
+    figure = new_figure(8.5, 1.8 * rows + 0.9)
     figure.suptitle(
-        f"{title}\n{len(wrong):,} of {len(guesses):,} test images wrong; the most confident mistakes"
+        f"{title}\n{len(wrong):,} of {len(guesses):,} test images are wrong; below, those predicted with "
+        "the highest probability (%)",
+        fontsize=10,
     )
     if len(chosen) == 0:
         figure.text(0.5, 0.5, "no mistakes", ha="center")
         return figure
     pixels = test.images(torch.from_numpy(chosen).to(test.device)).cpu().numpy()
     names = [*short_names(class_names), "no prediction"]
-    for axes, image, index in zip(figure.subplots(5, 5).flat, pixels, chosen, strict=False):
+    grid = figure.subplots(rows, _MISTAKES_IN_A_ROW, squeeze=False)
+    for axes, image, index in zip(grid.flat, pixels, chosen, strict=False):
         show_image(axes, image)
         name = short(files[index].rpartition("/")[2]) if files else f"image {index}"
         true, predicted = names[predictions.label[index]], names[guesses[index]]
-        axes.set_title(f"true {true}, predicted {predicted}\n{confidence[index]:.1%}, {name}", fontsize=7)
+        said = f"predicted {predicted} ({percent(confidence[index], 0)})"
+        axes.set_title(f"true {true}\n{said}\n{name}", fontsize=7)
     for axes in figure.axes:
         axes.set_axis_off()
     return figure
@@ -180,25 +186,38 @@ def reliability_diagram(predictions: "Predictions", title: str) -> "Figure":
         align="edge",
         color="#b9cbdc",
         edgecolor=_DARK,
-        label="accuracy",
+        label="bar: accuracy of the images with such a confidence",
     )
-    rates.plot(confidence, accuracy, "o", color=_DARK, label="at the mean confidence")
-    rates.plot([0, 1], [0, 1], "--", color=_LIGHT, label="perfect calibration")
+    rates.plot(
+        confidence,
+        accuracy,
+        "o",
+        color=_DARK,
+        label="dot: mean confidence (across) and accuracy (up) of a bar",
+    )
+    rates.plot([0, 1], [0, 1], "--", color=_LIGHT, label="line: perfect calibration, both are equal")
     rates.set_ylabel("accuracy")
     rates.set_ylim(0, 1.02)
-    rates.yaxis.set_major_formatter(PercentFormatter(1.0))
+    rates.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     # Above the axes: bars may fill any corner.
-    rates.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=8)
+    rates.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1, fontsize=8)
     counts.bar(edges, bins.num_images, 1 / ECE_BINS, align="edge", color="#b9cbdc", edgecolor=_DARK)
-    counts.set_yscale("symlog", linthresh=10)
-    counts.set_ylabel("images")
+    # From 0.7, so that a bar of one image is seen.
+    highest = 10 ** np.ceil(np.log10(max(10.0, 1.1 * bins.num_images.max())))
+    counts.set_yscale("log")
+    counts.set_ylim(0.7, highest)
+    ticks = 10.0 ** np.arange(round(np.log10(highest)) + 1)
+    counts.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    counts.set_ylabel("number of images\n(logarithmic)")
     counts.set_xlabel("confidence (probability of the predicted class)")
     counts.set_xlim(0, 1)
-    counts.xaxis.set_major_formatter(PercentFormatter(1.0))
+    counts.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     for axes in (rates, counts):
         axes.grid(alpha=0.3)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     num_images = int(bins.num_images.sum())
-    figure.suptitle(f"{title}\nexpected calibration error {ece:.2%}, {num_images:,} test images", fontsize=10)
+    figure.suptitle(
+        f"{title}\nexpected calibration error {percent(ece)}, {num_images:,} test images", fontsize=10
+    )
     return figure

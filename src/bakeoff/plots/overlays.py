@@ -12,6 +12,7 @@ from bakeoff.evaluation.metrics import answers
 from bakeoff.plots.canvas import new_figure, save, show_image
 from bakeoff.plots.lettering import drawable, short_names
 from bakeoff.runs.rundir import RunDir
+from bakeoff.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,7 +114,9 @@ def explanation_figure(
 
 
 def _legend_of_heat(overlays: Sequence["Overlay"]) -> str:
-    return "; the thicker a line, the more of it" if any(one.heat is not None for one in overlays) else ""
+    return (
+        "; most at what the thickest line encloses" if any(one.heat is not None for one in overlays) else ""
+    )
 
 
 def _draw_heat(axes: Any, heat: np.ndarray) -> None:
@@ -131,7 +134,9 @@ def _draw_boxes(axes: Any, overlay: "Overlay", shown_names: Mapping[str, str]) -
     """What was found, and dashed what is true where that is known."""
     for box, label, score in zip(overlay.boxes.tolist(), overlay.box_labels, overlay.box_scores, strict=True):
         _draw_box(axes, box, "box found", color="#ffb000", linewidth=1.8)
-        axes.set_title(f"{shown_names.get(label, label)}, {score:.0%}", fontsize=7)
+        name = shown_names.get(label, label)
+        called = name if name.startswith("class ") else f"class {name}"
+        axes.set_title(f"{called}, score {percent(score, 0)}", fontsize=7)
     if overlay.true_box is not None:
         _draw_box(axes, overlay.true_box.tolist(), "true box", color="#4cc9f0", linewidth=1.4, linestyle="--")
 
