@@ -264,7 +264,7 @@ def test_a_row_without_predictions_takes_no_front_from_the_others(bakeoff: Bakeo
     (table,) = as_json(bakeoff, str(root), "--cost", "parameters")["tables"]
     assert table["verdict"][-1] == (
         "Best trade-off of accuracy against parameters (Pareto front): mine; "
-        "no other costs as little and is proven to be more accurate. "
+        "no configuration that costs the same or less is proven to be more accurate. "
         "Without predictions, so left out: forged."
     )
     assert {row["name"]: row["on_front"] for row in table["settings"]} == {

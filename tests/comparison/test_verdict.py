@@ -330,7 +330,7 @@ def test_times_are_ranked_only_of_one_machine_and_one_after_another(
     assert verdict[-1] == (
         expected
         or "Best trade-off of accuracy against train_seconds (Pareto front): a; "
-        "no other costs as little and is proven to be more accurate."
+        "no configuration that costs the same or less is proven to be more accurate."
     )
 
 

@@ -20,7 +20,7 @@ def with_front(table: Table, cost: str) -> Table:
     names = ", ".join(row.label for row in table.settings if row.setting in best)
     sentence = (
         f"Best trade-off of accuracy against {title} (Pareto front): {names}; "
-        "no other costs as little and is proven to be more accurate."
+        "no configuration that costs the same or less is proven to be more accurate."
     )
     if unchecked := [row.label for row in table.settings if not row.has_predictions]:
         sentence += f" Without predictions, so left out: {shortened(unchecked)}."
