@@ -18,7 +18,7 @@ from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import shortened
 
 _SHARES = frozenset(name for figure in FIGURES if figure.is_share for name in (figure.name, figure.short))
-_MOST_NAMES = 20  # of a group in an error's line
+_MOST_KEYS, _MOST_NAMES = 6, 20  # of a group in an error's line
 # What an expression may name of a run beside figures and keys of the config.
 _FACTS = ("name", "model", "family", "data", "seed", "weights", "setting", "run_id", "status", "date", "host")
 
@@ -159,9 +159,14 @@ def hint(name: str, rows: Sequence[SettingRow], *, figures: bool = True, more: S
     groups = {
         "metrics": scores,
         "facts of a run": list(dict.fromkeys((*more, *_FACTS))),
-        "keys that differ": sorted(known & varying),
+        # Those of the models' own are many, and come last.
+        "keys that differ": sorted(known & varying, key=lambda key: (key.startswith("model."), key)),
     }
-    told = [f"{title}: {shortened(names, _MOST_NAMES)}" for title, names in groups.items() if names]
+    told = [
+        f"{title}: {shortened(names, _MOST_KEYS if 'keys' in title else _MOST_NAMES)}"
+        for title, names in groups.items()
+        if names
+    ]
     return f"; there are {'; '.join(told)}; and all other keys: bakeoff train --help lists them"
 
 
