@@ -139,12 +139,8 @@ def _packages() -> Iterator[Check]:
 def _torch() -> Iterator[Check]:
     import torch
 
-    capability = torch.backends.cpu.get_cpu_capability()
-    yield Check(
-        "torch",
-        "ok",
-        f"{torch.__version__}, {torch.get_num_threads()} threads, CPU instructions: {capability}",
-    )
+    cpu = f"CPU instructions: {torch.backends.cpu.get_cpu_capability()}"
+    yield Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads, {cpu}")
     # Not groups of their own: a torch that did not load fails again, with other, misleading reasons.
     yield from _guarded("torchvision cpu", partial(_torchvision, "cpu"), "MISSING", _SAME_INDEX)
     yield from _guarded("cpu", partial(_device, "cpu"))
@@ -194,7 +190,8 @@ def _device(name: str) -> Iterator[Check]:
 
 def _machine() -> Iterator[Check]:
     variables = [f"{key}={value}" for key, value in os.environ.items() if key.startswith(("OMP_", "GOMP_"))]
-    yield Check("OpenMP", "ok", _told_of_openmp(sorted(variables)))
+    found = ", ".join(sorted(variables)) or "none is set"
+    yield Check("OpenMP", "ok", f"variables for the library of CPU threads: {found}")
     given = os.environ.get("CXX")
     names = (given,) if given else ("g++", "clang++")  # as `runtime` looks for one before a run
     path = next(filter(None, map(shutil.which, names)), None)
@@ -204,17 +201,11 @@ def _machine() -> Iterator[Check]:
     yield Check("cores", "ok", f"{num_cores} of {os.cpu_count()} for this process")
     load = os.getloadavg()[0]
     todo = "measured times are not reliable until other programs end"
-    yield _judged(
-        "load", load <= num_cores / 2, f"{load:.1f} programs at work on {num_cores} cores", "note", todo
-    )
+    found = f"{load:.1f} programs at work on {num_cores} cores"
+    yield _judged("load", load <= num_cores / 2, found, "note", todo)
     kilobytes = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text().splitlines())
     free, total = (int(kilobytes[key]) * 1024 / _GIB for key in ("MemAvailable:", "MemTotal:"))
     yield Check("memory", "ok", f"{free:.1f} of {total:.1f} GiB free")
-
-
-def _told_of_openmp(variables: list[str]) -> str:
-    what = "variables for the library of CPU threads"
-    return f"{what}: {', '.join(variables) or 'none is set'}"
 
 
 def _folders() -> Iterator[Check]:

@@ -42,12 +42,9 @@ class Config:
     width: Count = 96  # length of the vector of a token
     depth: Count = 4  # number of encoder blocks
     heads: Count = 4  # number of attention heads in each block
-    # Hidden width of the perceptron, as a multiple of model.width.
-    mlp_ratio: Annotated[float, Field(gt=0, le=16)] = 2.0
-    # What the last layer reads: the mean of all tokens, or an extra class token.
-    pooling: Literal["mean", "class_token"] = "mean"
-    # Position vectors of the tokens: learned, or fixed sines and cosines.
-    positions: Literal["learned", "sin_cos"] = "learned"
+    mlp_ratio: Annotated[float, Field(gt=0, le=16)] = 2.0  # hidden width of the perceptron / model.width
+    pooling: Literal["mean", "class_token"] = "mean"  # input of the last layer: mean of tokens, or one token
+    positions: Literal["learned", "sin_cos"] = "learned"  # position vectors: learned, or fixed sines
     stem: Literal["plain", "convolutional"] = "plain"  # how a patch becomes a token
     dropout: Rate = 0.0  # probability of dropping a value, after attention and perceptron
     # Probability of skipping the last block; from block to block it rises from 0 to this.
