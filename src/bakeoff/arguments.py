@@ -2,21 +2,22 @@
 
 import argparse
 import re
-import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NoReturn
 
 from bakeoff.errors import ConfigError
-from bakeoff.terminal import COLOUR_CHOICES, broken
+from bakeoff.terminal import COLOUR_CHOICES, broken, line_width
 
 _WIDEST_HELP, _NARROWEST_HELP = 100, 30  # columns; longer lines are hard to read
+_WIDTH_IN_A_PIPE = 80
 _CONTINUES = " " * 8  # a line of a help text that begins so belongs to the one above
 
 
 def help_width() -> int:
     """Columns of a help text: those of the terminal, and 80 in a pipe. $COLUMNS wins."""
-    return max(_NARROWEST_HELP, min(_WIDEST_HELP, shutil.get_terminal_size().columns))
+    return max(_NARROWEST_HELP, min(_WIDEST_HELP, line_width(sys.__stdout__) or _WIDTH_IN_A_PIPE))
 
 
 def laid_out(text: str, width: int) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from bakeoff import __version__
-from bakeoff.arguments import help_width, laid_out
 from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.machine import environment
 from bakeoff.machine.process import run_process
@@ -91,6 +90,8 @@ def _dispatch(words: list[str]) -> int:
         return complete(words[1:] if words[0] in COMMANDS else words, COMMANDS)
     words = _asked_for_help(words)
     if not words or words[0] in ("-h", "--help"):
+        from bakeoff.arguments import help_width, laid_out
+
         print(laid_out(_HELP.format(version=__version__, commands=_summaries()), help_width()), end="")
         return OK
     if words[0] in ("-V", "--version"):

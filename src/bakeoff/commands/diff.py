@@ -5,8 +5,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.cells import cell_len
-
 from bakeoff.arguments import Parser, add_colour
 from bakeoff.comparison.differences import changed_config, changed_environment, changed_sources, sides
 from bakeoff.comparison.estimates import estimates
@@ -18,7 +16,7 @@ from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import without_nan
-from bakeoff.terminal import filled, line_width, padded, painted, wants_colour, wrapped
+from bakeoff.terminal import columns_of, filled, line_width, padded, painted, wants_colour, wrapped
 from bakeoff.text import p_text, printable
 
 USAGE = "diff RUN RUN"
@@ -103,7 +101,7 @@ def _table(
         return [f"{title:{_TITLE}} the same"]
     cells = [(title, *titles), *((f"  {key}", *values) for key, values in rows.items())]
     cells = [tuple(map(printable, row)) for row in cells]
-    widths = [max(cell_len(row[place]) for row in cells) for place in range(len(titles) + 1)]
+    widths = [max(columns_of(row[place]) for row in cells) for place in range(len(titles) + 1)]
     if width is None or sum(widths) + 2 * len(titles) <= width:
         return [
             "  ".join(

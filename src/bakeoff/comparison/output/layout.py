@@ -7,10 +7,8 @@ of least use first, and a line says which. No torch here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
-
 from bakeoff.comparison.output.grid import ALWAYS, Cell, Column, Grid
-from bakeoff.terminal import filled, padded, painted, wrapped
+from bakeoff.terminal import columns_of, filled, padded, painted, wrapped
 from bakeoff.text import counted, cut
 
 _GAP = "  "
@@ -53,7 +51,7 @@ def _names_fitted(grid: Grid, width: int | None) -> tuple[list[Column], set[int]
     for place, column in enumerate(grid.columns):
         cells = column.cells
         if most is not None and place == _place_of_names(grid) and max(map(_inline, cells)) > most:
-            shortened |= {row for row, cell in enumerate(cells) if cell_len(cell.text) > most}
+            shortened |= {row for row, cell in enumerate(cells) if columns_of(cell.text) > most}
             cells = [Cell(cut(cell.text, most), cell.spread, cell.style) for cell in cells]
         columns.append(Column(column.name, column.title, cells, column.rank, column.is_key))
     return columns, shortened
@@ -68,12 +66,12 @@ def _shows(grid: Grid, row: int, name: str) -> bool:
 
 
 def _inline(cell: Cell) -> int:
-    return cell_len(cell.whole)
+    return columns_of(cell.whole)
 
 
 def _width(column: Column, stacked: bool) -> int:
-    cells = [max(cell_len(c.text), cell_len(c.spread)) if stacked else _inline(c) for c in column.cells]
-    return max(cell_len(column.title), *cells)
+    cells = [max(columns_of(c.text), columns_of(c.spread)) if stacked else _inline(c) for c in column.cells]
+    return max(columns_of(column.title), *cells)
 
 
 def _total(columns: Sequence[Column], stacked: bool) -> int:
