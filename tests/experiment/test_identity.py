@@ -1,6 +1,7 @@
 """What makes two runs the same run, and the same setting."""
 
 import copy
+import functools
 from typing import Any
 
 import pytest
@@ -10,8 +11,14 @@ from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.experiment.identity import identity, setting
 
 
-def values(*overrides: str) -> dict[str, Any]:
+@functools.cache
+def composed(*overrides: str) -> dict[str, Any]:
     return expand(parse_arguments(overrides))[0][0].values
+
+
+def values(*overrides: str) -> dict[str, Any]:
+    """A config to change; many tests begin with the same one."""
+    return copy.deepcopy(composed(*overrides))
 
 
 def test_canonical_json_is_one_text_for_one_meaning() -> None:

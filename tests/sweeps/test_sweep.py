@@ -116,11 +116,15 @@ def test_ctrl_c_ends_the_running_job_and_starts_no_other(tmp_path: Path) -> None
     process = subprocess.Popen(
         command(arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
-    while not list(tmp_path.glob("sweeps/night/*/epochs.jsonl")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    try:
+        while not list(tmp_path.glob("sweeps/night/*/epochs.jsonl")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:  # where Ctrl-C is ignored, as below `nohup`, it would train for days
+        process.terminate()
+        process.wait(30)
     assert process.returncode == 75
     assert "stopped by Ctrl-C; the other jobs of sweep.name=night were not started" in err.splitlines()[-1]
     statuses = [
