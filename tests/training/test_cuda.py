@@ -9,9 +9,11 @@ from collections.abc import Iterable
 import pytest
 import torch
 from fake_cuda import fake_cuda
+from omegaconf import OmegaConf
 from shipped import CONFIGS, TASKS, TWINS, build_model, shipped_config
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
+from bakeoff.config.compose import conf_dir
 from bakeoff.data.batches import evaluation_batches, plan_epoch, training_batches
 from bakeoff.data.splits import TensorSplit
 from bakeoff.machine import runtime
@@ -44,7 +46,9 @@ OPTIONS = {"plain": PLAIN, "everything": EVERYTHING}
 SHAPES = {f"{task.channels}x{task.height}x{task.width}": task for task in TASKS}
 PRECISIONS = ("fp32", "bf16", "fp16")
 RESIDENCIES = ("device", "host")
-# Any two of a situation's four values meet in one of these; the slow tier has all combinations.
+# One model of each family, whose name is the family's: any two of a situation's four values meet in one of
+# these. The slow tier has all combinations.
+THOROUGH = {"cnn", "faster_rcnn", "finetune", "vit"}
 QUICK = {
     ("plain", "1x28x28", "fp32", "device"),
     ("everything", "1x28x28", "bf16", "host"),
@@ -56,15 +60,23 @@ QUICK = {
     ("everything", "3x32x32", "bf16", "device"),
     ("plain", "3x32x32", "fp16", "device"),
 }
+# Other models of these families meet each value once.
+FEW = {
+    ("plain", "1x28x28", "fp32", "device"),
+    ("everything", "1x8x8", "fp16", "host"),
+    ("everything", "3x32x32", "bf16", "device"),
+}
 ALL = list(itertools.product(OPTIONS, SHAPES, PRECISIONS, RESIDENCIES))
 SITUATIONS = [
     pytest.param(
+        model_name,
         OPTIONS[names[0]],
         SHAPES[names[1]],
         *names[2:],
-        id="-".join(names),
-        marks=() if names in QUICK else pytest.mark.slow,
+        id="-".join((model_name, *names)),
+        marks=() if names in (QUICK if model_name in THOROUGH else FEW) else pytest.mark.slow,
     )
+    for model_name in WAITLESS
     for names in ALL
 ]
 # Of one family each: what its shipped files leave off.
@@ -131,8 +143,7 @@ def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_driver")
 # The copy of the model for the average asks a pretended tensor for its place in memory.
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
-@pytest.mark.parametrize(("overrides", "task", "precision", "residency"), SITUATIONS)
-@pytest.mark.parametrize("model_name", WAITLESS)
+@pytest.mark.parametrize(("model_name", "overrides", "task", "precision", "residency"), SITUATIONS)
 def test_a_step_stays_on_the_device(
     model_name: str, overrides: list[str], task: TaskSpec, precision: str, residency: str
 ) -> None:
@@ -145,8 +156,11 @@ def test_any_two_values_of_a_situation_meet_in_the_quick_tier() -> None:
     def pairs(situations: Iterable[tuple[str, ...]]) -> set[tuple[str, str]]:
         return {pair for names in situations for pair in itertools.combinations(names, 2)}
 
-    assert set(ALL) >= QUICK
+    assert set(ALL) >= QUICK | FEW
     assert pairs(QUICK) == pairs(ALL)
+    assert set().union(*FEW) == set().union(*ALL)
+    files = [OmegaConf.load(conf_dir() / "model" / f"{name}.yaml") for name in WAITLESS]
+    assert {file.model.family for file in files} == THOROUGH
 
 
 @pytest.mark.usefixtures("no_driver")
