@@ -40,6 +40,17 @@ def test_where_things_lie_makes_no_difference(override: str) -> None:
     assert identity(values(override), "d") == identity(values(), "d")
 
 
+@pytest.mark.parametrize("key", ["fit", "max_megapixels"])
+def test_keys_of_pictures_are_no_part_of_other_data(key: str) -> None:
+    """They are younger than many runs, and a table must not part these from new ones."""
+    for name, counts in (("digits", False), ("image_folder", True)):
+        given = values(f"data={name}")
+        older = copy.deepcopy(given)
+        del older["data"][key]
+        for of in (identity, setting):
+            assert (of(given, "d") != of(older, "d")) == counts
+
+
 @pytest.mark.parametrize(
     "key",
     ["output_dir", "sweep", "launcher.name", "tracker", "tune.trials", "race.looks", "data.title",

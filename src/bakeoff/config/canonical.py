@@ -27,6 +27,9 @@ _LEFT_OUT = (
     "trainer.checkpoint_*",
     "trainer.keep_checkpoints",
 )
+# What a data set refuses is no part of its runs: such a key may be younger than they are.
+_ONLY_OF_PICTURES = ("fit", "max_megapixels")
+_PICTURES = "image_folder"
 
 
 def canonical_json(value: Any) -> str:
@@ -45,6 +48,10 @@ def identifying_config(values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(section, dict):  # somebody else's config may hold anything
             for key in fnmatch.filter(section, last) if "*" in last else (last,):
                 section.pop(key, None)
+    data = kept.get("data")
+    if isinstance(data, dict) and data.get("name") != _PICTURES:
+        for key in _ONLY_OF_PICTURES:
+            data.pop(key, None)
     return kept
 
 
