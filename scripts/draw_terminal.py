@@ -24,6 +24,7 @@ def draw(text: str, title: str) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     for line in text.rstrip().splitlines():
         console.print(Text.from_ansi(line), soft_wrap=True)
+    console.print()  # the last line's underscores would be cut off
     svg = _LEADING.sub(_moved, console.export_svg(title=title))
     # rich asks a font server; a page must not.
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
