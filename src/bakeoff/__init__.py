@@ -1,4 +1,4 @@
-"""bakeoff: fair bake-offs between vision architectures."""
+"""bakeoff: compare vision architectures fairly."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

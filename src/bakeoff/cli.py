@@ -17,7 +17,7 @@ from bakeoff.machine.streams import run_command
 from bakeoff.terminal import COLOUR_CHOICES
 
 _HELP = """\
-bakeoff {version}: fair bake-offs between vision architectures
+bakeoff {version}: compare vision architectures fairly
 
 usage: bakeoff COMMAND ...
 

@@ -48,11 +48,11 @@ def test_the_images_that_changed_sides_by_their_place_in_the_test_set(
     assert code == 0
     assert "8 test images: 3 right in both, 1 wrong in both, 3 right in a only, 1 right in b only" in out
     assert (
-        "right in a only, as image (true class: predicted by a | by b): 3 (class 3: class 3 | class 0), "
+        "right in a only, position (true class: predicted by a | by b): 3 (class 3: class 3 | class 0), "
         "4 (class 4: class 4 | no prediction), 5 (class 0: class 0 | class 4)\n" in out
     )
     assert (
-        "right in b only, as image (true class: predicted by a | by b): 6 (class 1: class 0 | class 1)\n"
+        "right in b only, position (true class: predicted by a | by b): 6 (class 1: class 0 | class 1)\n"
         in out
     )
     # 1 of 4 images that differ: P(X < 1) + P(X = 1) / 1 of Binomial(4, 1/2), mid-p 2 P(X < 1) + P(X = 1).

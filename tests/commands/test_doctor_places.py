@@ -27,14 +27,14 @@ def test_load(look: Any, monkeypatch: pytest.MonkeyPatch, load: float, state: st
     result = look()
     assert result.code == 0
     assert result.checks["load"]["state"] == state
-    assert result.checks["load"]["found"] == f"{load} programs at work on 4 cores"
+    assert result.checks["load"]["found"] == f"{load} programs running or waiting on average, on 4 cores"
     assert ("times" in result.checks["load"]["todo"]) == (state == "note")
 
 
 def test_variables(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("OMP_", "GOMP_"))]:
         monkeypatch.delenv(name)
-    assert look().checks["OpenMP"]["found"] == "variables for the library of CPU threads: none is set"
+    assert look().checks["OpenMP"]["found"] == "settings of the threads library: none is set"
     for name in ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "NOT_OMP_X"):
         monkeypatch.setenv(name, "3")
     assert look().checks["OpenMP"]["found"].endswith(": GOMP_SPINCOUNT=3, OMP_NUM_THREADS=3")

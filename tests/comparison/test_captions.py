@@ -97,7 +97,7 @@ def test_a_caption_speaks_of_no_column_that_is_not_there(bakeoff: Bakeoff, tmp_p
             make_guessed_run(tmp_path, model, seed, labels, guesses(labels, wrong, 3), 3)
     whole = text(bakeoff, tmp_path).splitlines()[1]
     assert whole == (
-        "test scores, mean over n seeds [95 % interval, for other seeds and other test images]; "
+        "test scores, mean over n seeds [95 % interval: luck of seeds and of test images]; "
         "group: no proven difference between rows with the same letter; 1 point: 1 % of the test images"
     )
     caption = text(bakeoff, tmp_path, "--columns", "parameters").splitlines()[1]

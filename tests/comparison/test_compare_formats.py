@@ -34,9 +34,7 @@ def test_the_terminal_table_shows_percent_spread_and_n(
     assert f"{statistics.fmean(scores):.2f} {interval}" in row
     assert row.split()[:4] == ["1", "cnn", "3", "a"]
     assert "toy (test images t0): 60 test images, 5 classes, trained from scratch\n" in out
-    assert (
-        "\ntest scores, mean over n seeds [95 % interval, for other seeds and other test images]; ±:" in out
-    )
+    assert "\ntest scores, mean over n seeds [95 % interval: luck of seeds and of test images]; ±:" in out
     assert "optim.lr" in out
     for option in (["--no-statistics"], ["--spread", "std"]):
         out = bakeoff("compare", str(tmp_path / "runs"), *option)[1]

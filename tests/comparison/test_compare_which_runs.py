@@ -153,7 +153,7 @@ def test_a_run_is_named_by_path_prefix_or_latest(bakeoff: Bakeoff, tmp_path: Pat
     assert as_json(bakeoff, str(tmp_path / "r" / "101011-cnn"))["tables"][0]["settings"][0]["seeds"] == [1]
     code, _, err = bakeoff("compare", "101011")
     assert code == 2
-    assert "2 runs have a name that begins so" in err
+    assert "2 runs have names that begin with it" in err
     assert bakeoff("compare", "xyz")[0] == 2
 
 
@@ -166,7 +166,7 @@ def test_a_whole_name_is_no_ambiguous_prefix(
     assert as_json(bakeoff, "run")["tables"][0]["settings"][0]["seeds"] == [1]
     code, _, err = bakeoff("compare", "ru")
     assert (code, err.count("\n")) == (2, 1)
-    assert "run ru: 2 runs have a name that begins so" in err
+    assert "run ru: 2 runs have names that begin with it" in err
     code, _, err = bakeoff("compare", "rnu-2")
     assert code == 2
     assert "did you mean run-2?" in err

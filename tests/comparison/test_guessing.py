@@ -35,7 +35,7 @@ def test_always_the_frequent_class_is_guessing_and_92_percent_may_be_more(
     (note,) = (note for note in only_table(bakeoff, tmp_path)["notes"] if "guessing" in note)
     assert note == (
         "cnn: no better than guessing with seed 0, 1, 2 "
-        "(always saying 0 has 90.0 % right; classes are uneven, so look at macro_f1)"
+        "(always predicting 0 has an accuracy of 90.0 %; classes are uneven, so look at macro_f1)"
     )
 
 
@@ -51,4 +51,4 @@ def test_ninety_percent_of_three_classes_that_are_always_one_is_guessing(
     labels = np.where(np.arange(300) < 270, 1, np.arange(300) % 3)
     make_guessed_run(tmp_path, "a", 0, labels, np.ones(300, dtype=int), 3)
     (note,) = (note for note in only_table(bakeoff, tmp_path)["notes"] if "guessing" in note)
-    assert "always saying 1 has 93.3 % right" in note
+    assert "always predicting 1 has an accuracy of 93.3 %" in note

@@ -169,7 +169,7 @@ def _image_lines(a: Run, b: Run, most_images: int, width: int | None) -> list[st
         more = [f"and {len(places) - most_images:,} more"] if len(places) > most_images else []
         if told:
             *others, last = map(printable, told + more)
-            start = (f"{title},", "as image (true class: predicted by a | by b):")
+            start = (f"{title},", "position (true class: predicted by a | by b):")
             parts = [*start, *(f"{text}," for text in others), last]
             lines += filled(parts, width, "    ", "  ")
     return lines
@@ -213,7 +213,11 @@ def parser() -> Parser:
     parser.add_argument("a", metavar="RUN")
     parser.add_argument("b", metavar="RUN")
     parser.add_argument(
-        "--images", type=int, default=10, metavar="N", help="list at most N images of each kind (10)"
+        "--images",
+        type=int,
+        default=10,
+        metavar="N",
+        help="list at most N images that only one run predicts correctly, for each run (default 10)",
     )
     parser.add_argument(
         "--json", action="store_true", help="write JSON, with all images that only one of the runs has right"

@@ -156,7 +156,7 @@ def _torchvision(device: str) -> Iterator[Check]:
     kept = torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9], device=device), 0.5).tolist()
     if kept != [1]:
         raise RuntimeError(f"torchvision.ops.nms keeps {kept}, not [1]")
-    yield Check(f"torchvision {device}", "ok", f"{torchvision.__version__}, its compiled functions work")
+    yield Check(f"torchvision {device}", "ok", f"{torchvision.__version__}, its functions in C++ work")
 
 
 def _cuda() -> Iterator[Check]:
@@ -191,7 +191,7 @@ def _device(name: str) -> Iterator[Check]:
 def _machine() -> Iterator[Check]:
     variables = [f"{key}={value}" for key, value in os.environ.items() if key.startswith(("OMP_", "GOMP_"))]
     found = ", ".join(sorted(variables)) or "none is set"
-    yield Check("OpenMP", "ok", f"variables for the library of CPU threads: {found}")
+    yield Check("OpenMP", "ok", f"settings of the threads library: {found}")
     given = os.environ.get("CXX")
     names = (given,) if given else ("g++", "clang++")  # as `runtime` looks for one before a run
     path = next(filter(None, map(shutil.which, names)), None)
@@ -201,7 +201,7 @@ def _machine() -> Iterator[Check]:
     yield Check("cores", "ok", f"{num_cores} of {os.cpu_count()} for this process")
     load = os.getloadavg()[0]
     todo = "measured times are not reliable until other programs end"
-    found = f"{load:.1f} programs at work on {num_cores} cores"
+    found = f"{load:.1f} programs running or waiting on average, on {num_cores} cores"
     yield _judged("load", load <= num_cores / 2, found, "note", todo)
     kilobytes = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text().splitlines())
     free, total = (int(kilobytes[key]) * 1024 / _GIB for key in ("MemAvailable:", "MemTotal:"))

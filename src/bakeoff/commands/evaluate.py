@@ -186,7 +186,8 @@ def parser() -> Parser:
         "bakeoff evaluate",
         description="Computes the test scores of a run again from its saved weights, and checks that they "
         "are the same.",
-        epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 other test images",
+        epilog="exit codes: 0 equal; 7 not equal or not a finished run; 3 the data here are "
+        "not the test images of the run",
     )
     parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")
     parser.add_argument(

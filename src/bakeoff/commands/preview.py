@@ -92,7 +92,7 @@ def batch_picture(dataset: "DataSet", config: Config) -> "Figure":
         if value
     ]
     called = drawable(title_of(config.data))
-    title = f"{called}: training images as stored, then as epochs 1 to {_NUM_EPOCHS} show them"
+    title = f"{called}: training images as stored, then as they are changed in epochs 1 to {_NUM_EPOCHS}"
     return figure_of_images(
         pixels,
         columns=1 + _NUM_EPOCHS,

@@ -137,9 +137,9 @@ def parser() -> Parser:
     parser = Parser(
         "bakeoff prune",
         description="Keeps, for each configuration (one row of the table of compare), the weights of the run "
-        "with the best validation accuracy. Shows which weights of its other runs can go, and removes them "
-        "with --yes. Everything else of a run stays; without its weights a run can be compared, but not "
-        "evaluated again.",
+        "with the best validation accuracy. Shows which weights of its other runs can "
+        "be deleted, and deletes them with --yes. Everything else of a run stays; without its weights a "
+        "run can be compared, but not evaluated again.",
     )
     parser.add_argument(
         "paths",

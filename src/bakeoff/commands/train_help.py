@@ -21,7 +21,7 @@ Trains a model and writes a run directory.
 options:
   -m, --multirun         train all combinations of values such as seed=0,1,2
   --dry-run              check all, say how long it would take, and stop
-  --cfg job              print the composed configuration and stop
+  --cfg job              print all keys with their values and stop
   --config FILE          settings from a YAML file or a run directory
   -cd, --config-dir DIR  find config files of your own in DIR too
   --debug                show the traceback of an error

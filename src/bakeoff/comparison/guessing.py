@@ -24,7 +24,7 @@ def guessing_note(row: SettingRow, class_names: Sequence[str]) -> list[str]:
         return []
     reference = f"guessing has {share * 100:.1f} % right"
     if largest is not None:
-        reference = f"always saying {class_names[largest]} has {share * 100:.1f} % right"
+        reference = f"always predicting {class_names[largest]} has an accuracy of {share * 100:.1f} %"
         reference += "; classes are uneven, so look at macro_f1"
     return [f"no better than guessing with seed {', '.join(map(str, seeds))} ({reference})"]
 

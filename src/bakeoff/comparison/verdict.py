@@ -152,7 +152,7 @@ def _untested(rows: Sequence[SettingRow]) -> str:
     if len(rows) - len(without) > MOST_SETTINGS:
         pairs = len(rows) * (len(rows) - 1) // 2
         return (
-            f"{len(rows)} configurations: no pair is tested, since {pairs:,} pairs leave little power to "
-            "any; give --baseline NAME, or show fewer with --where or --top."
+            f"{len(rows)} configurations: no pair is tested, since {pairs:,} pairs are too many to find "
+            "differences; give --baseline NAME, or show fewer with --where or --top."
         )
     return f"No pair is tested: no predictions of {shortened(without)}."

@@ -133,7 +133,7 @@ def _plainer(text: str, own: str | None) -> str:
 def _no_such_file(group: str, choice: str, known: Sequence[str]) -> str:
     name = choice.strip().lower()
     if group == "model" and name not in known and _TORCHVISION.fullmatch(name):
-        return f"no such model; torchvision's networks are model=finetune model.arch={name}"
+        return f"no such model; for a network of torchvision write model=finetune model.arch={name}"
     if group == "data" and re.search(r"[/\\]|^\.", choice):
         return f"no such data; for a folder of pictures write data=image_folder data.root={choice}"
     return f"no such {group}; there are {', '.join(known)}{nearest(choice, known)}"

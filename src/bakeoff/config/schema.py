@@ -130,7 +130,9 @@ class TrainerConfig:
     device: Annotated[str, BeforeValidator(_device)] = "auto"
     # Number format of the arithmetic; auto: the best one measured for the model on such hardware.
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    channels_last: bool = True  # channels-last memory layout for convolutions
+    channels_last: bool = (
+        True  # memory layout for convolutions: the channels of a pixel side by side, which is faster
+    )
     compile: bool = False  # compile the training step; needs a compiler
     threads: Count | None = None  # number of CPU threads; null: one per core
     # Decay of a moving average of the weights, which is then tested and saved; null: no average.
@@ -141,7 +143,7 @@ class TrainerConfig:
     early_stopping_patience_epochs: Count | None = None
     # The epoch whose weights are tested and saved; best: by validation accuracy.
     select: Literal["best", "last"] = "best"
-    deterministic: bool = False  # repeatable to the bit on the same machine and versions
+    deterministic: bool = False  # exactly equal results on the same kind of machine, threads and versions
     # A quick test run: use only this number of batches to train and validate, and to test.
     overfit_batches: Count | None = None
 

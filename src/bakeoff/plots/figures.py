@@ -193,7 +193,7 @@ def reliability_diagram(predictions: "Predictions", title: str) -> "Figure":
         accuracy,
         "o",
         color=_DARK,
-        label="dot: mean confidence (across) and accuracy (up) of a bar",
+        label="dot: mean confidence (horizontal) and accuracy (vertical) of a bar",
     )
     rates.plot([0, 1], [0, 1], "--", color=_LIGHT, label="line: perfect calibration, both are equal")
     rates.set_ylabel("accuracy")

@@ -103,7 +103,7 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path
     if matches:
         shown = ", ".join(str(run) for run in matches[:3])
         more = ", ..." if len(matches) > 3 else ""
-        told = f"{len(matches)} runs have a name that begins so ({shown}{more})"
+        told = f"{len(matches)} runs have names that begin with it ({shown}{more})"
         raise ConfigError(f"run {name}: {told}; give more of the name, or a path")
     hint = nearest(name, [run.name for run in runs])
     raise ConfigError(f"run {name}: no run of this name below {root}; see bakeoff compare{hint}")

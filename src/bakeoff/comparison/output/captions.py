@@ -45,7 +45,7 @@ def _scores(table: Table, columns: Sequence[Column]) -> str:
         seeds = f"{min(counts)} to {max(counts)} seeds"
     text = f"test scores, mean over {seeds}"
     if "[" in spreads:
-        text += " [95 % interval, for other seeds and other test images]"
+        text += " [95 % interval: luck of seeds and of test images]"
     return text + ("; ±: standard deviation over the seeds" if "±" in spreads else "")
 
 

@@ -31,7 +31,9 @@ def make_network(arch: str, size: int, num_classes: int) -> nn.Module:
     known = architectures()
     if arch not in known:
         hint = nearest(arch, known) or f"; there are {', '.join(known)}"
-        raise ConfigError(f"model.arch={arch}: no such network, or none with one linear head{hint}")
+        raise ConfigError(
+            f"model.arch={arch}: no such network, or its last layer is not one linear layer{hint}"
+        )
     try:
         network = _torchvision_network(arch, size, num_classes)
         output_shape(network, size)
