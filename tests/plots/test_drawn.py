@@ -1,6 +1,8 @@
 """What the pictures of a run show, at few and at many classes and epochs. A warning of matplotlib fails a test."""
 
+import dataclasses
 import io
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +21,7 @@ from bakeoff.models.detection.answers import Detections
 from bakeoff.models.detection.detector import Detector
 from bakeoff.plots import lettering
 from bakeoff.plots.figures import confusion_matrix, learning_curves, worst_mistakes
-from bakeoff.plots.lettering import drawable, short, short_names
+from bakeoff.plots.lettering import drawable, fitted, short, short_names
 from bakeoff.plots.overlays import explanation_figure
 from bakeoff.plots.style import own_style
 from bakeoff.runs.records import EpochRecord, ValidationScores
@@ -91,7 +93,7 @@ def test_a_confusion_matrix_names_what_can_be_read(count: int, unanswered: int) 
     assert len(columns) <= 61
     assert rows[:2] == ["class-0", f"class-{-(-count // 60)}"]
     assert (columns[-1] == "no prediction") == bool(unanswered)
-    assert (f"{count:,} classes, every" in axes.get_title()) == (count > 60)
+    assert (f"{count:,} classes, one in" in axes.get_title()) == (count > 60)
     for labels, places in ((rows, axes.get_yticks()), (columns, axes.get_xticks())):
         for label, place in zip(labels, places, strict=True):
             assert label in (f"class-{int(place)}", "no prediction")
@@ -220,3 +222,52 @@ def test_mistakes_have_no_empty_rows_and_say_what_the_percentage_is(wrong: int, 
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     assert len(titles) == min(wrong, 25)
     assert all("(85 %)\nimage " in title for title in titles)
+
+
+def texts_apart(figure: Figure) -> bool:
+    """Whether no text above an image reaches into its neighbour's."""
+    drawn(figure)
+    by_row: dict[int, list[Any]] = {}
+    for axes in figure.axes:
+        if axes.get_title():
+            box = axes.title.get_window_extent()
+            by_row.setdefault(round(axes.get_position().y0 * 1000), []).append(box)
+    return all(
+        left.x1 < right.x0
+        for boxes in by_row.values()
+        for left, right in itertools.pairwise(sorted(boxes, key=lambda box: box.x0))
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["cat", "WWWWWWWWWWWW", "a_bird of 12", "longest_of_all_the_names_there_are_here"]
+)
+def test_names_above_images_do_not_run_into_each_other(name: str) -> None:
+    split = toy_split(12)
+    labels = split.labels.numpy()
+    said = np.full((12, 4), 0.05, dtype=np.float32)
+    said[np.arange(12), (labels + 1) % 4] = 0.85
+    names = [f"{number}{name}" for number in range(4)]
+    predictions = Predictions(np.arange(12), labels, said, {})
+    assert texts_apart(worst_mistakes(split, predictions, names, "title", ["x/" + "W" * 30] * 12))
+    cut = short_names(names)
+    captions = [f"true {cut[0]}\npredicted {cut[1]}\nimage 1"] * 5
+    boxes = overlay(boxes=torch.tensor([[1.0, 1, 4, 4]]), box_labels=["0"], box_scores=[0.97])
+    pixels = np.zeros((5, 1, 8, 8), dtype=np.uint8)
+    assert texts_apart(explanation_figure(pixels, [boxes] * 5, captions, "title", {"0": cut[0]}))
+
+
+def test_a_text_is_broken_at_spaces_and_a_number_stays_with_its_unit() -> None:
+    assert fitted(("true cat", "predicted a_rather_long (85 %)"), 1.45, 7) == (
+        "true cat\npredicted a_rather_long\n(85 %)"
+    )
+    pieces = fitted(("W" * 60,), 1.45, 7).split("\n")
+    assert "".join(pieces) == "W" * 60
+    assert len(pieces) > 3
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_the_axis_of_the_scores_shows_no_impossible_share(value: float) -> None:
+    records = [dataclasses.replace(r, val=ValidationScores(value, value, 1.0)) for r in epochs(3)]
+    low, high = learning_curves(records, "title", 3).axes[2].get_ylim()
+    assert 0 <= low < high <= 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bakeoff.plots.lettering import short
+from bakeoff.plots.lettering import fitted, short
 from bakeoff.runs.rundir import RunDir
 from bakeoff.runs.storage import write_atomically
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 120
+# Of a text above one of five images in 8.5 inches, with a space beside it.
+INCHES_ABOVE_AN_IMAGE = 1.45
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -52,7 +54,7 @@ def figure_of_images(
         show_image(axes, image)
         axes.set(xticks=[], yticks=[])
         if column == 0:
-            axes.set_ylabel(short(row_names[row]), fontsize=8)
+            axes.set_ylabel(fitted((short(row_names[row]),), 0.95, 8), fontsize=8)
         if row == 0:
             axes.set_title(column_names[column], fontsize=8)
     return figure

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bakeoff.evaluation.metrics import ECE_BINS, answers, calibration_bins
-from bakeoff.plots.canvas import new_figure, show_image
-from bakeoff.plots.lettering import drawable, short, short_names
+from bakeoff.plots.canvas import INCHES_ABOVE_AN_IMAGE, new_figure, show_image
+from bakeoff.plots.lettering import drawable, fitted, short, short_names
 from bakeoff.runs.records import EpochRecord
 from bakeoff.text import percent
 
@@ -73,6 +73,11 @@ def learning_curves(epochs: Sequence[EpochRecord], title: str, chosen: int) -> "
         losses.plot(at, [val.nll for _, val in judged], "s--", color=_LIGHT)
         scores.plot(at, [val.accuracy for _, val in judged], "s--", color=_LIGHT, label="accuracy")
         scores.plot(at, [val.macro_f1 for _, val in judged], "^:", color=_DARK, label="macro-F1")
+        low, high = scores.get_ylim()
+        # The margin shows no share that there is not.
+        scores.set_ylim(max(0.0, low), min(1.0, high))
+        for line in scores.lines:
+            line.set_clip_on(False)  # points at the edge are whole
         scores.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         scores.legend(frameon=False)
     for axes in (training, losses, scores):
@@ -124,7 +129,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
     axes.set_yticks(named, [names[place] for place in named], fontsize=size_points)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    left_out = f"; {len(names):,} classes, every {step}th is named" if step > 1 else ""
+    left_out = f"; {len(names):,} classes, one in {step} is named" if step > 1 else ""
     axes.set_title(f"{title}\n{int(counts.sum()):,} test images{left_out}", fontsize=10)
     return figure
 
@@ -144,7 +149,7 @@ def worst_mistakes(
     confidence = predictions.probabilities.max(axis=1)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_NUM_MISTAKES]
     rows = max(1, -(-len(chosen) // _MISTAKES_IN_A_ROW))
-    figure = new_figure(8.5, 1.8 * rows + 0.9)
+    figure = new_figure(8.5, 2.0 * rows + 0.9)
     figure.suptitle(
         f"{title}\n{len(wrong):,} of {len(guesses):,} test images are wrong; below, those predicted with "
         "the highest probability (%)",
@@ -161,7 +166,8 @@ def worst_mistakes(
         name = short(files[index].rpartition("/")[2]) if files else f"image {index}"
         true, predicted = names[predictions.label[index]], names[guesses[index]]
         said = f"predicted {predicted} ({percent(confidence[index], 0)})"
-        axes.set_title(f"true {true}\n{said}\n{name}", fontsize=7)
+        text = fitted((f"true {true}", said, name), INCHES_ABOVE_AN_IMAGE, 7)
+        axes.set_title(text, fontsize=7)
     for axes in figure.axes:
         axes.set_axis_off()
     return figure

@@ -1,6 +1,6 @@
 """Names of other people's in pictures: letters that some installed font has, at a length that fits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from bakeoff.text import printable
@@ -8,6 +8,9 @@ from bakeoff.text import printable
 _OWN_FONT = "DejaVu Sans"  # comes with matplotlib
 # Boxes for all letters; signs in the places of letters; colours, which cannot be drawn here.
 _NO_LETTERS = ("Last Resort", "STIX", "cm", "DejaVu Math")
+_POINTS_IN_AN_INCH = 72
+_KEPT_SPACE = "\N{NO-BREAK SPACE}"
+_UNIT = f"{_KEPT_SPACE}%"
 
 
 def drawable(text: str) -> str:
@@ -32,6 +35,47 @@ def short_names(names: Sequence[str], longest: int = 14) -> list[str]:
         drawable(text) if all(map(_has_font, text)) and cut.count(text) == 1 else f"class {number}"
         for number, text in enumerate(cut)
     ]
+
+
+def fitted(lines: Iterable[str], room_inches: float, size: float) -> str:
+    """Lines below one another, broken where they are wider than their room: at spaces, else within a word.
+
+    Args:
+        lines: as they can be drawn.
+        room_inches: width of a line.
+        size: of the letters, in points.
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=size)  # of the family of the style
+
+    def fits(text: str) -> bool:
+        width_points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+        return bool(width_points <= room_inches * _POINTS_IN_AN_INCH)
+
+    found: list[str] = []
+    for line in lines:
+        # A number stays with its unit.
+        first, *words = (part.replace(_KEPT_SPACE, " ") for part in line.replace(" %", _UNIT).split(" "))
+        found.append(first)
+        for word in words:
+            if fits(f"{found[-1]} {word}"):
+                found[-1] += f" {word}"
+            else:
+                found.append(word)
+    return "\n".join(piece for line in found for piece in _pieces(line, fits))
+
+
+def _pieces(word: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    """A line, in as few pieces as fit: signs without a font became long escapes."""
+    while not fits(word):
+        length = next((at for at in range(len(word) - 1, 1, -1) if fits(word[:at])), 1)
+        if length == len(word):
+            break
+        yield word[:length]
+        word = word[length:]
+    yield word
 
 
 def _cut(text: str, longest: int) -> str:

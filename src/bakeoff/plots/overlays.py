@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bakeoff.evaluation.metrics import answers
-from bakeoff.plots.canvas import new_figure, save, show_image
-from bakeoff.plots.lettering import drawable, short_names
+from bakeoff.plots.canvas import INCHES_ABOVE_AN_IMAGE, new_figure, save, show_image
+from bakeoff.plots.lettering import drawable, fitted, short_names
 from bakeoff.runs.rundir import RunDir
 from bakeoff.text import percent
 
@@ -53,7 +53,7 @@ def draw_explanations(
     captions = []
     for index in chosen:
         true, predicted = (names[place[index]] for place in (predictions.label, guesses))
-        captions.append(f"true {true}, predicted {predicted}\nimage {index}")
+        captions.append(f"true {true}\npredicted {predicted}\nimage {index}")
     shown = dict(zip(class_names, names, strict=False))
     figure = explanation_figure(images.cpu().numpy(), overlays, captions, drawable(title), shown)
     save(run, figure, "explain.png")
@@ -94,7 +94,7 @@ def explanation_figure(
         row, column = divmod(place, _COLUMNS)
         plain, drawn = grid[2 * row, column], grid[2 * row + 1, column]
         show_image(plain, image)
-        plain.set_title(caption, fontsize=7)
+        plain.set_title(fitted(caption.split("\n"), INCHES_ABOVE_AN_IMAGE, 7), fontsize=7)
         show_image(drawn, image)
         if overlay.heat is not None:
             _draw_heat(drawn, overlay.heat.numpy())
@@ -136,7 +136,8 @@ def _draw_boxes(axes: Any, overlay: "Overlay", shown_names: Mapping[str, str]) -
         _draw_box(axes, box, "box found", color="#ffb000", linewidth=1.8)
         name = shown_names.get(label, label)
         called = name if name.startswith("class ") else f"class {name}"
-        axes.set_title(f"{called}, score {percent(score, 0)}", fontsize=7)
+        text = fitted((f"{called}, score {percent(score, 0)}",), INCHES_ABOVE_AN_IMAGE, 7)
+        axes.set_title(text, fontsize=7)
     if overlay.true_box is not None:
         _draw_box(axes, overlay.true_box.tolist(), "true box", color="#4cc9f0", linewidth=1.4, linestyle="--")
 
