@@ -54,6 +54,12 @@ def test_what_is_being_done_makes_room_for_what_stays_and_is_gone_at_the_end() -
     assert "reading mnist ..." in drawn[drawn.index("note: second") :]
 
 
+def test_what_is_being_done_leaves_room_for_what_the_terminal_writes_at_ctrl_c() -> None:
+    with terminal(40) as screen, doing("word " * 20):
+        pass
+    assert 30 < max(map(len, screen.drawn())) + len("^C") < 40
+
+
 def test_an_error_takes_away_what_was_being_done() -> None:
     with terminal(80) as screen, pytest.raises(ZeroDivisionError), doing("dividing"):
         _ = 1 // 0
@@ -70,7 +76,7 @@ def test_a_bar_fits_and_a_line_above_it_is_whole(columns: int) -> None:
         tell("note: half as many at once")
         bar.move_to(100)  # from the beginning again
     drawn = screen.drawn()
-    assert max(map(len, drawn)) < columns
+    assert max(map(len, drawn)) + len("^C") < columns  # which a terminal writes where the cursor stands
     assert any("epoch 10/10  83%|" in text for text in drawn)
     assert all(text.endswith(("loss 0.1234", "images/s", "left")) for text in drawn if "%|" in text)
     assert "loss 0.1234" in screen.written

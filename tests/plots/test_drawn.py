@@ -226,7 +226,7 @@ def test_mistakes_have_no_empty_rows_and_say_what_the_percentage_is(wrong: int, 
 
 def texts_apart(figure: Figure) -> bool:
     """Whether no text above an image reaches into its neighbour's."""
-    drawn(figure)
+    figure.draw_without_rendering()
     by_row: dict[int, list[Any]] = {}
     for axes in figure.axes:
         if axes.get_title():

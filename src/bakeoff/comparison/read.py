@@ -15,6 +15,7 @@ from bakeoff.comparison.counted import counted
 from bakeoff.comparison.run import UNKNOWN, Problem, Run
 from bakeoff.comparison.validity import checked_outcomes, invalid_summary
 from bakeoff.machine.signals import check_stop
+from bakeoff.machine.waiting import bar_width
 from bakeoff.runs import rundir
 from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.locate import holds_nothing
@@ -75,7 +76,9 @@ def _with_progress(paths: Sequence[Path]) -> Iterable[Path]:
         return paths
     from tqdm import tqdm
 
-    bar: Iterable[Path] = tqdm(paths, "reading", unit=" runs", delay=_SILENT_SECONDS, leave=False)
+    bar: Iterable[Path] = tqdm(
+        paths, "reading", unit=" runs", delay=_SILENT_SECONDS, leave=False, ncols=bar_width()
+    )
     return bar
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bakeoff.machine.signals import check_stop
+from bakeoff.machine.waiting import bar_width
 
 CONNECT_SECONDS = 5.0  # also the longest silence of a server
 _SLOWEST_BYTES_PER_SECOND = 50_000  # of the largest file that it may be
@@ -83,7 +84,13 @@ def _receive(url: str, path: Path, algorithm: str, most_bytes: int, is_late: thr
         urllib.request.urlopen(request, timeout=CONNECT_SECONDS) as answer,  # noqa: S310
         open(path, "wb") as file,
         tqdm(
-            total=answer.length, desc=path.name, unit="B", unit_scale=True, leave=False, disable=None
+            total=answer.length,
+            desc=path.name,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=None,
+            ncols=bar_width(),
         ) as bar,
     ):
         announced = answer.length

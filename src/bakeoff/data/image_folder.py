@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from tqdm import tqdm
 
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.copies import notes_on_equal_pictures
@@ -28,6 +27,7 @@ from bakeoff.data.pictures import (
 from bakeoff.data.splits import DataSet, TensorSplit
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
+from bakeoff.machine.waiting import Bar
 from bakeoff.text import percent, printable
 
 Item = TypeVar("Item")
@@ -181,18 +181,11 @@ def _in_parallel(function: Callable[[Item], Result], items: Sequence[Item], titl
     num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pool = ThreadPoolExecutor(num_cores)
     try:
-        # disable=None: no bar in a pipe.
-        for result in tqdm(
-            pool.map(function, items),
-            total=len(items),
-            desc=title,
-            unit=" pictures",
-            leave=False,
-            dynamic_ncols=True,
-            disable=None,
-        ):
-            check_stop()
-            yield result
+        with Bar(title, len(items), "pictures") as bar:
+            for result in pool.map(function, items):
+                check_stop()
+                yield result
+                bar.move_by(1)
     finally:
         # After an error nobody wants the rest.
         pool.shutdown(cancel_futures=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 _ERASE = "\r\033[K"
+# A line as wide as the terminal would move it up, and so would the "^C" that a terminal writes after it.
+_KEPT_FREE = 1 + len("^C")
 # What is being done now, the innermost last.
 _doing: list[str] = []
 # A bar's text by the columns there are: the rate goes first, then what is said beside it.
@@ -86,6 +88,12 @@ class Bar:
         self.close()
 
 
+def bar_width() -> int | None:
+    """Columns of a bar; None where there is no terminal, and no bar."""
+    width = _width()
+    return None if width is None else width - _KEPT_FREE
+
+
 def watched() -> bool:
     """Whether a person may be looking on."""
     return _width() is not None
@@ -93,12 +101,11 @@ def watched() -> bool:
 
 def _drawn(title: str, total: int, unit: str) -> "tqdm[None] | None":
     """A bar as wide as the terminal; None where there is none."""
-    width = _width()
-    if width is None:
+    room = bar_width()
+    if room is None:
         return None
     from tqdm import tqdm  # takes a while, and --help needs none
 
-    room = width - 1  # a line as wide as the terminal would move it up
     form = next(form for least, form in _FORMATS if room >= least)
     return tqdm(total=total, desc=title, unit=f" {unit}", leave=False, ncols=room, bar_format=form)
 
@@ -119,9 +126,9 @@ def _width() -> int | None:
 
 def _draw() -> None:
     """Shows what is being done, cut to the terminal's width."""
-    width = _width()
+    width = bar_width()
     if _doing and width is not None:
-        _write(f"{_ERASE}{_doing[-1]} ..."[: len(_ERASE) + width - 1])
+        _write(f"{_ERASE}{_doing[-1]} ..."[: len(_ERASE) + width])
 
 
 def _write(text: str) -> None:
