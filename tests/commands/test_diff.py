@@ -1,6 +1,7 @@
 """`bakeoff diff`: config, environment, code, metrics, and the images that only one of them has right."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,37 @@ def test_a_run_that_is_not_finished_is_refused(bakeoff: Bakeoff, pair: tuple[Pat
     assert "not finished" in error
     assert bakeoff("diff", str(pair[0]), "nothing")[0] == 2
     assert bakeoff("diff", str(pair[0]))[0] == 2
+
+
+def test_data_are_called_by_their_title(bakeoff: Bakeoff, pair: tuple[Path, Path]) -> None:
+    for path in pair:
+        write_json(
+            path / "summary.json", json.loads((path / "summary.json").read_text()) | {"data_title": "Birds"}
+        )
+    _, out, _ = bakeoff("diff", *map(str, pair))
+    assert out.splitlines()[0].endswith("(cnn on Birds, seed 0)")
+
+
+@pytest.mark.parametrize("count", ["-1", "1.5", "x"])
+def test_a_number_of_images_is_a_count(bakeoff: Bakeoff, pair: tuple[Path, Path], count: str) -> None:
+    code, _, err = bakeoff("diff", *map(str, pair), f"--images={count}")
+    assert code == 2
+    assert f"{count}: a number of images, 0 or more" in err
+
+
+def test_what_is_told_of_latest_is_told_once(
+    bakeoff: Bakeoff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKEOFF_OUTPUTS", str(tmp_path / "runs"))
+    run = run_that_says(tmp_path / "runs" / "a", [0, 1, 2, 3, 4, 0, 0, -1])
+    newer = tmp_path / "runs" / "b"
+    newer.mkdir()
+    write_json(newer / "config.json", {})
+    os.utime(run / "config.json", (1, 1))
+    for words in (
+        ("diff", "latest", "latest"),
+        ("compare", "latest", "latest"),
+        ("prune", "latest", "latest"),
+    ):
+        code, _, err = bakeoff(*words)
+        assert (code, err.count("note: latest is")) == (0, 1), words

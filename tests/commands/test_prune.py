@@ -76,6 +76,12 @@ def test_prune_shows_and_removes_nothing_without_yes(bakeoff: Bakeoff, runs: Pat
     assert files_below(runs) == before
 
 
+def test_data_are_called_by_their_title_here_too(bakeoff: Bakeoff, runs: Path) -> None:
+    for path in runs.rglob("summary.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"data_title": "Birds"}))
+    assert "best of 3 runs of cnn on Birds by validation" in bakeoff("prune", str(runs))[1]
+
+
 def test_prune_keeps_the_best_by_validation(bakeoff: Bakeoff, runs: Path) -> None:
     compared = bakeoff("compare", str(runs), "--format", "json")
     code, out, _ = bakeoff("prune", str(runs), "--yes")

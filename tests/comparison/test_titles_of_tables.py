@@ -11,6 +11,7 @@ from bakeoff.comparison.output.csv_form import CsvForm
 from bakeoff.comparison.output.export import as_csv, as_json
 from bakeoff.comparison.read import read_runs
 from bakeoff.comparison.tables import Table
+from bakeoff.comparison.view import filtered
 from bakeoff.runs.locate import find_run_dirs
 
 
@@ -63,3 +64,18 @@ def test_two_tables_of_one_title_can_be_told_apart(tmp_path: Path) -> None:
 def test_what_a_terminal_would_act_on_is_escaped(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, ("t0", "\x1b[31mred"))
     assert captions(table, [])[0].startswith(r"\x1b[31mred: ")
+
+
+def test_where_knows_data_by_name_and_by_title(tmp_path: Path) -> None:
+    found = tables(tmp_path, ("t0", "Birds"), ("t1", "Cats"), ("t2", None))
+
+    def left(where: str) -> list[str]:
+        chosen = zip(found, filtered(found, where), strict=True)
+        return sorted(table.title for table, rows in chosen if rows)
+
+    assert left('data == "Birds"') == left('data.title == "Birds"') == ["Birds"]
+    assert left('data == "toy"') == ["Birds", "Cats", "toy"]
+    assert left('data in ["Birds", "Cats"]') == ["Birds", "Cats"]
+    assert left('data != "Birds"') == ["Cats", "toy"]
+    assert left('"Birds" == data') == ["Birds"]
+    assert left('data.title == "toy"') == ["toy"]

@@ -27,7 +27,7 @@ def compare(words: list[str]) -> int:
     """
     options = parser().parse_args(words)
     root = outputs_root()
-    paths = [resolve(word, root) for word in options.paths] or [root]
+    paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
     return print_comparison(
         paths,
         _writing(options),

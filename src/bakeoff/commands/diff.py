@@ -1,5 +1,6 @@
 """`bakeoff diff RUN RUN`: how two runs differ, to the images that only one has right. No torch here."""
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,8 @@ def diff(words: list[str]) -> int:
         UnreadableFileError: a run that is not finished, or cannot be believed.
     """
     options = parser().parse_args(words)
-    a, b = (_read(name) for name in (options.a, options.b))
+    a = _read(options.a)
+    b = a if options.b == options.a else _read(options.b)  # what is told of `latest` is told once
     if options.json:
         print(json.dumps(without_nan(_as_json(a, b)), indent=1, allow_nan=False))
     else:
@@ -78,7 +80,7 @@ def _code(a: Run, b: Run) -> str:
 
 def _title(run: Run) -> str:
     summary = run.summary
-    return printable(f"{run.path}  ({summary['model']} on {summary['data']}, seed {summary['seed']})")
+    return printable(f"{run.path}  ({summary['model']} on {run.data_title}, seed {summary['seed']})")
 
 
 def _texts(pair: Sequence[Any]) -> tuple[str, ...]:
@@ -201,6 +203,12 @@ def _as_json(a: Run, b: Run) -> dict[str, Any]:
     }
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: a number of images, 0 or more")
+    return int(text)
+
+
 def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
@@ -214,7 +222,7 @@ def parser() -> Parser:
     parser.add_argument("b", metavar="RUN")
     parser.add_argument(
         "--images",
-        type=int,
+        type=_count,
         default=10,
         metavar="N",
         help="list at most N images that only one run predicts correctly, for each run (default 10)",

@@ -36,7 +36,7 @@ def prune(words: list[str]) -> int:
     """
     options = parser().parse_args(words)
     root = outputs_root()
-    paths = [resolve(word, root) for word in options.paths] or [root]
+    paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
     run_dirs = distinct_run_dirs(paths)
     if not run_dirs:
         raise ConfigError(f"{', '.join(map(str, paths))}: no run directory here; give a PATH")
@@ -90,7 +90,7 @@ class _Choice(NamedTuple):
     def reason(self) -> str:
         """Which run is kept, and why."""
         total = len(self.superfluous) + 1
-        of = f"of {total} runs of {self.best.summary['model']} on {self.best.summary['data']}"
+        of = f"of {total} runs of {self.best.summary['model']} on {self.best.data_title}"
         return f"{self.best.path / WEIGHTS}: best {of} by validation accuracy ({self.accuracy * 100:.2f} %)"
 
 

@@ -12,7 +12,7 @@ from bakeoff.comparison.group import config_of, shown
 from bakeoff.comparison.history import HistoryMetric, estimate, read_history, seconds_to
 from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import SettingRow, Table
-from bakeoff.comparison.where import parse_where
+from bakeoff.comparison.where import EitherText, parse_where
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import shortened
@@ -57,7 +57,7 @@ def run_values(row: SettingRow, run: Run | None = None) -> dict[str, Any]:
     own = {name: run.summary.get(name) for name in ("model", "family", "data", "seed", "setting", "run_id")}
     own |= {"name": row.name, "status": run.summary.get("status"), "date": run.date, "host": run.host}
     own |= {f"resolved.{name}": getattr(run, name) for name in ("device", "precision", "threads")}
-    return dotted_keys(config_of(run)) | own | {"weights": run.text("weights")}
+    return dotted_keys(config_of(run)) | own | {"weights": run.text("weights"), "data.title": run.data_title}
 
 
 def filtered(tables: Sequence[Table], where: str) -> list[list[SettingRow]]:
@@ -76,7 +76,11 @@ def filtered(tables: Sequence[Table], where: str) -> list[list[SettingRow]]:
         kept = []
         for row, runs in zip(table.settings, rows, strict=True):
             means = {name: row.mean(figure.name) for name, figure in NAMED_FIGURES.items()}
-            members = tuple(run for run, own in zip(row.members, runs, strict=True) if condition(own | means))
+            members = tuple(
+                run
+                for run, own in zip(row.members, runs, strict=True)
+                if condition(own | means | {"data": EitherText(str(own["data"]), run.data_title)})
+            )
             if len(members) == len(row.members):
                 kept.append(row)
             elif members:

@@ -27,6 +27,27 @@ _LONGEST = 2000  # characters
 _DEEPEST = 50  # brackets, or words around a comparison
 _OPERAND = "a name, a number, a text in quotes or a list"
 
+
+class EitherText(str):
+    """A name that something else is called by, too: equal to both, and else the name."""
+
+    other: str
+
+    def __new__(cls, name: str, other: str) -> "EitherText":
+        """Of the name, and what it is called as well."""
+        made = super().__new__(cls, name)
+        made.other = other
+        return made
+
+    def __eq__(self, text: object) -> bool:
+        return str.__eq__(self, text) is True or self.other == text
+
+    def __ne__(self, text: object) -> bool:
+        return not self == text
+
+    __hash__ = str.__hash__
+
+
 Values = Mapping[str, Any]
 Condition = Callable[[Values], bool]
 _Operand = Callable[[Values], Any]
