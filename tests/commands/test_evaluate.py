@@ -14,6 +14,11 @@ from conftest import Bakeoff, files_below
 from safetensors.torch import load_file, save_file
 from terminals import terminal
 from tiny_run import read, train
+from toy import toy_split
+
+from bakeoff.commands.evaluate import _why_others
+from bakeoff.comparison.run import Run
+from bakeoff.data.splits import DataSet
 
 
 @pytest.fixture(scope="module")
@@ -246,3 +251,27 @@ def test_a_device_that_is_not_there_is_exit_2(copied: Path, bakeoff: Bakeoff) ->
     code, _, err = bakeoff("evaluate", str(copied), "--device", "cuda")
     assert code == 2
     assert "trainer.device=cuda" in err
+
+
+@pytest.mark.parametrize(
+    ("now", "classes", "told"),
+    [
+        ({"train": ["a"], "test": ["b", "c"]}, ("2", "10"), "and this one splits this folder differently"),
+        ({"train": ["a", "b"], "test": ["c"]}, ("2", "10"), "and this one orders these classes differently"),
+        ({"train": ["a", "b"], "test": ["c"]}, ("10", "2"), "have changed; give --data-root DIR"),
+        ({"train": ["a", "b"], "test": ["d"]}, ("10", "2"), "not the test images of run; give --data-root"),
+        (None, ("10", "2"), "not the test images of run; give --data-root DIR"),
+    ],
+)
+def test_why_pictures_are_not_those_of_a_run(
+    tmp_path: Path, now: dict[str, list[str]] | None, classes: tuple[str, str], told: str
+) -> None:
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "files.json").write_text(json.dumps({"train": ["a", "b"], "test": ["c"]}))
+    found = Run(path, {"test": {"per_class": [{"label": "10"}, {"label": "2"}]}}, {})
+    split = toy_split(4)
+    assert told in _why_others(found, DataSet("image_folder", classes, split, None, split, files=now))
+    (path / "files.json").write_text("[]")
+    data = DataSet("image_folder", classes, split, None, split, files=now)
+    assert _why_others(found, data) == "not the test images of run; give --data-root DIR"

@@ -91,6 +91,15 @@ def test_pictures_of_a_run_stay_where_they_are_and_downloads_do_not(tmp_path: Pa
         assert from_file(path)["data"]["root"] == root
 
 
+@pytest.mark.parametrize(("name", "fit"), [("image_folder", "crop"), ("digits", "pad")])
+def test_a_run_from_before_a_key_trains_as_it_did(tmp_path: Path, name: str, fit: str) -> None:
+    values = composed(f"data={name}", "data.root=/pictures")
+    del values["data"]["fit"]
+    RunDir(tmp_path).write_config(values, [])
+    assert from_file(tmp_path)["data"]["fit"] == fit
+    assert from_file(tmp_path, "data.fit=stretch")["data"]["fit"] == "stretch"
+
+
 def test_a_sweep_takes_a_file_as_its_fixed_part(flat: Path) -> None:
     jobs, is_sweep = expand(with_file(parse_arguments(["-m", "seed=0,1"]), str(flat)))
     assert is_sweep

@@ -19,13 +19,14 @@ from bakeoff.machine.waiting import Bar, doing, tell
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.paths import DATA_VARIABLE, expanded, from_environment
-from bakeoff.runs.reading import UnreadableFileError
+from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.records import SplitScores
-from bakeoff.runs.rundir import WEIGHTS
+from bakeoff.runs.rundir import FILES, WEIGHTS
 from bakeoff.runs.weight_files import read_weights
 from bakeoff.text import one_line, percent, printable
 
 if TYPE_CHECKING:
+    from bakeoff.data.splits import DataSet
     from bakeoff.models.base import Classifier
 
 USAGE = "evaluate RUN"
@@ -72,7 +73,7 @@ def evaluate(words: list[str]) -> int:
     prepared = prepare(values)
     names = prepared.data.class_names
     if fingerprint(prepared.data.test, names) != _print(found, "test_split"):
-        raise DataError(f"{values['data']['root']}: not the test images of {path.name}; give --data-root DIR")
+        raise DataError(f"{values['data']['root']}: {_why_others(found, prepared.data)}")
     _load_weights(prepared.model, found)
     with (
         torch_errors_explained(prepared.config.trainer.batch_size),
@@ -119,15 +120,41 @@ def _print_classes(scores: SplitScores) -> None:
 
 def _add_later_keys(values: dict[str, Any]) -> None:
     """Shared keys that are younger than the run mean what was done before there was a key."""
-    from bakeoff.config.schema import defaults  # pydantic is slow to import, and --help asks this file
+    # pydantic is slow to import, and --help asks this file.
+    from bakeoff.config.schema import defaults
+    from bakeoff.config.settled import add_later_meanings
 
-    data = values.get("data")
-    if isinstance(data, dict) and data.get("name") == "image_folder":
-        data.setdefault("fit", "crop")  # not the default of today
+    add_later_meanings(values)
     for section, keys in defaults().items():
         given = values.get(section)
         if isinstance(keys, dict) and isinstance(given, dict):
             values[section] = keys | given
+
+
+def _why_others(run: Run, data: "DataSet") -> str:
+    """Why the test images are not the run's: another folder, or the same pictures in another order."""
+    from bakeoff.comparison.group import class_names  # slow to import, too
+
+    other = f"not the test images of {run.path.name}; give --data-root DIR"
+    try:
+        stored = read_json(run.path / FILES)
+        then = {name for names in stored.values() for name in names}
+        test_then = set(stored["test"])
+    except (UnreadableFileError, KeyError, TypeError, AttributeError):
+        return other
+    files = data.files or {}
+    if then != {name for names in files.values() for name in names}:
+        return other
+    if test_then != set(files["test"]):
+        how = "splits this folder differently"
+    elif class_names(run) != data.class_names:
+        how = "orders these classes differently"
+    else:
+        return f"the test images of {run.path.name} have changed; give --data-root DIR, a folder as it was"
+    return (
+        f"the pictures of {run.path.name} are all there, but it was trained by another version of bakeoff, "
+        f"and this one {how}: evaluate it with that version, or train again"
+    )
 
 
 def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from bakeoff.config.explain import GROUPS, names, options
 from bakeoff.config.own_files import load_plain, model_file_of_family, plain_keys
+from bakeoff.config.settled import add_later_meanings
 from bakeoff.errors import ConfigError
 from bakeoff.runs.locate import is_run_dir
 from bakeoff.runs.rundir import CONFIG, CONFIG_FOR_PEOPLE
@@ -102,6 +103,7 @@ def _sections(path: Path, loaded: Any) -> dict[str, Any]:
             sections[first] = {**section, rest: value}
     if path.name in _RUN_FILES and is_run_dir(path.parent):
         sections = {key: value for key, value in sections.items() if key not in _NOT_TAKEN_FROM_A_RUN}
+        add_later_meanings(sections)  # what the run did, whatever today's defaults are
         data = sections.get("data")
         if isinstance(data, dict) and data.get("name") != "image_folder":  # downloads lie where they lie here
             sections["data"] = {key: value for key, value in data.items() if key != "root"}

@@ -16,6 +16,8 @@ from bakeoff.errors import ConfigError
 from bakeoff.runs.paths import expanded
 
 _DEFAULT_DATA = "mnist"  # of conf/config.yaml
+# The one table of what a missing key meant, by the data set that it is for: key of `data` -> value.
+_MEANT_BEFORE = {"image_folder": {"fit": "crop"}}
 
 
 def settle(
@@ -56,6 +58,19 @@ def settle(
         data["title"] = default_title(str(data.get("name")), str(data.get("root")), choice)
     if isinstance(optim, dict) and "optim.warmup_epochs" in given and "optim.warmup" not in given:
         optim["warmup"] = None
+
+
+def add_later_meanings(values: dict[str, Any]) -> None:
+    """Adds, in place, keys that are younger than a run and whose default of today is not what was done then.
+
+    Args:
+        values: a stored config, plain; anything may stand in it.
+    """
+    data = values.get("data")
+    for name, keys in _MEANT_BEFORE.items():
+        if isinstance(data, dict) and data.get("name") == name:
+            for key, value in keys.items():
+                data.setdefault(key, value)
 
 
 def with_absolute_paths(values: dict[str, Any], not_paths: Collection[str]) -> dict[str, Any]:
