@@ -32,7 +32,9 @@ def test_a_broken_picture_is_exit_3_and_named(bakeoff: Bakeoff, tmp_path: Path, 
     bad.write_bytes(broken_content(kind))
     code, _, err = bakeoff("train", "data=image_folder", f"data.root={root}", "data.image_size=8")
     assert code == 3
-    assert err.startswith(f"error: {bad}: broken picture (")
+    told = {"too large": "too large a picture (", "empty": "broken picture (empty file); "}
+    assert err.startswith(f"error: {bad}: {told.get(kind, 'broken picture (')}")
+    assert ("raise data.max_megapixels" in err) == (kind == "too large")
     assert "data.skip_broken=true" in err
     assert err.count("\n") == 1
     assert not Path("outputs").exists()

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_files import both, config, folder, picture, tree
 from PIL import Image
+from terminals import terminal
 
 from bakeoff import data
 from bakeoff.data.copies import equal_files
+from bakeoff.data.fingerprint import folder_fingerprint
 from bakeoff.data.selection import stratified, stratified_groups
 
 
@@ -54,8 +56,8 @@ def test_a_leak_is_counted_with_an_example(tmp_path: Path) -> None:
     assert note.startswith(
         f"{root}: the same picture in two splits, compared at 8x8 pixels: 18 of 21 test pictures are "
     )
-    assert "also in train (test/cat/00.png = train/cat/00.png)" in note
-    assert "; 2 of 21 test pictures are also in val (" in note
+    assert "also training pictures (test/cat/00.png = train/cat/00.png)" in note
+    assert "; 2 of 21 test pictures are also validation pictures (" in note
     assert note.endswith("; such a score is too good: remove the copies")
 
 
@@ -63,7 +65,10 @@ def test_a_leak_into_validation_is_counted(tmp_path: Path) -> None:
     root = tree(tmp_path / "d", *both("train", "val", "test"))
     shutil.copy(root / "train" / "cat" / "2.png", root / "val" / "cat" / "again.png")
     (note,) = data.load(config(root)).notes
-    assert "1 of 9 val pictures are also in train (val/cat/again.png = train/cat/2.png); such" in note
+    assert (
+        "1 of 9 validation pictures are also training pictures (val/cat/again.png = train/cat/2.png); such"
+        in note
+    )
 
 
 def test_another_format_does_not_hide_a_leak(tmp_path: Path) -> None:
@@ -71,7 +76,38 @@ def test_another_format_does_not_hide_a_leak(tmp_path: Path) -> None:
     with Image.open(root / "train" / "cat" / "1.png") as image:
         image.save(root / "test" / "cat" / "x.bmp")
     (note,) = [line for line in data.load(config(root, val_fraction=0.0)).notes if "two splits" in line]
-    assert "1 of 9 test pictures are also in train (test/cat/x.bmp = train/cat/1.png)" in note
+    assert "1 of 9 test pictures are also training pictures (test/cat/x.bmp = train/cat/1.png)" in note
+
+
+@pytest.mark.parametrize("parts", [["train"], ["train", "test"], ["train", "val"]])
+def test_a_split_of_ours_that_parts_equal_pictures_says_so(tmp_path: Path, parts: list[str]) -> None:
+    root = tree(tmp_path / "d", *both(*parts), count=10)
+    for path in sorted((root / "train").rglob("*.png")):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".bmp"))
+    notes = [line for line in data.load(config(root, val_fraction=0.3)).notes if "equal at 8x8" in line]
+    (note,) = notes
+    assert note.startswith(f"{root}: bakeoff's own split has parted pictures whose files differ but that are")
+    assert note.endswith("keep one of each, or make folders train/, val/ and test/ of your own")
+    assert ("test pictures are also" in note) == ("test" not in parts)
+    assert ("validation pictures are also training" in note) == ("val" not in parts)
+    assert "two splits" not in note
+
+
+def test_files_are_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = copied(tree(tmp_path / "d", *both("train"), count=4), 1)
+    folder_fingerprint(root)
+    monkeypatch.setattr("bakeoff.data.hashes.sha256_of", lambda path: pytest.fail(f"{path} is read again"))
+    names = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.png"))]
+    assert len(np.unique(equal_files(root, names))) == len(names) // 2
+
+
+def test_looking_for_copies_is_seen(tmp_path: Path) -> None:
+    root = copied(tree(tmp_path / "d", *both("train"), count=4), 1)
+    with terminal(80) as screen:
+        equal_files(root, [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.png"))])
+    assert any(text.startswith("looking for copies") for text in screen.drawn())
+    assert screen.lines() == [""]
 
 
 def test_a_picture_of_two_classes_is_said_and_not_parted(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which pictures of a user's folder train, validate and test, and what is said of it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,10 +98,10 @@ def test_too_few_pictures_say_how_to_go_on(
 def test_an_uneven_folder_says_what_is_missing_where(tmp_path: Path) -> None:
     root = tree(tree(tmp_path / "d", "train/common", count=85), "train/rare", count=3)
     loaded = data.load(config(root))
-    assert any(note.startswith("no val image of class rare: ") for note in loaded.notes)
+    assert any(note.startswith("no validation image of class rare: ") for note in loaded.notes)
     assert any("raise data.val_fraction, or add images" in note for note in loaded.notes)
     own = data.load(config(tree(tmp_path / "e", *both("train"), "val/cat", "test/dog")))
-    assert "no val image of class dog: the choice of weights does not see it; add images" in own.notes
+    assert "no validation image of class dog: the choice of weights does not see it; add images" in own.notes
     assert any(note.startswith("no test image of class cat: ") for note in own.notes)
 
 
@@ -122,3 +123,12 @@ def test_gif_and_tiff_are_pictures_of_a_folder(tmp_path: Path) -> None:
     assert loaded.files is not None
     assert len(loaded.files["train"]) + len(loaded.files["val"]) == 20
     assert loaded.notes == ()
+
+
+def test_copies_are_not_counted_as_different_pictures(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d", test=False, count=1)
+    for number in range(3):
+        for path in sorted(root.rglob("00.png")):
+            shutil.copy(path, path.with_name(f"copy{number}.png"))
+    with pytest.raises(DataError, match=r"too few different pictures \(2, of class cat 1\) to set"):
+        data.load(config(root))

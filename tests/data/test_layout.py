@@ -206,3 +206,19 @@ def test_wrappers_that_are_links_end(tmp_path: Path) -> None:
     (tmp_path / "d" / "again").symlink_to(tmp_path / "d", target_is_directory=True)
     with pytest.raises(DataError, match="expected train/<class>/"):
         list_pictures(tmp_path / "d")
+
+
+def test_only_what_would_be_used_is_named_beside_the_training_folder(tmp_path: Path) -> None:
+    root = tree(tmp_path / "d", *both("train", "val"))
+    (root / "test").mkdir()
+    (root / "old_test").mkdir()
+    assert list_pictures(root / "train").notes == (
+        f"{root}/train: val/ beside it not used; data.root={root} uses it",
+    )
+    tree(root, "development/cat")  # then nothing is: two folders may be the validation pictures
+    assert list_pictures(root / "train").notes == ()
+
+
+def test_one_class_alone_is_too_few(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="one folder is one class, and at least two classes are needed"):
+        list_pictures(tree(tmp_path / "d", "cat"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from picture_files import both, config, folder, picture, tree
 
 from bakeoff import data
-from bakeoff.data import fingerprint as fingerprints
+from bakeoff.data import hashes
 from bakeoff.data.copies import equal_files
 from bakeoff.data.fingerprint import data_fingerprint, file_hash
 from bakeoff.data.folders import list_pictures
@@ -150,7 +150,7 @@ def test_a_picture_that_is_closed_to_us_has_a_fingerprint(
     """It may be left out by data.skip_broken; and opened to us later, it counts by what it holds."""
     root = folder(tmp_path / "d", count=2)
     opened = data_fingerprint("image_folder", str(root))
-    closed, read, access = root / "train" / "cat" / "00.png", fingerprints.sha256_of, os.access
+    closed, read, access = root / "train" / "cat" / "00.png", hashes.sha256_of, os.access
 
     def refusing(path: Path) -> str:
         if path == closed:
@@ -158,7 +158,7 @@ def test_a_picture_that_is_closed_to_us_has_a_fingerprint(
         return read(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fingerprints, "sha256_of", refusing)
+        patch.setattr(hashes, "sha256_of", refusing)
         patch.setattr(os, "access", lambda path, mode: path != closed and access(path, mode))
         assert data_fingerprint("image_folder", str(root)) != opened
     assert data_fingerprint("image_folder", str(root)) == opened

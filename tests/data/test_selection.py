@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bakeoff import data
 from bakeoff.config.schema import DataConfig
-from bakeoff.data.selection import select, stratified_count
+from bakeoff.data.selection import _class_numbers, select, stratified_count
 from bakeoff.data.sets import find_set, set_names
 from bakeoff.data.splits import DataSet, TensorSplit, notes_on_missing_classes
 from bakeoff.errors import ConfigError
@@ -120,7 +120,7 @@ def test_a_class_without_an_image_is_named_with_its_split() -> None:
     assert notes_on_missing_classes(DataSet("x", names, split(0, 1, 2), None, split(2, 1, 0))) == ()
     notes = notes_on_missing_classes(DataSet("x", names, split(0, 0), split(0, 1), split(1, 2)))
     assert [note.partition(":")[0] for note in notes] == [
-        "no train image of 2 classes (dog, owl)", "no val image of class owl", "no test image of class cat",
+        "no training image of 2 classes (dog, owl)", "no validation image of class owl", "no test image of class cat",
     ]  # fmt: skip
     many = tuple(f"c{number}" for number in range(40))
     (note,) = notes_on_missing_classes(DataSet("x", many, split(*range(40)), None, split(0)))
@@ -133,7 +133,7 @@ def test_loading_names_classes_that_validation_has_no_image_of(tiny_mnist: str) 
     assert data.load(DataConfig(root=tiny_mnist, val_fraction=0.02)).notes == standard
     notes = data.load(DataConfig(root=tiny_mnist, val_fraction=0.01)).notes
     assert [note.partition(" (")[0] for note in notes if note not in standard] == [
-        "no val image of 5 classes"
+        "no validation image of 5 classes"
     ]
 
 
@@ -205,3 +205,10 @@ def test_a_forced_flip_and_some_classes_train(bakeoff: Bakeoff) -> None:
     summary = json.loads(next(Path("outputs").glob("*/*/summary.json")).read_text())
     assert [item["label"] for item in summary["test"]["per_class"]] == ["0", "8"]
     assert bakeoff("evaluate", "latest")[0] == 0
+
+
+@pytest.mark.parametrize(("asked", "hint"), [(11, False), ("11", False), ("doog", True)])
+def test_a_number_is_like_no_other(asked: int | str, hint: bool) -> None:
+    with pytest.raises(ConfigError, match="no class") as error:
+        _class_numbers(["1" if not hint else "dog", asked], ("1", "10", "dog"))
+    assert ("did you mean" in str(error.value)) == hint

@@ -7,15 +7,17 @@ another comment in the file does not hide them.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from bakeoff.data.hashes import content_hash
 from bakeoff.data.opening import opened_picture
+from bakeoff.data.selection import MEANINGS
 from bakeoff.machine.signals import check_stop
-from bakeoff.runs.reading import sha256_of
+from bakeoff.machine.waiting import Bar
 from bakeoff.text import printable
 
 
@@ -32,15 +34,18 @@ def equal_files(root: Path, names: Sequence[str]) -> np.ndarray:
         except OSError:
             continue  # the decoder says why
     groups = np.arange(len(names), dtype=np.int64)
-    for places in by_size.values():
-        equal: dict[str, list[int]] = defaultdict(list)
-        for place in places if len(places) > 1 else ():
-            check_stop()
-            with suppress(OSError):
-                equal[sha256_of(root / names[place])].append(place)
-        for copies in equal.values():
-            if len(copies) > 1 and _is_picture(root / names[copies[0]]):
-                groups[copies] = copies[0]
+    alike = [places for places in by_size.values() if len(places) > 1]
+    with Bar("looking for copies", sum(map(len, alike)), "pictures") as bar:
+        for places in alike:
+            equal: dict[str, list[int]] = defaultdict(list)
+            for place in places:
+                check_stop()
+                with suppress(OSError):
+                    equal[content_hash(root / names[place])].append(place)
+                bar.move_by(1)
+            for copies in equal.values():
+                if len(copies) > 1 and _is_picture(root / names[copies[0]]):
+                    groups[copies] = copies[0]
     return groups
 
 
@@ -62,6 +67,7 @@ def notes_on_equal_pictures(
     pixels: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray],
     files: Mapping[str, Sequence[str]],
+    set_apart: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Lines for pictures that stand in two splits or in two classes.
 
@@ -70,25 +76,33 @@ def notes_on_equal_pictures(
         pixels: split -> uint8 [n, c, h, w].
         labels: split -> int64 [n].
         files: split -> the names of its pictures.
+        set_apart: those of the splits that are no folders of the user's.
     """
     seen = {part: _digests(rows) for part, rows in pixels.items()}
     height, width = next(iter(pixels.values())).shape[2:]
-    shared = []
+    theirs, ours = list[str](), list[str]()
     for one, other in (("train", "test"), ("val", "test"), ("train", "val")):
         if one in seen and other in seen:
             first = {content: place for place, content in enumerate(seen[one])}
             equal = [place for place, content in enumerate(seen[other]) if content in first]
             if equal:
                 example = files[other][equal[0]], files[one][first[seen[other][equal[0]]]]
-                shared.append(
-                    f"{len(equal):,} of {len(files[other]):,} {other} pictures are also in {one} "
-                    f"({' = '.join(map(printable, example))})"
+                is_ours = {one, other} - {"train"} <= set(set_apart)
+                (ours if is_ours else theirs).append(
+                    f"{len(equal):,} of {len(files[other]):,} {MEANINGS[other]} pictures are also "
+                    f"{MEANINGS[one]} pictures ({' = '.join(map(printable, example))})"
                 )
     notes = []
-    if shared:
+    if theirs:
         notes.append(
             f"{root}: the same picture in two splits, compared at {height}x{width} pixels: "
-            f"{'; '.join(shared)}; such a score is too good: remove the copies"
+            f"{'; '.join(theirs)}; such a score is too good: remove the copies"
+        )
+    if ours:
+        notes.append(
+            f"{root}: bakeoff's own split has parted pictures whose files differ but that are equal at "
+            f"{height}x{width} pixels: {'; '.join(ours)}; such a score is too good: keep one of each, or "
+            "make folders train/, val/ and test/ of your own"
         )
     return (*notes, *_contradictions(root, seen, labels, files))
 

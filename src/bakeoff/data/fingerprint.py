@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakeoff.data.folders import list_pictures
+from bakeoff.data.hashes import content_hash
 from bakeoff.data.sets import find_set
 from bakeoff.data.sources import Source
 from bakeoff.errors import DataError, ResourceError
@@ -92,7 +93,7 @@ def _state(path: Path) -> str:
 def _content(path: Path) -> str:
     # The loader names a picture that cannot be read, or leaves it out (data.skip_broken).
     try:
-        return sha256_of(path)
+        return content_hash(path)
     except OSError:
         return "unreadable"
 

@@ -13,7 +13,7 @@ import numpy as np
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.copies import equal_files, notes_on_equal_files
 from bakeoff.data.folders import Picture, PictureFolder, list_pictures
-from bakeoff.data.selection import select, stratified_groups
+from bakeoff.data.selection import MEANINGS, select, stratified_groups
 from bakeoff.errors import DataError
 
 TEST_FRACTION = 0.2  # of each class, where the user has set no pictures apart
@@ -27,6 +27,7 @@ class FolderSplits:
     class_names: tuple[str, ...]
     parts: dict[str, list[Picture]]  # train, perhaps val, test
     has_own_val: bool  # by a folder of the user's, not by data.val_fraction
+    set_apart: tuple[str, ...]  # splits that are no folders of the user's
     broken: dict[str, str]  # names that are no regular files, and what they are
     notes: tuple[str, ...]
 
@@ -56,10 +57,14 @@ def split_folder(config: DataConfig, root: Path) -> FolderSplits:
     for name, pictures in parts.items():
         if not pictures:
             raise DataError(
-                f"data.root={root}: no {name} picture of the classes {', '.join(chosen.class_names)}"
+                f"data.root={root}: no {MEANINGS[name]} picture of the classes "
+                f"{', '.join(chosen.class_names)}"
             )
     irregular = {name: f"no regular file ({kind})" for name, kind in folder.irregular.items()}
-    return FolderSplits(chosen.class_names, parts, bool(folder.val), irregular, (*folder.notes, *notes))
+    own = {"train": True, "val": bool(folder.val), "test": bool(folder.test)}
+    set_apart = tuple(name for name in parts if not own[name])
+    notes = (*folder.notes, *notes)
+    return FolderSplits(chosen.class_names, parts, own["val"], set_apart, irregular, notes)
 
 
 def _parts(
@@ -73,18 +78,19 @@ def _parts(
     names = [picture.name for picture in train]
     groups = equal_files(root, names)
     notes = notes_on_equal_files(root, names, groups)
+    left = groups
     if not test:
         kept, apart = stratified_groups(_labels(train), groups, TEST_FRACTION)
         if not len(apart):
             raise DataError(
-                f"data.root={root}: {_too_few(folder)} to set a fifth apart as test images; {_MORE}"
+                f"data.root={root}: {_too_few(folder, groups)} to set a fifth apart as test images; {_MORE}"
             )
-        train, test, groups = _at(folder.train, kept), _at(folder.train, apart), groups[kept]
+        train, test, left = _at(folder.train, kept), _at(folder.train, apart), groups[kept]
     if cuts_val:
-        kept, held = stratified_groups(_labels(train), groups, config.val_fraction)
+        kept, held = stratified_groups(_labels(train), left, config.val_fraction)
         if not len(held):
             raise DataError(
-                f"data.root={root}: {_too_few(folder)} for data.val_fraction={config.val_fraction}; "
+                f"data.root={root}: {_too_few(folder, groups)} for data.val_fraction={config.val_fraction}; "
                 f"raise it, or {_MORE}"
             )
         train, val = _at(train, kept), _at(train, held)
@@ -112,11 +118,13 @@ def _not_applied(config: DataConfig, root: Path, val: list[Picture]) -> tuple[st
     return (f"{root}: {key} is not applied: the folder of validation pictures is used",)
 
 
-def _too_few(folder: PictureFolder) -> str:
-    counts = np.bincount(_labels(folder.train), minlength=len(folder.class_names))
+def _too_few(folder: PictureFolder, groups: np.ndarray) -> str:
+    """Copies of a picture, which have one number in `groups`, count once in each class."""
+    different = np.unique(np.stack([groups, _labels(folder.train)]), axis=1)
+    counts = np.bincount(different[1], minlength=len(folder.class_names))
     rarest = int(counts.argmin())
     of_rarest = f"of class {folder.class_names[rarest]} {counts[rarest]:,}"
-    return f"too few different pictures ({len(folder.train):,}, {of_rarest})"
+    return f"too few different pictures ({len(np.unique(groups)):,}, {of_rarest})"
 
 
 def _labels(pictures: Sequence[Picture]) -> np.ndarray:

@@ -20,10 +20,12 @@ from bakeoff.data.pictures import (
     BrokenPictureError,
     DecodingBudget,
     Header,
+    TooLargePictureError,
     cut_share,
     read_header,
     read_picture,
 )
+from bakeoff.data.selection import MEANINGS
 from bakeoff.data.splits import DataSet, TensorSplit
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
@@ -58,12 +60,12 @@ def load(config: DataConfig) -> DataSet:
         pixels, kept, failed = _decode(root, good, config, (channels, height, width), name)
         broken |= failed
         if not kept:
-            raise DataError(f"{root}: no {name} picture can be read")
+            raise DataError(f"{root}: no {MEANINGS[name]} picture can be read")
         splits[name] = TensorSplit(pixels, torch.tensor([picture.label for picture in kept]))
         files[name] = [picture.name for picture in kept]
     pixels_of = {name: split.pixels.numpy() for name, split in splits.items()}
     labels_of = {name: split.labels.numpy() for name, split in splits.items()}
-    notes += notes_on_equal_pictures(root, pixels_of, labels_of, files)
+    notes += notes_on_equal_pictures(root, pixels_of, labels_of, files, folder.set_apart)
     if broken:
         notes += (f"data.skip_broken=true: {len(broken)} broken pictures left out (skipped_files.json)",)
     return DataSet(
@@ -84,11 +86,11 @@ def _read_headers(
 ) -> tuple[dict[str, Header], dict[str, str]]:
     """What each picture says of itself by its name, and why others could not be opened."""
 
-    def read(picture: Picture) -> Header | str:
+    def read(picture: Picture) -> Header | BrokenPictureError:
         try:
             return read_header(root / picture.name, config.max_megapixels)
         except BrokenPictureError as error:
-            return str(error)
+            return error
 
     headers: dict[str, Header] = {}
     broken: dict[str, str] = {}
@@ -114,19 +116,21 @@ def _decode(
     rows = pixels.numpy()
     budget = DecodingBudget(config.max_megapixels)
 
-    def decode(row: int) -> str | None:
+    def decode(row: int) -> BrokenPictureError | None:
         path = root / pictures[row].name
         try:
             rows[row] = read_picture(
                 path, config.image_size, shape[0], config.fit, config.max_megapixels, budget
             )
         except BrokenPictureError as error:
-            return str(error)
+            return error
         return None
 
     kept: list[Picture] = []
     broken: dict[str, str] = {}
-    for row, reason in enumerate(_in_parallel(decode, range(len(pictures)), f"reading {part} pictures")):
+    for row, reason in enumerate(
+        _in_parallel(decode, range(len(pictures)), f"reading {MEANINGS[part]} pictures")
+    ):
         if reason is None:
             kept.append(pictures[row])
         else:
@@ -138,13 +142,14 @@ def _decode(
     return pixels[: len(kept)], kept, broken
 
 
-def _unless_fatal(root: Path, picture: Picture, reason: str, config: DataConfig) -> str:
-    if not config.skip_broken:
-        raise DataError(
-            f"{root / picture.name}: broken picture ({reason}); fix or remove it, "
-            "or set data.skip_broken=true"
-        )
-    return reason
+def _unless_fatal(root: Path, picture: Picture, error: BrokenPictureError, config: DataConfig) -> str:
+    if config.skip_broken:
+        return str(error)
+    if isinstance(error, TooLargePictureError):
+        told = f"too large a picture ({error}); raise data.max_megapixels, make it smaller"
+    else:
+        told = f"broken picture ({error}); fix or remove it"
+    raise DataError(f"{root / picture.name}: {told}, or set data.skip_broken=true")
 
 
 def _common_size(root: Path, headers: dict[str, Header], config: DataConfig) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bakeoff.data.layout_refusals import advice, no_folder, no_layout, some
 from bakeoff.data.scanning import Entries, entries, has_pictures, named
+from bakeoff.data.selection import MEANINGS
 from bakeoff.errors import DataError
 from bakeoff.text import counted
 
@@ -26,7 +27,6 @@ _FILLERS = (
     "set", "data", "dataset", "split", "images", "image", "imgs", "img", "pictures", "photos", "folder",
     "samples",
 )  # fmt: skip
-_MEANINGS = {"train": "training", "val": "validation", "test": "test"}
 _MOST_WRAPPERS = 4
 
 
@@ -102,7 +102,7 @@ def _parts(base: Path, here: Entries) -> dict[str, str]:
     for name, split in likely.items():
         if split in parts:
             raise DataError(
-                f"data.root={base}: {parts[split]}/ and {name}/ may both be the {_MEANINGS[split]} pictures; "
+                f"data.root={base}: {parts[split]}/ and {name}/ may both be the {MEANINGS[split]} pictures; "
                 "rename or move away one of them"
             )
         parts[split] = name
@@ -120,7 +120,7 @@ def _by_parts(root: Path, base: Path, here: Entries, parts: dict[str, str]) -> L
     unused += [f"{name}/" for name in _named(root, base, here.folders, but=tuple(parts.values()))]
     inner: dict[str, Path] = {}
     class_folders: tuple[str, ...] = ()
-    for part in _MEANINGS:  # train comes first
+    for part in MEANINGS:  # train comes first
         if part in parts:
             inner[part] = _inner(base / parts[part], class_folders)
             if inner[part] != base / parts[part]:
@@ -128,7 +128,7 @@ def _by_parts(root: Path, base: Path, here: Entries, parts: dict[str, str]) -> L
         class_folders = tuple(entries(inner["train"]).folders)
     notes: tuple[str, ...] = ()
     if any(path != root / part for part, path in inner.items()):
-        taken = [f"{_named(root, path)[0]}/ for {_MEANINGS[part]}" for part, path in inner.items()]
+        taken = [f"{_named(root, path)[0]}/ for {MEANINGS[part]}" for part, path in inner.items()]
         notes = (f"{root}: using {', '.join(taken)}",)
     return Layout(inner, class_folders, has_parts=True, notes=notes, unused=tuple(unused))
 
@@ -205,10 +205,11 @@ def _beside(root: Path) -> tuple[str, ...]:
     place = root.resolve()
     found: list[str] = []
     if part_of(place.name) == ("train", ()):
-        with suppress(DataError):  # it may be closed to us
-            found = [
-                name for name in entries(place.parent).folders if part_of(name) not in (None, ("train", ()))
-            ]
+        with suppress(DataError):  # it may be closed to us, or no data set
+            parts = find_layout(place.parent).parts
+            if place in (parts["train"], *parts["train"].parents):
+                others = [path for part, path in parts.items() if part != "train" and has_pictures(path)]
+                found = [path.relative_to(place.parent).parts[0] for path in others]
     if not found:
         return ()
     beside = some([f"{name}/" for name in found])

@@ -36,7 +36,9 @@ def no_layout(root: Path, base: Path) -> str:
     there += [counted(len(here.pictures), "picture")] if here.pictures else []
     there += [f"{counted(len(here.other), 'other file')} ({some(here.other)})"] if here.other else []
     found = f"{name} holds {' and '.join(there)}" if there else f"{name} is empty"
-    return f"{found}; {EXPECTED}{advice(here.other)}"
+    one = len(here.folders) == 1 and bool(entries(base / here.folders[0]).pictures)
+    few = "; one folder is one class, and at least two classes are needed" if one else ""
+    return f"{found}; {EXPECTED}{advice(here.other) or few}"
 
 
 def some(names: list[str], most: int = 3) -> str:

@@ -6,7 +6,7 @@ square as `data.fit` says and scaled with all pixels taken into account (antiali
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,10 @@ _TURNED_A_QUARTER = (5, 6, 7, 8)  # EXIF 2.32, table 6: rows are columns
 
 class BrokenPictureError(Exception):
     """A file that is no picture, is cut off, or claims to be too large."""
+
+
+class TooLargePictureError(BrokenPictureError):
+    """A picture that says to have more pixels than `data.max_megapixels`."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def read_header(path: Path, max_megapixels: float = DataConfig.max_megapixels) -
     except BrokenPictureError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen kinds
-        raise BrokenPictureError(_reason(error)) from error
+        raise BrokenPictureError(_reason(error, path)) from error
 
 
 def read_picture(
@@ -123,7 +127,7 @@ def read_picture(
     except BrokenPictureError:
         raise
     except Exception as error:  # as above
-        raise BrokenPictureError(_reason(error)) from error
+        raise BrokenPictureError(_reason(error, path)) from error
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
@@ -137,7 +141,7 @@ def _check_size(image: Image.Image, max_megapixels: float) -> None:
     """Said by the header, before anything is decoded: a few bytes may claim to be gigabytes."""
     megapixels = image.width * image.height / _MEGA
     if megapixels > max_megapixels:
-        raise BrokenPictureError(
+        raise TooLargePictureError(
             f"{image.width}x{image.height} pixels are {megapixels:,.4g} megapixels, more than "
             f"data.max_megapixels={max_megapixels:g} allows"
         )
@@ -215,7 +219,10 @@ def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
     return colour if len(colour) > 1 else colour[0]
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: Path) -> str:
+    with suppress(OSError):
+        if path.is_file() and path.stat().st_size == 0:
+            return "empty file"
     text = one_line(error.strerror or error if isinstance(error, OSError) else error)
     return (
         "no PNG, JPEG, BMP, WebP, GIF or TIFF"

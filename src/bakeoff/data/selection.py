@@ -10,6 +10,8 @@ import numpy as np
 from bakeoff.config.schema import DataConfig
 from bakeoff.errors import ConfigError, nearest
 
+# The splits as people call their images.
+MEANINGS = {"train": "training", "val": "validation", "test": "test"}
 # Shared by all runs, so that every model is chosen by the same images. Never the run's seed.
 VALIDATION_SEED = 20_240_229
 
@@ -180,7 +182,8 @@ def _no_class(
         what += f"these classes have numbers as names, so positions do not count: {shown}"
     else:
         what += f"there are numbers 0 to {len(class_names) - 1}: {shown}"
-    return f"{what}{nearest(str(name), class_names)}"
+    # A number that is none of them is like no other one.
+    return what if _is_number(str(name)) else f"{what}{nearest(str(name), class_names)}"
 
 
 def _is_number(name: str) -> bool:

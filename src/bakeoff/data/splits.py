@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from bakeoff.data.selection import MEANINGS
+
 _HASHED_AT_ONCE = 4096
 
 
@@ -132,7 +134,7 @@ def notes_on_missing_classes(dataset: DataSet) -> tuple[str, ...]:
             )
             of = f"class {named}" if len(missing) == 1 else f"{len(missing)} classes ({named})"
             more = "" if dataset.has_own_val else "raise data.val_fraction, or "
-            notes.append(f"no {name} image of {of}: {_WITHOUT_IMAGES[name].format(more=more)}")
+            notes.append(f"no {MEANINGS[name]} image of {of}: {_WITHOUT_IMAGES[name].format(more=more)}")
     return tuple(notes)
 
 

@@ -15,6 +15,7 @@ from bakeoff.config.titles import title_of
 from bakeoff.data.augment import is_active
 from bakeoff.data.few import few_images
 from bakeoff.data.fingerprint import data_fingerprint
+from bakeoff.data.selection import MEANINGS
 from bakeoff.data.sets import find_set
 from bakeoff.data.splits import DataSet, channel_statistics
 from bakeoff.errors import ResourceError, is_out_of_memory
@@ -147,8 +148,7 @@ def memory_explained(key: str, when: str, advice: str) -> Iterator[None]:
 def description(prepared: Prepared) -> str:
     """The line that a run starts with."""
     dataset, runtime = prepared.data, prepared.runtime
-    words = {"train": "training", "val": "validation", "test": "test"}
-    sizes = [f"{len(split):,} {words[name]}" for name, split in dataset.splits() if split]
+    sizes = [f"{len(split):,} {MEANINGS[name]}" for name, split in dataset.splits() if split]
     parameters = sum(p.numel() for p in prepared.model.parameters())
     return (
         f"{prepared.name} on {prepared.title}: {parameters:,} parameters; "
