@@ -128,3 +128,13 @@ def test_a_sweep_does_not_train_again_what_has_another_title(tmp_path: Path) -> 
     first.folder.mkdir(parents=True)
     with pytest.raises(ConfigError, match=f"{first.folder}: there already"):
         _plan(job)
+
+
+def test_a_number_is_a_title(tmp_path: Path) -> None:
+    (job,), _ = expand(parse_arguments(["data=digits", "data.title=2024"]))
+    assert job.values["data"]["title"] == "2024"
+    assert check_shared(job.values).data.title == "2024"
+    for other in ("true", "[1]"):
+        (job,), _ = expand(parse_arguments(["data=digits", f"data.title={other}"]))
+        with pytest.raises(ConfigError, match=r"data\.title"):
+            check_shared(job.values)

@@ -30,6 +30,7 @@ def settle(
 
     * `trainer.overfit_batches` trains without augmentation.
     * `~` in a path is the home folder.
+    * A number as a title is a text.
     * Data without a title are called by their folder, or by the file that chose them.
     * `optim.warmup_epochs` on a command line beats the share `optim.warmup` of a recipe.
 
@@ -52,6 +53,8 @@ def settle(
     for section, key in ((values, "output_dir"), (data, "root"), (values.get("model"), "weights")):
         if isinstance(section, dict) and isinstance(text := section.get(key), str):
             section[key] = expanded(text)
+    if isinstance(data, dict) and type(title := data.get("title")) in (int, float):
+        data["title"] = str(title)  # data.title=2024
     if isinstance(data, dict) and data.get("title", "") is None:
         # `data=digits data.name=mnist` takes the file's augmentation and another set.
         choice = None if "data.name" in given else data_choice
