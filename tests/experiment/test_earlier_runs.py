@@ -77,6 +77,8 @@ def test_runs_of_another_machine_unfinished_and_broken_ones_are_no_measure(tmp_p
         (finished(tmp_path, name, (90.0, 10.0, 130.0), 10) / "summary.json").write_text(text)
     nothing = finished(tmp_path, "f", (90.0, 10.0, 130.0), 10) / "summary.json"
     nothing.write_text(nothing.read_text().replace('"epochs_run": 10', '"epochs_run": 0'))
+    large = finished(tmp_path, "h", (90.0, 10.0, 130.0), 10) / "summary.json"
+    large.write_text(large.read_text().replace('"epochs_run": 10', '"epochs_run": 1' + "0" * 400))
     (finished(tmp_path, "g", (90.0, 10.0, 130.0), 10) / "config.json").write_text('{"model": 1, "data": 2}')
     assert told_of([config(tmp_path)]) == UNKNOWN
 

@@ -36,10 +36,7 @@ class EarlierRuns:
         # The work -> seconds of an epoch, and of all besides (start, test, files), of each run.
         self._seconds: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for run in find_run_dirs(root):
-            # Somebody else's files may hold anything.
-            with suppress(
-                UnreadableFileError, KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError
-            ):
+            with suppress(*_NOT_WHAT_THEY_SHOULD_BE):
                 if read_json(run / ENVIRONMENT)["host"] == socket.gethostname():
                     self._add(read_json(run / CONFIG), read_json(run / SUMMARY))
 
