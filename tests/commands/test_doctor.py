@@ -141,14 +141,14 @@ def test_no_control_character_reaches_the_terminal(
     assert not set("\x1b\x07\r\u202e\udcff") & set(shown)
 
 
-@pytest.mark.parametrize("num_columns", [60, 80, 120])
-def test_lines_fit_the_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], num_columns: int
+@pytest.mark.parametrize(("num_columns", "in_a_pipe"), [(60, False), (80, True), (120, False)])
+def test_lines_fit_the_terminal_and_columns_counts_in_a_pipe_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], num_columns: int, in_a_pipe: bool
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(num_columns))
     path = "/nowhere" + 12 * "/very-long-name"
     monkeypatch.setenv("XDG_CACHE_HOME", path)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: not in_a_pipe)
     assert doctor([]) == 0
     *lines, _, _ = capsys.readouterr().out.splitlines()
     column = max(len(name) for name in SECTIONS) + 11

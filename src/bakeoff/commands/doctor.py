@@ -24,6 +24,7 @@ from bakeoff.data.sets import find_set, set_names
 from bakeoff.errors import OK, ResourceError
 from bakeoff.runs.locate import outputs_root
 from bakeoff.runs.paths import DATA_VARIABLE, from_environment
+from bakeoff.terminal import line_width
 from bakeoff.text import one_line, printable
 
 USAGE = "doctor"
@@ -68,8 +69,8 @@ def doctor(words: list[str]) -> int:
     if options.json:
         print(json.dumps({"schema": 1, "ok": not missing, "checks": rows}, indent=2))
     else:
-        # A file or a pipe gets one line per check, for grep.
-        print(_table(rows, shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize))
+        # A file or a pipe gets one line per check, for grep, unless $COLUMNS is set.
+        print(_table(rows, line_width(sys.stdout) or sys.maxsize))
         verdict = f"missing: {', '.join(missing)}" if missing else "all that is needed is here"
         print(f"\n{verdict}; notes: {sum(row['state'] == 'note' for row in rows)}")
     return ResourceError.exit_code if missing else OK
