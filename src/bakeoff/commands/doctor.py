@@ -69,8 +69,7 @@ def doctor(words: list[str]) -> int:
     if options.json:
         print(json.dumps({"schema": 1, "ok": not missing, "checks": rows}, indent=2))
     else:
-        # A file or a pipe gets one line per check, for grep, unless $COLUMNS is set.
-        print(_table(rows, line_width(sys.stdout) or sys.maxsize))
+        print(_table(rows, line_width(sys.stdout) or sys.maxsize))  # in a pipe a line per check, for grep
         verdict = f"missing: {', '.join(missing)}" if missing else "all that is needed is here"
         print(f"\n{verdict}; notes: {sum(row['state'] == 'note' for row in rows)}")
     return ResourceError.exit_code if missing else OK

@@ -67,7 +67,9 @@ def load(config: DataConfig) -> DataSet:
     labels_of = {name: split.labels.numpy() for name, split in splits.items()}
     notes += notes_on_equal_pictures(root, pixels_of, labels_of, files, folder.set_apart)
     if broken:
-        notes += (f"data.skip_broken=true: {len(broken)} broken pictures left out (skipped_files.json)",)
+        too_large = any("data.max_megapixels" in reason for reason in broken.values())
+        kind = "broken or too large" if too_large else "broken"
+        notes += (f"data.skip_broken=true: {len(broken)} {kind} pictures left out (skipped_files.json)",)
     return DataSet(
         name=config.name,
         class_names=folder.class_names,
