@@ -34,6 +34,7 @@ from bakeoff.config.overrides import (
     parses,
     refuse_hydra_keys,
     refuse_own_directories,
+    refuse_sweeps_without_values,
     refuse_too_many,
     texts,
     with_home,
@@ -147,6 +148,7 @@ def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None
         refuse_words(line.overrides, lambda: names(line.overrides, line.config_dir), parses)
         parsed = parse_overrides(line.overrides)
         refuse_hydra_keys(parsed)
+        refuse_sweeps_without_values(parsed)
         swept = [override for override in parsed if override.is_sweep_override()]
         fixed = [override for override in parsed if not override.is_sweep_override()]
         check_own_files(line.config_dir, line.overrides)
@@ -197,6 +199,7 @@ def _sweep(
     preset = [f"{key!s}={value}" for key, value in params.items() if str(key).lstrip("+~") not in given]
     kept = [one for one in parsed if one.key_or_group not in ("hydra.mode", "sweep.name")]
     parameters = parse_overrides(texts(kept) + preset)
+    refuse_sweeps_without_values(parameters)
     refuse_too_many(parameters)
     combinations = BasicSweeper.split_arguments(parameters, None)[0]
     # A job is a single run, whatever its experiment says.
@@ -247,7 +250,10 @@ def search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]
 
 
 def _sweep_name(base: DictConfig) -> str:
-    given = base.sweep.get("name")
+    section = base.get("sweep")
+    if not OmegaConf.is_dict(section):  # of an experiment's file, or taken out
+        raise ConfigError("sweep: must be a section of keys; write sweep.name=NAME")
+    given = section.get("name")
     letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(4))
     return str(given) if given is not None else f"{time.strftime('%Y-%m-%d-%H%M%S')}-{letters}"
 

@@ -113,6 +113,8 @@ def _plainer(text: str, own: str | None) -> str:
         return f"{found[2] + '=' if found[2] else ''}${{{found[1]}}}: no such key; {shell}"
     if found := re.search(r"Unsupported interpolation type (\w+).*full_key: (\S+)", text):
         return f"{found[2]}=${{{found[1]}:...}}: no such function; write the value"
+    if found := re.search(r"raised while resolving interpolation.*full_key: (\S+)", text):
+        return f"{found[1]}: the function between ${{ and }} cannot be used so; write the value"
     if found := re.search(r"In '([^']*)': Could not load '(\w+)/([^']*)'", text):
         return (
             f"{found[1]}.yaml: its defaults name {found[3]}, which is no {found[2]}; write a file of another "

@@ -4,13 +4,23 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    IntervalSweep,
+    Override,
+    OverrideType,
+    RangeSweep,
+    Sweep,
+)
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from bakeoff.config.explain import GROUPS
 from bakeoff.config.slips import EXAMPLE
 from bakeoff.errors import ConfigError
 from bakeoff.runs.paths import expanded
@@ -18,6 +28,10 @@ from bakeoff.runs.paths import expanded
 # What of Hydra's own section means something here; anything else would be ignored in silence.
 HONOURED_HYDRA_KEYS = ("hydra.mode", "hydra.sweeper.params", "hydra.searchpath", "hydra.verbose")
 PATH_KEYS = ("output_dir", "data.root", "model.weights")
+_KEYS_OF_GROUPS = {
+    "data": "data.train_limit=1000", "model": "model.channels=[8]", "optim": "optim.lr=0.01",
+    "trainer": "trainer.epochs=3", "experiment": "trainer.epochs=3",
+}  # fmt: skip
 # Each takes a tenth of a second to compose: 17 minutes.
 MOST_JOBS = 10_000
 
@@ -59,6 +73,28 @@ def first_values(override: Override, most: int) -> list[str]:
     return [str(one) for one in itertools.islice(values, most)]
 
 
+def refuse_sweeps_without_values(parsed: Sequence[Override]) -> None:
+    """Sweeps that Hydra can parse and has no values for.
+
+    Raises:
+        ConfigError: an interval, a range among other values, or no value at all.
+    """
+    for override in parsed:
+        value: Any = override.value()
+        key = override.key_or_group
+        parts = value.list if isinstance(value, ChoiceSweep) else [value]
+        example = {"seed": "0,1,2", "optim.lr": "0.001,0.01"}.get(key, "A,B,C")
+        listed = f"list the values, as in {key}={example}"
+        if any(isinstance(part, IntervalSweep) for part in parts):
+            raise ConfigError(f"{override.input_line}: nothing is drawn from an interval here; {listed}")
+        if isinstance(value, ChoiceSweep) and any(isinstance(part, Sweep | Glob) for part in parts):
+            raise ConfigError(f"{override.input_line}: a range or glob stands alone; {listed}")
+        if isinstance(value, Glob) and key not in GROUPS:
+            raise ConfigError(f"{override.input_line}: glob finds names of files alone; {listed}")
+        if override.is_sweep_override() and not first_values(override, 1):
+            raise ConfigError(f"{override.input_line}: this holds no value; {listed}")
+
+
 def refuse_too_many(parameters: Sequence[Override]) -> None:
     """Counts a sweep's combinations before any of them is made.
 
@@ -89,9 +125,32 @@ def refuse_hydra_keys(parsed: Sequence[Override]) -> None:
             raise ConfigError(f"{override.input_line}: a sweep has one name; leave all but one out")
         if not key.strip("@") or key == "hydra":
             raise ConfigError(f"{override.input_line}: no such key; {EXAMPLE}")
+        if override.package is not None:
+            raise ConfigError(f"{override.input_line}: @{override.package} would move its keys; leave it out")
+        _refuse_no_section(override)
         if key.startswith(("hydra.", "hydra/")) and not key.startswith(HONOURED_HYDRA_KEYS):
             hint = "; set output_dir= instead" if "dir" in key else ""
             raise ConfigError(f"{override.input_line}: bakeoff makes its own runs and directories{hint}")
+
+
+def _refuse_no_section(override: Override) -> None:
+    """A value where a group wants the name of a file, and the section `sweep` its keys.
+
+    Raises:
+        ConfigError: shows what to write.
+    """
+    value, key = override.value(), override.key_or_group
+    if override.type is OverrideType.DEL:
+        return
+    parts = value.list if isinstance(value, ChoiceSweep) else [value]
+    if key == "sweep" and not all(isinstance(part, dict) for part in parts):
+        name = f"sweep.name={value}" if isinstance(value, str | int) and value else "sweep.name=NAME"
+        raise ConfigError(f"{override.input_line}: sweep is a section of keys; write {name}")
+    if key in GROUPS and any(isinstance(part, list | dict) for part in parts):
+        raise ConfigError(
+            f"{override.input_line}: {key} takes the name of a file; its keys are set one by one, as in "
+            f"{_KEYS_OF_GROUPS[key]}"
+        )
 
 
 def refuse_own_directories(base: DictConfig) -> None:
