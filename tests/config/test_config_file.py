@@ -1,6 +1,7 @@
 """`bakeoff train --config FILE`: a flat YAML file, or what a run has stored, and overrides that win."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bakeoff.config.config_file import file_overrides
 from bakeoff.errors import ConfigError
 from bakeoff.experiment.identity import setting
 from bakeoff.runs.rundir import RunDir
+from bakeoff.sweeps import serial
 
 
 def composed(*line: str) -> dict[str, Any]:
@@ -136,6 +138,13 @@ def test_a_text_stays_the_text_that_it_is(tmp_path: Path, value: str) -> None:
         ("seed: !!python/object:os.x {}\n", "line 1: .*not allowed"),
         ("a: &a [*a]\n", "Circular"),
         ("hydra: {run: {dir: x}}\n", "hydra.run.dir=.*bakeoff makes its own"),
+        ("optim.lr: -1\n", "mine.yaml: optim.lr=-1: must be greater than 0"),
+        ("trainer.epochs: 3\ntrainer: {epochs: 4}\n", "mine.yaml: trainer.epochs stands here twice"),
+        ("trainer: {epochs: 4}\ntrainer.epochs: 3\n", "mine.yaml: trainer.epochs stands here twice"),
+        ("data: {augment.scale: 0}\ndata.augment: {scale: 0}\n", "data.augment.scale stands here twice"),
+        ("seed: 1\n---\nseed: 2\n", "mine.yaml, line 2: a second document begins here"),
+        ("null: 2\n", "mine.yaml: null: no such key"),
+        ("yes: 2\n", "mine.yaml: true: no such key"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line_that_names_it(
@@ -147,6 +156,30 @@ def test_what_is_wrong_with_a_file_is_one_line_that_names_it(
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert str(path) in err
     assert re.search(says, err), err
+
+
+def test_a_wrong_value_of_the_command_line_is_not_laid_on_the_file(tmp_path: Path, bakeoff: Bakeoff) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("optim.lr: -1\nseed: 3\n")
+    err = bakeoff("train", "--config", str(path), "optim.lr=-2")[2]
+    assert err.startswith("error: optim.lr=-2: ")
+    err = bakeoff("train", "-m", "--config", str(path), "seed=0,1")[2]
+    assert err.startswith(f"error: --config {path}: optim.lr=-1: ")
+
+
+def test_what_is_no_file_is_refused_as_that(tmp_path: Path, bakeoff: Bakeoff) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), os.devnull):
+        code, _, err = bakeoff("train", "--config", path)
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"--config {path}: no regular file" in err
+    assert "--config: its file is missing; write --config FILE" in bakeoff("train", "--config", "")[2]
+
+
+def test_a_job_is_shown_as_the_command_line_says_it_and_not_by_all_keys_of_the_file(flat: Path) -> None:
+    jobs, _ = expand(with_file(parse_arguments(["-m", "seed=0,1", "trainer.epochs=2"]), str(flat)))
+    shown = [f"--config {flat} trainer.epochs=2 seed={seed}" for seed in (0, 1)]
+    assert [serial._shown(job) for job in jobs] == shown
 
 
 def test_an_experiment_beside_a_file_is_refused(flat: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bakeoff import data
 from bakeoff.arguments import Parser
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import expand, parse_arguments, with_file
+from bakeoff.config.compose import expand, naming_file, parse_arguments, with_file
 from bakeoff.config.schema import Config
 from bakeoff.config.titles import title_of
 from bakeoff.errors import OK, ConfigError
@@ -48,8 +48,9 @@ def preview(words: list[str]) -> int:
     jobs, is_sweep = expand(line)
     if is_sweep or line.shows:
         raise ConfigError("preview shows one configuration; give one value for each key")
-    config = check_shared(jobs[0].values)
-    with doing(f"reading {config.data.name}"):
+    with naming_file(line):
+        config = check_shared(jobs[0].values)
+    with naming_file(line), doing(f"reading {config.data.name}"):
         dataset = data.load(config.data)
     for note in dataset.notes:
         tell(f"note: {note}")

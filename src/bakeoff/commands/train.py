@@ -4,7 +4,7 @@ import sys
 
 from bakeoff.arguments import Parser, help_width
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
+from bakeoff.config.compose import Job, expand, naming_file, parse_arguments, show, with_file
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
@@ -41,9 +41,11 @@ def train(words: list[str]) -> int:
         if is_sweep:
             from bakeoff.sweeps.serial import run_sweep
 
-            return run_sweep(jobs, options.dry_run, stop)
-        check_shared(jobs[0].values)  # gate 1, before torch
-        _run_single(jobs[0], options.dry_run, stop)
+            with naming_file(line):
+                return run_sweep(jobs, options.dry_run, stop)
+        with naming_file(line):
+            check_shared(jobs[0].values)  # gate 1, before torch
+            _run_single(jobs[0], options.dry_run, stop)
     return OK
 
 

@@ -7,10 +7,12 @@ switched off or refused. No torch here.
 
 import dataclasses
 import json
+import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ from bakeoff.config.overrides import (
 from bakeoff.config.own_files import check_own_files, family_defaults
 from bakeoff.config.settled import settle
 from bakeoff.config.slips import refuse_options, refuse_sweep, refuse_words
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, DataError
 from bakeoff.runs.paths import expanded
 
 _FIRST_OF_A_SWEEP = ("data", "model", "optim", "trainer")
@@ -55,6 +57,8 @@ class Job:
 
     values: dict[str, Any]
     overrides: list[str]
+    file: str = ""  # that of --config
+    file_keys: frozenset[str] = frozenset()  # the keys that it sets
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class CommandLine:
     multirun: bool
     shows: bool  # --cfg, --info and the like: Hydra prints and nothing runs
     helps: bool = False  # --help
+    file: str = ""  # that of --config
+    file_keys: frozenset[str] = frozenset()  # the keys that it sets
 
 
 def parse_arguments(arguments: Sequence[str]) -> CommandLine:
@@ -103,7 +109,25 @@ def with_file(line: CommandLine, word: str) -> CommandLine:
         expand(dataclasses.replace(line, overrides=own, multirun=False))
     except ConfigError as error:
         raise ConfigError(f"--config {word}: {error}") from error
-    return dataclasses.replace(line, overrides=[*own, *line.overrides])
+    keys = frozenset(text.partition("=")[0] for text in own)
+    return dataclasses.replace(line, overrides=[*own, *line.overrides], file=word, file_keys=keys)
+
+
+@contextmanager
+def naming_file(line: CommandLine) -> Iterator[None]:
+    """Says of an error in a value that it came from the file of `--config`.
+
+    Raises:
+        ConfigError: as it came, or with the file.
+        DataError: the same.
+    """
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        key = re.match(r"[\w.]*", str(error))
+        if key is None or key[0] not in line.file_keys:
+            raise
+        raise type(error)(f"--config {line.file}: {error}") from error
 
 
 def show(line: CommandLine, arguments: Sequence[str]) -> None:
@@ -235,7 +259,7 @@ def _job(composed: DictConfig, overrides: Sequence[str], line: CommandLine) -> J
     assert isinstance(values, dict)
     named = {str(key): value for key, value in values.items()}
     settle(named, overrides, options("data", line.config_dir), data_choice)
-    return Job(named, _filled(overrides, line))
+    return Job(named, _filled(overrides, line), line.file, line.file_keys)
 
 
 def search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]:

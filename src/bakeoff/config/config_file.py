@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from bakeoff.config.explain import GROUPS, names, options
 from bakeoff.config.own_files import load_plain, model_file_of_family, plain_keys
 from bakeoff.config.settled import add_later_meanings
+from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError
 from bakeoff.runs.locate import is_run_dir
 from bakeoff.runs.rundir import CONFIG, CONFIG_FOR_PEOPLE
@@ -70,7 +71,13 @@ def _file(word: str) -> Path:
         path = path / CONFIG_FOR_PEOPLE
     if path.is_file():
         return path
-    kind = "a folder; give a YAML file, or a run directory" if path.is_dir() else "no such file"
+    if not word.strip():
+        raise ConfigError("--config: its file is missing; write --config FILE")
+    kind = "no such file"
+    if path.is_dir():
+        kind = "a folder; give a YAML file, or a run directory"
+    elif path.exists():  # a pipe or a device, which cannot be read twice
+        kind = "no regular file; give a YAML file, or a run directory"
     raise ConfigError(f"--config {word}: {kind}")
 
 
@@ -88,11 +95,15 @@ def _sections(path: Path, loaded: Any) -> dict[str, Any]:
             f"--config-dir DIR experiment={path.stem}"
         )
     sections: dict[str, Any] = {}
+    _refuse_doubled(path, loaded)
     for key, value in loaded.items():
         first, _, rest = str(key).partition(".")
-        if not re.fullmatch(r"[A-Za-z_][\w.]*", str(key)):
+        if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z_][\w.]*", key):
             meant = names(()).meant(str(key))
-            raise ConfigError(f"{path}: {key}: no such key" + (f"; did you mean {meant}?" if meant else ""))
+            written = "null" if key is None else str(key).lower() if isinstance(key, bool) else key
+            raise ConfigError(
+                f"{path}: {written}: no such key" + (f"; did you mean {meant}?" if meant else "")
+            )
         if not rest:
             merged = sections.get(first)
             sections[first] = {**merged, **value} if merged and isinstance(value, dict) else value
@@ -108,6 +119,20 @@ def _sections(path: Path, loaded: Any) -> dict[str, Any]:
         if isinstance(data, dict) and data.get("name") != "image_folder":  # downloads lie where they lie here
             sections["data"] = {key: value for key, value in data.items() if key != "root"}
     return sections
+
+
+def _refuse_doubled(path: Path, loaded: Mapping[Any, Any]) -> None:
+    """One key in two ways of writing: `trainer.epochs: 3` beside `trainer: {epochs: 4}`.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    seen: set[str] = set()
+    for key, value in loaded.items():
+        for name in dotted_keys({str(key): value}):
+            if name in seen:
+                raise ConfigError(f"{path}: {name} stands here twice; keep one of them")
+            seen.add(name)
 
 
 def _choice(path: Path, group: str, values: dict[str, Any], own: str | None) -> str | None:

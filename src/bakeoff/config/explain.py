@@ -73,6 +73,8 @@ def _broken_file(error: yaml.MarkedYAMLError) -> str:
     problem = one_line(error.problem or error.context)
     if "'\\t'" in problem:
         problem = "a tab; YAML is indented by spaces"
+    if "found another document" in problem:
+        problem = "a second document begins here; keep one of them"
     if "could not determine a constructor for the tag" in problem:
         problem = f"{problem.rpartition(' ')[2]} is not allowed; a file holds plain values only"
     return f"{where}: {problem}"

@@ -78,9 +78,9 @@ def told_of(runs: Sequence[dict[str, Any]]) -> str:
     if len(runs) == 1:
         like = counted(earlier[runs[0]["output_dir"]].like(runs[0]), "earlier run")
         return f"{about(known[0])}, by {like} of this model on these data{tail}"
-    which = "all" if len(known) == len(runs) else f"{len(known)} of {len(runs)}"
+    which = "all runs" if len(known) == len(runs) else f"{len(known)} of {counted(len(runs), 'run')}"
     rest = "" if len(known) == len(runs) else "; there is no earlier run like the others"
-    return f"{about(sum(known))} for {which} runs, by earlier ones of the same model and data{tail}{rest}"
+    return f"{about(sum(known))} for {which}, by earlier ones of the same model and data{tail}{rest}"
 
 
 def _work(values: dict[str, Any]) -> str:

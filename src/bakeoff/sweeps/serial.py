@@ -8,6 +8,7 @@ one name cannot both write it.
 import glob
 import json
 import math
+import shlex
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from bakeoff.experiment.identity import identity
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.runs.rundir import LOG, sweep_folder, sweep_run_folder
-from bakeoff.text import about, without_numbers
+from bakeoff.text import about, counted, without_numbers
 
 # -P: the current folder is not a place to import from.
 _PYTHON = [sys.executable, "-P", "-m"]
@@ -72,7 +73,9 @@ def run_sweep(jobs: Sequence[Job], dry_run: bool, stop: StopSignal) -> int:
     roots = list(dict.fromkeys(item.folder.parent for item in planned))
     todo = [item for item in planned if not item.finished]
     where = ", ".join(map(str, roots))
-    tell(f"sweep {where}: {len(planned)} runs, {len(planned) - len(todo)} of them finished already")
+    tell(
+        f"sweep {where}: {counted(len(planned), 'run')}, {len(planned) - len(todo)} of them finished already"
+    )
     if dry_run:
         for item in planned:
             tell(f"  {item.folder.name}  {_shown(item.job)}")
@@ -123,8 +126,10 @@ def _notes(run: Path) -> set[str]:
 
 
 def _shown(job: Job) -> str:
-    """The job's own overrides; the sweep's name stands above them."""
-    return " ".join(text for text in job.overrides if not text.startswith(("sweep.name=", "hydra.")))
+    """What the command line says of the job; the sweep's name stands above them."""
+    texts = [text for text in job.overrides if not text.startswith(("sweep.name=", "hydra."))]
+    own = [text for text in texts if text.partition("=")[0] not in job.file_keys]
+    return " ".join([*(["--config", shlex.quote(job.file)] if job.file else []), *own])
 
 
 def _plan(job: Job) -> _PlannedJob:
