@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NoReturn
 
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, nearest
 from bakeoff.terminal import COLOUR_CHOICES, broken, line_width
 
 _WIDEST_HELP, _NARROWEST_HELP = 100, 30  # columns; longer lines are hard to read
 _WIDTH_IN_A_PIPE = 80
 _CONTINUES = " " * 8  # a line of a help text that begins so belongs to the one above
+# Values as other programs call them.
+_OTHER_CHOICES = {
+    "md": "markdown", "tex": "latex", "txt": "table", "text": "table", "js": "json", "yes": "always",
+    "no": "never", "on": "always", "off": "never", "true": "always", "false": "never",
+}  # fmt: skip
 
 
 def help_width() -> int:
@@ -88,7 +93,17 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(f"{message}; see {self.prog} --help")
+        raise ConfigError(f"{message}{_meant_choice(message) or f'; see {self.prog} --help'}")
+
+
+def _meant_choice(message: str) -> str:
+    """The value that argparse's text of a wrong choice is likely to have meant."""
+    found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message)
+    if not found:
+        return ""
+    value, allowed = found[1].lower(), re.findall(r"[\w-]+", found[2])
+    other = _OTHER_CHOICES.get(value, value)
+    return f"; did you mean {other}?" if other in allowed else nearest(value, allowed)
 
 
 def add_colour(parser: argparse.ArgumentParser) -> None:

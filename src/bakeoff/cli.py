@@ -99,6 +99,9 @@ def _dispatch(words: list[str]) -> int:
         return OK
     if words[0] not in COMMANDS:
         raise ConfigError(f"{words[0]}: no such command{_hint(words)}")
+    if "--version" in words[1:] and not {"--where", "--"} & set(words):  # Hydra would print its own
+        print(f"bakeoff {__version__}")
+        return OK
     return _command(words[0])(words[1:])
 
 

@@ -157,7 +157,7 @@ def test_resolves(line: str, expected: dict[str, Any]) -> None:
         ("trainer.epochs=2.5", r"trainer\.epochs=2\.5: must be a valid integer"),
         ("trainer.epochs=0", r"trainer\.epochs=0: must be greater than or equal to 1"),
         ("trainer.epochs=[1]", r"trainer\.epochs=\[1\]: must be a valid integer"),
-        ("trainer.deterministic=yes", r'trainer\.deterministic="yes": must be a valid boolean'),
+        ("trainer.deterministic=yes", r'trainer\.deterministic="yes": must be true or false'),
         ("seed=true", r"seed=true: must be a valid integer"),
         ("seed=-1", r"seed=-1: must be greater than or equal to 0"),
         ("seed=9223372036854775808", r"seed=9223372036854775808: must be less than 9223372036854775808"),

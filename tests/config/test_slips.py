@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torchvision
 from conftest import Bakeoff
+from torchvision.models import list_models
 
-from bakeoff import models
+from bakeoff import __version__, models
 from bakeoff.comparison.output.printing import _write
 from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.explain import _ARCHITECTURES, torchvision_name
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, ResourceError, nearest
 
@@ -118,6 +121,36 @@ WRONG = [
     ("train -m 'seed=range(3,3)'", r"seed=range\(3,3\): this holds no value; .*seed=0,1,2$"),
     ("train model@y=cnn", "model@y=cnn: @y .*leave it out$"),
     ("train 'seed=${now:}'", "seed: the function .*write the value$"),
+    ("train model=efficientnet", "model.arch=efficientnet_b0 or another of theirs$"),
+    ("train model=inception", "model.arch=inception_v3 or another of theirs$"),
+    ("train model=efficientnet-b0", "model.arch=efficientnet_b0$"),
+    ("train -m seed={0,1}", "seed=.0,1.: values.*write --multirun seed=0,1$"),
+    ("train 'optim.lr=(0.1, 0.2)'", "write --multirun optim.lr=0.1,0.2$"),
+    ("train 'data.classes=[big cat,ü ber]'", r"""write 'data.classes=\["big cat","ü ber"\]'$"""),
+    ("train data.classes=cat,dog", r"for one list write data.classes=\[cat,dog\]$"),
+    ("train optim.lr=,0.1", "write optim.lr=0.1$"),
+    ("train --gpu 0", "--gpu: .*write trainer.device=cuda:0$"),
+    ("train --device=1", "--device: .*write trainer.device=cuda:1$"),
+    ("train --dry", "--dry: .*write --dry-run$"),
+    ("train --dryrun", "--dryrun: .*write --dry-run$"),
+    ("train -n", "-n: .*write --dry-run$"),
+    ("train --multi-run seed=0,1", "--multi-run: .*write --multirun$"),
+    ("train config=foo.yaml", "config=foo.yaml: .*write --config FILE$"),
+    ("train -c foo.yaml", "-c foo.yaml: write --config foo.yaml$"),
+    ("train --cfg=foo.yaml", "--cfg foo.yaml: write --config foo.yaml$"),
+    ("train optim.learning_rate=0.1", r"did you mean optim.lr\?$"),
+    ("train data.path=x", r"did you mean data.root\?$"),
+    ("train trainer.gpu=0", r"did you mean trainer.device\?$"),
+    ("train data.classes=[]", r"data.classes=\[\]: must be a list with at least 2 values$"),
+    ("train data.root=", 'data.root="": must be a text of at least 1 character$'),
+    ("train data.classes=3", r"data.classes=3: must be a list, as in \[3\]$"),
+    ("train model.channels=[] --dry-run", r"model.channels=\[\]: must be a list with at least 1 value$"),
+    ("compare --top x", "--top: x is no whole number above 0; see bakeoff compare --help$"),
+    ("compare --seconds-to 98%", "--seconds-to: 98% is no share .*such as 0.98"),
+    ("compare --format md", r"did you mean markdown\?$"),
+    ("compare --format jsno", r"did you mean json\?$"),
+    ("evaluate /path/not/there", "run /path/not/there: no such path"),
+    ("evaluate /dev", "run /dev: no run directory"),
     ("preview cnn", "write model=cnn$"),
     ("cnn", "write bakeoff train model=cnn$"),
     ("model=cnn", "write bakeoff train model=cnn$"),
@@ -143,7 +176,9 @@ def test_a_slip_is_answered_in_one_line_that_names_it_and_the_cure(
     assert out == ""
     assert err.count("\n") == 1
     assert re.search(says, err.strip()), err
-    assert not re.search(r"hydra\.cc|\bbug\b|Traceback|did you mean prune|bakeoff prune", err)
+    assert not re.search(
+        r"hydra\.cc|\bbug\b|Traceback|did you mean prune|bakeoff prune|_positive|_share", err
+    )
 
 
 def test_a_cure_that_can_be_typed_is_a_command_line_that_composes(bakeoff: Bakeoff) -> None:
@@ -152,6 +187,26 @@ def test_a_cure_that_can_be_typed_is_a_command_line_that_composes(bakeoff: Bakeo
         cure = re.search(r"write (.*?)(?: without them)?$", err.strip())
         assert cure
         assert expand(parse_arguments(shlex.split(cure[1])))
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "prune"])
+def test_each_command_tells_the_version_of_bakeoff(command: str, bakeoff: Bakeoff) -> None:
+    assert bakeoff(command, "--version") == (0, f"bakeoff {__version__}\n", "")
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "-n"])
+def test_a_dry_run_is_what_prune_does(option: str, bakeoff: Bakeoff) -> None:
+    code, _, err = bakeoff("prune", option)
+    assert code == 2
+    assert err == f"error: {option}: leave it out; files are only shown unless --yes is given\n"
+
+
+def test_a_name_of_torchvisions_that_is_proposed_is_one_that_it_has() -> None:
+    known = list_models(module=torchvision.models)
+    assert [torchvision_name(name) for name in known] == known
+    for start in _ARCHITECTURES:
+        assert torchvision_name(start) in known
+    assert torchvision_name("transformer") is None
 
 
 def test_keys_that_only_swept_models_have_may_be_fixed() -> None:

@@ -168,7 +168,7 @@ def test_counts_are_exact_whatever_the_rounding() -> None:
         ),
         ("data.augment.scale=1", "data.augment.scale=1: must be less than or equal to 0.9"),
         ("data.augment.erase=1.5", "data.augment.erase=1.5: must be less than or equal to 1"),
-        ("data.augment.flip=yes", "data.augment.flip=\"yes\": must be a valid boolean or 'force'"),
+        ("data.augment.flip=yes", "data.augment.flip=\"yes\": must be true or false or 'force'"),
         ("data.augment.flip=true", "data.augment.flip=true: digits shows digits or letters"),
         ("trainer.accumulate=129", "trainer.accumulate=129: more parts than trainer.batch_size=128"),
         ("trainer.ema_decay=1", "trainer.ema_decay=1: must be less than 1"),

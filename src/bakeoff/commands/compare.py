@@ -1,6 +1,7 @@
 """`bakeoff compare`: its options. No torch here."""
 
 import argparse
+import re
 
 from bakeoff.arguments import Parser, add_colour
 from bakeoff.comparison.figures import COST_NAMES, SHORT_NAMES
@@ -68,9 +69,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)
 
 
 def _delimiter(text: str) -> str:
@@ -81,9 +82,12 @@ def _delimiter(text: str) -> str:
 
 
 def _share(text: str) -> float:
-    if not 0 < (number := float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share in 0..1, such as 0.98")
-    return number
+    try:
+        if 0 < (number := float(text)) <= 1:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text} is no share above 0 and up to 1, such as 0.98")
 
 
 def parser() -> Parser:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bakeoff import data
 from bakeoff.arguments import Parser
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import expand, naming_file, parse_arguments, with_file
+from bakeoff.config.compose import expand, parse_arguments, with_file
+from bakeoff.config.config_file import naming_file
 from bakeoff.config.schema import Config
 from bakeoff.config.titles import title_of
 from bakeoff.errors import OK, ConfigError
@@ -48,9 +49,9 @@ def preview(words: list[str]) -> int:
     jobs, is_sweep = expand(line)
     if is_sweep or line.shows:
         raise ConfigError("preview shows one configuration; give one value for each key")
-    with naming_file(line):
+    with naming_file(line.file, line.file_keys):
         config = check_shared(jobs[0].values)
-    with naming_file(line), doing(f"reading {config.data.name}"):
+    with naming_file(line.file, line.file_keys), doing(f"reading {config.data.name}"):
         dataset = data.load(config.data)
     for note in dataset.notes:
         tell(f"note: {note}")

@@ -34,6 +34,8 @@ def prune(words: list[str]) -> int:
         ConfigError: there is no run directory.
         ResourceError: a file cannot be removed.
     """
+    if given := {"--dry-run", "-n"} & set(words):
+        raise ConfigError(f"{given.pop()}: leave it out; files are only shown unless --yes is given")
     options = parser().parse_args(words)
     root = outputs_root()
     paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]

@@ -4,7 +4,8 @@ import sys
 
 from bakeoff.arguments import Parser, help_width
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import Job, expand, naming_file, parse_arguments, show, with_file
+from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
+from bakeoff.config.config_file import naming_file
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
@@ -41,9 +42,9 @@ def train(words: list[str]) -> int:
         if is_sweep:
             from bakeoff.sweeps.serial import run_sweep
 
-            with naming_file(line):
+            with naming_file(line.file, line.file_keys):
                 return run_sweep(jobs, options.dry_run, stop)
-        with naming_file(line):
+        with naming_file(line.file, line.file_keys):
             check_shared(jobs[0].values)  # gate 1, before torch
             _run_single(jobs[0], options.dry_run, stop)
     return OK

@@ -7,12 +7,10 @@ switched off or refused. No torch here.
 
 import dataclasses
 import json
-import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +42,7 @@ from bakeoff.config.overrides import (
 from bakeoff.config.own_files import check_own_files, family_defaults
 from bakeoff.config.settled import settle
 from bakeoff.config.slips import refuse_options, refuse_sweep, refuse_words
-from bakeoff.errors import ConfigError, DataError
+from bakeoff.errors import ConfigError
 from bakeoff.runs.paths import expanded
 
 _FIRST_OF_A_SWEEP = ("data", "model", "optim", "trainer")
@@ -111,23 +109,6 @@ def with_file(line: CommandLine, word: str) -> CommandLine:
         raise ConfigError(f"--config {word}: {error}") from error
     keys = frozenset(text.partition("=")[0] for text in own)
     return dataclasses.replace(line, overrides=[*own, *line.overrides], file=word, file_keys=keys)
-
-
-@contextmanager
-def naming_file(line: CommandLine) -> Iterator[None]:
-    """Says of an error in a value that it came from the file of `--config`.
-
-    Raises:
-        ConfigError: as it came, or with the file.
-        DataError: the same.
-    """
-    try:
-        yield
-    except (ConfigError, DataError) as error:
-        key = re.match(r"[\w.]*", str(error))
-        if key is None or key[0] not in line.file_keys:
-            raise
-        raise type(error)(f"--config {line.file}: {error}") from error
 
 
 def show(line: CommandLine, arguments: Sequence[str]) -> None:

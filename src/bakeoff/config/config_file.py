@@ -11,7 +11,8 @@ section `model`, and what vit's own file sets beats the rest.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from bakeoff.config.explain import GROUPS, names, options
 from bakeoff.config.own_files import load_plain, model_file_of_family, plain_keys
 from bakeoff.config.settled import add_later_meanings
 from bakeoff.config.strict import dotted_keys
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, DataError
 from bakeoff.runs.locate import is_run_dir
 from bakeoff.runs.rundir import CONFIG, CONFIG_FOR_PEOPLE
 
@@ -63,6 +64,27 @@ def file_overrides(word: str, given: Sequence[str], own: str | None) -> list[str
         *(f"{group}={name}" for group, name in chosen.items() if name and group not in beaten),
         *(f"{key}={_written(value)}" for key, value in keys.items() if key not in beaten),
     ]
+
+
+@contextmanager
+def naming_file(word: str, keys: Collection[str]) -> Iterator[None]:
+    """Says of an error in a value that it came from the file of `--config`.
+
+    Args:
+        word: the file.
+        keys: those that it sets and that the command line does not.
+
+    Raises:
+        ConfigError: as it came, or with the file.
+        DataError: the same.
+    """
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        key = re.match(r"[\w.]*", str(error))
+        if key is None or key[0] not in keys:
+            raise
+        raise type(error)(f"--config {word}: {error}") from error
 
 
 def _file(word: str) -> Path:

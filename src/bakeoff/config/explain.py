@@ -17,11 +17,23 @@ from bakeoff.errors import ConfigError, nearest
 from bakeoff.text import one_line
 
 GROUPS = ("data", "model", "optim", "trainer", "experiment")
-# Names of torchvision's networks begin so; the list itself would load torch.
+# Names of torchvision's networks; its own list would load torch.
 _TORCHVISION = re.compile(
-    r"(resnet|resnext|wide_resnet|densenet|efficientnet|mobilenet|convnext|vit_|swin|regnet|squeezenet|vgg|"
-    r"googlenet|inception|mnasnet|maxvit|shufflenet|alexnet)\w*"
+    r"resnet(18|34|50|101|152)|resnext(50_32x4d|101_32x8d|101_64x4d)|wide_resnet(50|101)_2|"
+    r"densenet(121|161|169|201)|efficientnet_(b[0-7]|v2_[sml])|mobilenet_(v2|v3_small|v3_large)|"
+    r"convnext_(tiny|small|base|large)|vit_([bl]_(16|32)|h_14)|swin_(v2_)?[tsb]|"
+    r"regnet_[xy]_(400mf|800mf|1_6gf|3_2gf|8gf|16gf|32gf)|regnet_y_128gf|squeezenet1_[01]|"
+    r"vgg(11|13|16|19)(_bn)?|googlenet|inception_v3|mnasnet(0_5|0_75|1_0|1_3)|maxvit_t|"
+    r"shufflenet_v2_x(0_5|1_0|1_5|2_0)|alexnet"
 )
+# The beginning of such a name -> one that is there.
+_ARCHITECTURES = {
+    "wide_resnet": "wide_resnet50_2", "resnet": "resnet18", "resnext": "resnext50_32x4d",
+    "densenet": "densenet121", "efficientnet": "efficientnet_b0", "mobilenet": "mobilenet_v3_small",
+    "convnext": "convnext_tiny", "vit_": "vit_b_16", "swin": "swin_t", "regnet": "regnet_y_400mf",
+    "squeezenet": "squeezenet1_1", "vgg": "vgg16", "googlenet": "googlenet", "inception": "inception_v3",
+    "mnasnet": "mnasnet1_0", "maxvit": "maxvit_t", "shufflenet": "shufflenet_v2_x1_0", "alexnet": "alexnet",
+}  # fmt: skip
 
 _NOISE = re.compile(
     r"\s*See https?://\S+ for details|\w+ raised while composing config: |"
@@ -134,10 +146,19 @@ def _plainer(text: str, own: str | None) -> str:
     return key + re.sub(_NOISE, "", text)
 
 
+def torchvision_name(name: str) -> str | None:
+    """A name that torchvision has, for one as people write it: itself, or another of its kind."""
+    spellings = (name, name.replace("-", "_"), re.sub("[-_]", "", name))
+    whole = next((text for text in spellings if _TORCHVISION.fullmatch(text)), None)
+    return whole or next((arch for start, arch in _ARCHITECTURES.items() if name.startswith(start)), None)
+
+
 def _no_such_file(group: str, choice: str, known: Sequence[str]) -> str:
     name = choice.strip().lower()
-    if group == "model" and name not in known and _TORCHVISION.fullmatch(name):
-        return f"no such model; for a network of torchvision write model=finetune model.arch={name}"
+    if group == "model" and name not in known and (arch := torchvision_name(name)):
+        is_same = re.sub("[-_]", "", name) == arch.replace("_", "")
+        others = "" if is_same else " or another of theirs"
+        return f"no such model; for a network of torchvision write model=finetune model.arch={arch}{others}"
     if group == "data" and re.search(r"[/\\]|^\.", choice):
         return f"no such data; for a folder of pictures write data=image_folder data.root={choice}"
     return f"no such {group}; there are {', '.join(known)}{nearest(choice, known)}"
@@ -150,7 +171,9 @@ def _no_such_key(key: str, overrides: Sequence[str], own: str | None) -> str:
         chosen = "this model" if any("experiment=" in text for text in overrides) else f"model={model}"
         return f"{chosen} has no such key; those that have it: {', '.join(with_it)}"
     known = names(overrides, own)
-    meant = known.meant(key) if "." not in key else None
+    if key == "config":
+        return "no such key; write --config FILE"
+    meant = known.meant(key)
     hint = f"; did you mean {meant}?" if meant else nearest(key, [*known.keys, *known.groups])
     return f"no such key{hint or '; see bakeoff train --cfg job'}"
 

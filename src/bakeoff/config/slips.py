@@ -22,6 +22,14 @@ _OTHER_NAMES = {
     "bs": "trainer.batch_size", "num_epochs": "trainer.epochs", "max_epochs": "trainer.epochs",
     "random_seed": "seed", "scheduler": "optim.schedule", "wd": "optim.weight_decay",
 }  # fmt: skip
+# Keys that take a list; those of a model may.
+_LISTS = ("data.classes", "model.")
+# Options as other programs write them, and ours.
+_OTHER_OPTIONS = {
+    "--dry": "--dry-run", "--dryrun": "--dry-run", "--dry_run": "--dry-run", "-n": "--dry-run",
+    "--multi-run": "--multirun", "--multi_run": "--multirun", "--multi": "--multirun",
+    "--sweep": "--multirun", "-M": "--multirun", "--config-file": "--config FILE",
+}  # fmt: skip
 # Options of Hydra's that have no meaning here, and what does their work.
 _REFUSED_OPTIONS = {
     "--package": "it would move all keys; leave it out",
@@ -48,10 +56,20 @@ class Names:
         """The key or group that a name stands for, if there is a likely one."""
         name = name.replace("-", "_")
         known = [*self.groups, *self.keys]
+        if "." in name and name not in known:
+            return self._other_name(name)
         if name in known or name in _OTHER_NAMES:
             return _OTHER_NAMES.get(name, name)
         found = re.search(r"did you mean (.*)\?", nearest(name, known))
         return found[1] if found else None
+
+    def _other_name(self, key: str) -> str | None:
+        """`optim.learning_rate` and `data.path`: by the last part, or by all of it."""
+        for name in (key.replace(".", "_"), key.rpartition(".")[2]):
+            meant = _OTHER_NAMES.get(name, "")
+            if "." in meant and meant in self.keys:
+                return meant
+        return None
 
 
 def refuse_options(words: Sequence[str], known: Sequence[str], names: Callable[[], Names]) -> None:
@@ -64,8 +82,13 @@ def refuse_options(words: Sequence[str], known: Sequence[str], names: Callable[[
         if word == "--":
             return
         option, equals, value = word.partition("=")
+        following = words[position + 1] if position + 1 < len(words) else ""
         if option in _REFUSED_OPTIONS:
             raise ConfigError(f"{option}: {_REFUSED_OPTIONS[option]}")
+        if option in ("-c", "--cfg") and (file := re.fullmatch(r".*\.ya?ml", value or following)):
+            raise ConfigError(f"{option} {file[0]}: write --config {shlex.quote(file[0])}")
+        if option in _OTHER_OPTIONS and option not in known:
+            raise ConfigError(f"{option}: no such option; write {_OTHER_OPTIONS[option]}")
         if not re.fullmatch(r"--?[A-Za-z][\w.-]*", option) or option in known:
             continue
         if any(text.startswith(option) for text in known if option.startswith("--")):
@@ -73,8 +96,9 @@ def refuse_options(words: Sequence[str], known: Sequence[str], names: Callable[[
         if re.fullmatch(r"-[a-z]+", option) and option[:2] in known:
             continue  # `-mc job`, `-cjob`
         if meant := names().meant(option.lstrip("-")):
-            following = words[position + 1] if position + 1 < len(words) else ""
             value = value if equals else following if following[:1] not in ("-", "") else "VALUE"
+            if meant == "trainer.device":
+                value = f"cuda:{value}" if value.isdecimal() else value.replace("VALUE", "cuda")
             raise ConfigError(f"{option}: keys are written without dashes; write {meant}={value}")
         raise ConfigError(f"{option}: no such option; {EXAMPLE}; see bakeoff train --help")
 
@@ -167,11 +191,12 @@ def _with_value(word: str, key: str, value: str, names: Names, parses: Callable[
             f"data=image_folder data.root=$HOME{value[1:]}" if name == "data" else f"{key}=$HOME{value[1:]}"
         )
         return f"{word}: the shell replaces ~ only at the beginning of a word; write {whole}"
+    if value.startswith((",", ";", ":")) and value.strip(",;: ") and parses(f"{name}={value.strip(',;: ')}"):
+        return f"{word}: leave out what precedes the value; write {name}={value.strip(',;: ')}"
     if value.endswith((",", ";", ":")) and parses(f"{name}={value.rstrip(',;: ')}"):
         return f"{word}: leave out what follows the value; write {name}={value.rstrip(',;: ')}"
-    numbers = re.findall(r"[^\s,;(){}\[\]]+", bare)
-    if re.match(r"[\[({]", bare) and "=" not in bare and numbers and parses(f"{name}=[{','.join(numbers)}]"):
-        return f"{word}: a list stands in square brackets, without spaces; write {name}=[{','.join(numbers)}]"
+    if cured := _bracketed(name, bare, parses):
+        return f"{word}: {cured}"
     parts = word.split()
     if len(parts) > 1 and all("=" in part and parses(part) for part in parts):
         return f"{word}: several settings in one pair of quotes; write {' '.join(parts)}"
@@ -188,6 +213,33 @@ def _with_value(word: str, key: str, value: str, names: Names, parses: Callable[
     return f"{word}: this value cannot be read; {EXAMPLE}"
 
 
+def _bracketed(name: str, value: str, parses: Callable[[str], bool]) -> str:
+    """Several values in brackets that Hydra cannot read; an empty text if they are none."""
+    parts = re.findall(r"[^\s,;(){}\[\]]+", value)
+    if cured := _quoted_list(name, value, parses):
+        return f"a name with such signs needs quotes within quotes; write {shlex.quote(cured)}"
+    if not parts or "=" in value or not re.match(r"[\[({]", value):
+        return ""
+    several = f"{name}={','.join(parts)}"
+    if value[0] != "[" and not name.startswith(_LISTS) and parses(several):
+        return f"values of a sweep stand without brackets; write --multirun {several}"
+    if parses(f"{name}=[{','.join(parts)}]"):
+        return f"a list stands in square brackets, without spaces; write {name}=[{','.join(parts)}]"
+    return ""
+
+
+def _quoted_list(name: str, value: str, parses: Callable[[str], bool]) -> str:
+    """A list whose texts get quotes where they need them; an empty text if that is no cure."""
+    found = re.fullmatch(r"\[([^\[\]{}\"']*)\]", value)
+    parts = [part.strip() for part in found[1].split(",")] if found else []
+    if not parts or not all(parts):
+        return ""
+    quoted = [part if re.fullmatch(r"[\w.-]+", part, re.ASCII) else f'"{part}"' for part in parts]
+    cured = f"{name}=[{','.join(quoted)}]"
+    # Numbers that a shell has split are no names.
+    return cured if any(re.search(r"[^\W\d]", part) for part in parts) and parses(cured) else ""
+
+
 def refuse_sweep(override: str, has_list: bool) -> None:
     """Several values without `--multirun`.
 
@@ -197,7 +249,7 @@ def refuse_sweep(override: str, has_list: bool) -> None:
     key, _, value = override.partition("=")
     meant = ""
     if re.fullmatch(r"[\w.-]+(,[\w.-]+)+", value):
-        if has_list:
+        if has_list or key in _LISTS:
             meant = f"; for one list write {key}=[{value}]"
         elif re.fullmatch(r"\d+,\d+", value) and key.startswith("optim."):
             meant = f"; a decimal point is a dot, as in {key}={value.replace(',', '.')}"

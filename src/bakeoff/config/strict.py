@@ -9,6 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.text import counted
 
 # A dataclass with this as its __pydantic_config__ refuses unknown keys, a "2" for a 2, and NaN.
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -105,4 +106,19 @@ def _dotted(location: tuple[int | str, ...], prefix: str, known: list[str]) -> s
 def _allowed(item: ErrorDetails) -> str:
     if item["type"] == "dataclass_type":
         return "a section of keys"
+    limits, value = item.get("ctx", {}), item["input"]
+    match item["type"]:
+        case "list_type":
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return f"a list, as in [{value if is_number else 8}]"
+        case "too_short":
+            return f"a list with at least {counted(limits['min_length'], 'value')}"
+        case "too_long":
+            return f"a list with at most {counted(limits['max_length'], 'value')}"
+        case "string_too_short":
+            return f"a text of at least {counted(limits['min_length'], 'character')}"
+        case "string_type":
+            return "a text"
+        case "bool_type":
+            return "true or false"
     return item["msg"].replace("Input should be ", "").replace("Value error, ", "")

@@ -91,6 +91,9 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path
     path = home_path(name)
     if path.is_dir() and is_run_dir(path):
         return path
+    if "/" in name:  # no name of a run
+        problem = "no such path" if not os.path.lexists(path) else "no run directory"
+        raise ConfigError(f"run {name}: {problem}; give a run directory, or the beginning of a run's name")
     runs = find_run_dirs(root)
     if not runs:
         raise ConfigError(f"run {name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
