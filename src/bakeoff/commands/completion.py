@@ -160,9 +160,9 @@ def _overrides(parser: Parser, words: Sequence[str], word: str) -> list[str]:
         conf_dir,
         parse_arguments,
         register_defaults,
-        search_path,
     )
     from bakeoff.config.overrides import parse_overrides
+    from bakeoff.config.own_files import search_path
 
     line = parse_arguments(parser.parse_known_args(words)[1])
     # A path changes no candidate, and its `$HOME`, which the shell would have replaced, is no override.

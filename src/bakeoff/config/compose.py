@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -39,7 +38,7 @@ from bakeoff.config.overrides import (
     texts,
     with_home,
 )
-from bakeoff.config.own_files import check_own_files, family_defaults
+from bakeoff.config.own_files import check_own_files, family_defaults, search_path
 from bakeoff.config.settled import settle
 from bakeoff.config.slips import refuse_options, refuse_sweep, refuse_words
 from bakeoff.errors import ConfigError
@@ -241,17 +240,6 @@ def _job(composed: DictConfig, overrides: Sequence[str], line: CommandLine) -> J
     named = {str(key): value for key, value in values.items()}
     settle(named, overrides, options("data", line.config_dir), data_choice)
     return Job(named, _filled(overrides, line), line.file, line.file_keys)
-
-
-def search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]:
-    """The override that lets Hydra find the files of --config-dir."""
-    if config_dir is None:
-        return []
-    if not Path(config_dir).is_dir():
-        raise ConfigError(f"--config-dir {config_dir}: no such folder")
-    if any(override.key_or_group == "hydra.searchpath" for override in parsed):
-        raise ConfigError("--config-dir and hydra.searchpath: give one of them")
-    return [f"hydra.searchpath=['file://{Path(config_dir).resolve()}']"]
 
 
 def _sweep_name(base: DictConfig) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.types import Override
 
 from bakeoff.config.explain import GROUPS, conf_dir, options
 from bakeoff.config.strict import dotted_keys
@@ -19,6 +20,17 @@ from bakeoff.text import one_line
 
 _MOST_BYTES, _MOST_ALIASES, _MOST_DEPTH = 1_000_000, 50, 30
 _FOR_ALL = "# @package _global_"
+
+
+def search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]:
+    """The override that lets Hydra find the files of --config-dir."""
+    if config_dir is None:
+        return []
+    if not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir {config_dir}: no such folder")
+    if any(override.key_or_group == "hydra.searchpath" for override in parsed):
+        raise ConfigError("--config-dir and hydra.searchpath: give one of them")
+    return [f"hydra.searchpath=['file://{Path(config_dir).resolve()}']"]
 
 
 def check_own_files(folder: str | None, overrides: Sequence[str]) -> None:

@@ -42,9 +42,7 @@ class Config:
     width: Count = 96  # length of the vector of a token
     depth: Count = 4  # number of encoder blocks
     heads: Count = 4  # number of attention heads in each block
-    mlp_ratio: Annotated[float, Field(gt=0, le=16)] = (
-        2.0  # width of the hidden layer in each block, as a multiple of model.width
-    )
+    mlp_ratio: Annotated[float, Field(gt=0, le=16)] = 2.0  # width of each hidden layer / model.width
     pooling: Literal["mean", "class_token"] = "mean"  # input of the last layer: mean of tokens, or one token
     positions: Literal["learned", "sin_cos"] = "learned"  # position vectors: learned, or fixed sines
     stem: Literal["plain", "convolutional"] = "plain"  # how a patch becomes a token
