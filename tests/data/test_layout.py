@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from picture_files import both, tree
 
+from bakeoff import data
+from bakeoff.config.schema import DataConfig
 from bakeoff.data.folders import PictureFolder, list_pictures
-from bakeoff.data.layout import part_of
+from bakeoff.data.layout import holds_class_folders, part_of
 from bakeoff.errors import DataError
 
 
@@ -222,3 +224,37 @@ def test_only_what_would_be_used_is_named_beside_the_training_folder(tmp_path: P
 def test_one_class_alone_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="one folder is one class, and at least two classes are needed"):
         list_pictures(tree(tmp_path / "d", "cat"))
+
+
+@pytest.mark.parametrize(
+    "places", [("train/cat", "train/dog"), ("Training/a", "Training/b", "test/a"), ("a", "b")]
+)
+def test_pictures_under_a_data_set_that_is_not_there_ask_for_image_folder(
+    places: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree(tmp_path / "mixed", *places, count=1)
+    monkeypatch.setattr("bakeoff.data.download._fetch", lambda *_: pytest.fail("it would be fetched"))
+    with pytest.raises(
+        DataError, match=f"no MNIST; for the pictures write data=image_folder data.root={root}$"
+    ):
+        data.load(DataConfig(name="mnist", root=str(root)))
+
+
+@pytest.mark.parametrize(
+    "places", [("pets/train/a", "pets/train/b"), ("pets/a", "pets/b", "birds/c"), ("a",)]
+)
+def test_a_folder_of_several_data_sets_is_no_folder_of_classes(
+    places: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert not holds_class_folders(tree(tmp_path / "data", *places, count=1))
+    assert not holds_class_folders(tmp_path / "nowhere")
+
+
+def test_pictures_without_a_folder_ask_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"give the folder of the pictures by data.root=DIR$"):
+        data.load(DataConfig(name="image_folder", root=str(tmp_path)))
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(DataError, match=r"or a folder for each class$"):
+        data.load(DataConfig(name="image_folder", root=str(other)))

@@ -1,10 +1,12 @@
 """Data sets by name: what gate 1 asks of one, and loading. Importing this package imports no torch."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff.data.sets import find_set, set_names
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, DataError
+from bakeoff.runs.paths import DATA_VARIABLE, from_environment
 
 if TYPE_CHECKING:
     from bakeoff.config.schema import DataConfig
@@ -55,5 +57,12 @@ def load(config: "DataConfig") -> "DataSet":
         download(found.SOURCE, config.root)
     from bakeoff.data.splits import notes_on_missing_classes
 
-    dataset = found.load(config)
+    try:
+        dataset = found.load(config)
+    except DataError as error:
+        is_default = Path(config.root) == from_environment(DATA_VARIABLE, "data")
+        about_root = config.name == "image_folder" and str(error).startswith("data.root=")
+        if not (is_default and about_root):
+            raise
+        raise DataError(f"{error}; give the folder of the pictures by data.root=DIR") from error
     return dataclasses.replace(dataset, notes=(*dataset.notes, *notes_on_missing_classes(dataset)))

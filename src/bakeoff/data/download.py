@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from bakeoff.data.fetching import fetch_file, side_folder
+from bakeoff.data.layout import holds_class_folders
 from bakeoff.data.sources import Archive, Source
 from bakeoff.errors import DataError
 from bakeoff.machine.signals import check_stop
@@ -34,9 +35,15 @@ def download(source: Source, root: str) -> None:
     """Brings the files of a data set that are not there.
 
     Raises:
-        DataError: it cannot be had, or not kept; says which files to put where.
+        DataError: it cannot be had, or not kept; says which files to put where. Or the root is a folder of
+            somebody's own pictures, which the files do not belong into.
     """
     place = Path(root)
+    if not source.folder_in(place).exists() and holds_class_folders(place):
+        raise DataError(
+            f"data.root={root}: holds folders of pictures, and no {source.title}; for the pictures write "
+            f"data=image_folder data.root={root}"
+        )
     with _locked(place):
         if source.is_complete(place):
             return  # another process has fetched it meanwhile

@@ -28,6 +28,7 @@ _FILLERS = (
     "samples",
 )  # fmt: skip
 _MOST_WRAPPERS = 4
+_MOST_LOOKED_INTO = 20  # folders, to see whether they hold pictures
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,20 @@ def find_layout(root: Path) -> Layout:
     else:
         layout = _classes_alone(root, base, here, parts)
     return replace(layout, unused=(*unused, *layout.unused))
+
+
+def holds_class_folders(root: Path) -> bool:
+    """Whether a folder plainly is a data set of pictures, by a look at the first folders alone.
+
+    Pictures must lie where those of classes do: a folder of several data sets has them deeper.
+    """
+    with suppress(DataError):
+        folders = entries(root).folders
+        train = next((name for name in folders if part_of(name) == ("train", ())), None)
+        place = root / train if train else root
+        names = (entries(place).folders if train else folders)[:_MOST_LOOKED_INTO]
+        return sum(bool(entries(place / name).pictures) for name in names) > 1
+    return False
 
 
 def part_of(name: str) -> tuple[str, tuple[str, ...]] | None:
