@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from toy import CPU, TASK, Toy, toy_config, toy_split, toy_state
 
 from bakeoff.data.splits import TensorSplit
-from bakeoff.errors import ResourceError
+from bakeoff.errors import DivergedError, ResourceError
 from bakeoff.evaluation import batch_size, metrics
 from bakeoff.evaluation.batch_size import MOST_IMAGES, EvaluationBatch, bytes_per_image
 from bakeoff.evaluation.prediction import predict, validate
@@ -175,3 +175,19 @@ def test_another_error_of_a_model_is_not_taken_for_memory(monkeypatch: pytest.Mo
     monkeypatch.setattr(model, "probabilities", lambda images: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):
         predict(model, toy_split(5), CPU, 2)
+
+
+class NoNumbers(Toy):
+    """Its probabilities are not finite."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * torch.nan
+
+
+def test_probabilities_that_are_not_finite_are_laid_on_the_rate_where_it_is_known() -> None:
+    with pytest.raises(DivergedError, match=r"^optim.lr=0.5: the model's probabilities are not finite"):
+        predict(NoNumbers(), toy_split(5), CPU, 2, lr=0.5)
+    with pytest.raises(DivergedError, match=r"^optim.lr=0.5: "):
+        validate(NoNumbers(), toy_split(5), CPU, 2, lr=0.5)
+    with pytest.raises(DivergedError, match=r"^the model's probabilities are not finite"):
+        predict(NoNumbers(), toy_split(5), CPU, 2)

@@ -38,6 +38,7 @@ def predict(
     *,
     with_own_scores: bool = True,
     rated: Callable[[int], None] = lambda _: None,
+    lr: float | None = None,
 ) -> Predictions:
     """Rates every image of a split. Leaves weights, buffers, mode and generators as they were.
 
@@ -48,6 +49,7 @@ def predict(
         batch_size: images at once; None: chosen by memory. Halved when memory runs out.
         with_own_scores: whether the model's own scores are wanted beside its probabilities.
         rated: told of the number of images so far, from the beginning again if memory ran out.
+        lr: the highest learning rate of the training, which an error names.
 
     Raises:
         DivergedError: a probability is not finite.
@@ -60,8 +62,9 @@ def predict(
         pass  # from the beginning, with half as many at once
     rows, sums = found
     if not np.isfinite(rows).all():
+        given = "" if lr is None else f"optim.lr={lr:g}: "
         raise DivergedError(
-            "the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32"
+            f"{given}the model's probabilities are not finite; lower optim.lr or set trainer.precision=fp32"
         )
     return Predictions(
         index=np.arange(len(split), dtype=np.int64),
@@ -114,9 +117,10 @@ def validate(
     runtime: Runtime,
     batch_size: EvaluationBatch | int | None = None,
     rated: Callable[[int], None] = lambda _: None,
+    lr: float | None = None,
 ) -> ValidationScores:
     """Accuracy, macro-F1 and NLL of a split."""
-    predictions = predict(model, val, runtime, batch_size, with_own_scores=False, rated=rated)
+    predictions = predict(model, val, runtime, batch_size, with_own_scores=False, rated=rated, lr=lr)
     num_classes = predictions.probabilities.shape[1]
     scores = metrics.score(predictions.label, predictions.probabilities, [""] * num_classes)
     return ValidationScores(scores.accuracy, scores.macro_f1, scores.nll)

@@ -88,8 +88,10 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
         state.model.load_state_dict(chosen or state.judged.state_dict())
         with state.memory.phase("eval", runtime.device), state.times.phase("eval", runtime.synchronize):
             # The one time in a run that test images go through the model.
-            test = _rated(state, prepared.data.test, "test", runtime, eval_batch)
-            val = _rated(state, val_split, "validation", runtime, eval_batch) if val_split else None
+            test = _rated(state, prepared.data.test, "test", runtime, eval_batch, config.optim.lr)
+            val = None
+            if val_split:
+                val = _rated(state, val_split, "validation", runtime, eval_batch, config.optim.lr)
         # From here to the summary no signal is read: a finished training is not thrown away.
         with doing("writing weights and predictions"):
             summary = write_results(run, prepared, state, epochs, test, val, fingerprints, began)
@@ -99,10 +101,10 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
 
 
 def _rated(
-    state: TrainState, split: Split, title: str, runtime: Runtime, eval_batch: EvaluationBatch
+    state: TrainState, split: Split, title: str, runtime: Runtime, eval_batch: EvaluationBatch, lr: float
 ) -> Predictions:
     with Bar(title, len(split)) as bar:
-        return predict(state.model, split, runtime, eval_batch, rated=bar.move_to)
+        return predict(state.model, split, runtime, eval_batch, rated=bar.move_to, lr=lr)
 
 
 def _run_loop(

@@ -213,7 +213,8 @@ def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
     scores = None
     if training.val is not None:
         with _phase(state, "eval", runtime):
-            scores = validate(state.judged, training.val, runtime, training.eval_batch, training.rated)
+            lr = training.config.optim.lr
+            scores = validate(state.judged, training.val, runtime, training.eval_batch, training.rated, lr)
             _keep_best(state, scores, training.config.trainer.select == "best")
     # Read once an epoch: the device is idle already.
     parts = {name: float(sums) / num_images for name, sums in state.loss_sums.items()}
