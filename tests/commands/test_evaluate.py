@@ -20,6 +20,9 @@ from bakeoff.commands.evaluate import _why_others
 from bakeoff.comparison.run import Run
 from bakeoff.data.splits import DataSet
 
+from bakeoff.commands import evaluate
+from bakeoff.errors import ConfigError, DataError
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -250,7 +253,20 @@ def test_a_summary_that_is_no_longer_true_is_exit_7(copied: Path, bakeoff: Bakeo
 def test_a_device_that_is_not_there_is_exit_2(copied: Path, bakeoff: Bakeoff) -> None:
     code, _, err = bakeoff("evaluate", str(copied), "--device", "cuda")
     assert code == 2
-    assert "trainer.device=cuda" in err
+    assert "--device cuda: " in err
+
+
+def test_an_option_that_cannot_be_is_named_and_not_its_key(copied: Path, bakeoff: Bakeoff) -> None:
+    code, _, err = bakeoff("evaluate", str(copied), "--device", "gpu")
+    assert (code, err) == (2, "error: --device gpu: must be auto, cpu, cuda or cuda:N\n")
+    options = evaluate.parser().parse_args(["latest", "--data-root", "/nope"])
+    with (
+        pytest.raises(DataError, match=r"^--data-root /nope: no such folder$"),
+        evaluate._options_named(options),
+    ):
+        raise DataError("data.root=/nope: no such folder")
+    with pytest.raises(ConfigError, match=r"^trainer.device=cuda: none$"), evaluate._options_named(options):
+        raise ConfigError("trainer.device=cuda: none")  # the run's own
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ command line; only tensors are loaded.
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.arguments import Parser
 from bakeoff.comparison.read import Problem, Run, read_run
-from bakeoff.errors import OK, SOME_RUNS_BAD, DataError, RunsDifferError
+from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError, RunsDifferError
 from bakeoff.evaluation import metrics
 from bakeoff.experiment.code import code_hash
 from bakeoff.machine.load import most_threads
@@ -70,7 +72,8 @@ def evaluate(words: list[str]) -> int:
         from bakeoff.experiment.gates import prepare
         from bakeoff.experiment.outcome import torch_errors_explained
 
-    prepared = prepare(values)
+    with _options_named(options):
+        prepared = prepare(values)
     names = prepared.data.class_names
     if fingerprint(prepared.data.test, names) != _print(found, "test_split"):
         raise DataError(f"{values['data']['root']}: {_why_others(found, prepared.data)}")
@@ -172,6 +175,28 @@ def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
         trainer["threads"] = None  # a larger machine's
     if isinstance(model, dict) and "weights" in model:
         model["weights"] = NONE  # the run's own weights take the place of those it began with
+
+
+@contextmanager
+def _options_named(options: argparse.Namespace) -> Iterator[None]:
+    """Says of an error in a key that an option has set the option's name.
+
+    Raises:
+        ConfigError: as it came, or with the option.
+        DataError: the same.
+    """
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        given = {
+            "trainer.device": ("--device", options.device),
+            "data.root": ("--data-root", options.data_root),
+        }
+        key, _, rest = str(error).partition("=")
+        option, value = given.get(key, ("", None))
+        if value is None:
+            raise
+        raise type(error)(f"{option} {value}: {rest.partition(': ')[2]}") from error
 
 
 def _root_here(name: str, recorded: str) -> str:
