@@ -24,11 +24,14 @@ from bakeoff.data.sets import find_set
 from bakeoff.experiment.first_gate import check_shared
 
 # Words that stand for others.
+A_NAME = {"models": "cnn", "experiments": "debug"}  # for NAME after these commands
 STANDS_FOR = {"COMMAND": "train", "model=M": "model=cnn_small", "data=D": "data=digits"}
 # Lines that cannot be run here, each with the reason.
 GUIDE = "needs the files that the guide has made by then; tests/test_contributing.py does"
 NOT_RUN = {
     "bakeoff train mo": "half a word, on which TAB is pressed",
+    'bakeoff compare --where \'date >= "2026-11-27" and host == "desk" and latency < 2\'': "asks for a machine "
+    "of that name; tests/comparison/test_names.py has such expressions",
     "bakeoff train model=mlp data=digits trainer.epochs=1": GUIDE,
     "bakeoff preview data=bars": GUIDE,
     "bakeoff train model=cnn_small data=bars trainer.epochs=1": GUIDE,
@@ -53,7 +56,8 @@ CALL = r"(?:^|\s)((?:\./scripts/|\.venv/bin/)[\w-]+)"
 
 
 def words_of(line: CodeLine) -> list[str]:
-    return [STANDS_FOR.get(word, word) for word in shlex.split(line.text)[1:]]
+    words = [STANDS_FOR.get(word, word) for word in shlex.split(line.text)[1:]]
+    return [A_NAME.get(words[0], word) if word == "NAME" else word for word in words]
 
 
 def jobs_of(words: list[str]) -> list[dict[str, Any]]:

@@ -16,11 +16,10 @@ from terminals import terminal
 from tiny_run import read, train
 from toy import toy_split
 
+from bakeoff.commands import evaluate
 from bakeoff.commands.evaluate import _why_others
 from bakeoff.comparison.run import Run
 from bakeoff.data.splits import DataSet
-
-from bakeoff.commands import evaluate
 from bakeoff.errors import ConfigError, DataError
 
 

@@ -35,7 +35,6 @@ from bakeoff.config.overrides import (
     refuse_own_directories,
     refuse_sweeps_without_values,
     refuse_too_many,
-    search_path,
     texts,
     with_home,
 )

@@ -4,7 +4,6 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -164,14 +163,3 @@ def refuse_own_directories(base: DictConfig) -> None:
     assert isinstance(hydra, dict)
     if hydra["run"]["dir"] != "${output_dir}" or hydra["output_subdir"] is not None:
         raise ConfigError("hydra.run.dir: bakeoff makes its own directories; set output_dir instead")
-
-
-def search_path(config_dir: str | None, parsed: Sequence[Override]) -> list[str]:
-    """The override that lets Hydra find the files of --config-dir."""
-    if config_dir is None:
-        return []
-    if not Path(config_dir).is_dir():
-        raise ConfigError(f"--config-dir {config_dir}: no such folder")
-    if any(override.key_or_group == "hydra.searchpath" for override in parsed):
-        raise ConfigError("--config-dir and hydra.searchpath: give one of them")
-    return [f"hydra.searchpath=['file://{Path(config_dir).resolve()}']"]
