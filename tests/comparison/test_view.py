@@ -110,7 +110,7 @@ def test_sort(bakeoff: Bakeoff, root: Path, sort: str, expected: list[str]) -> N
         (["--sort", "train_seconds"], "times are not ranked: the machine of some runs is not recorded"),
         (["--columns", "acuracy"], "--columns acuracy: no such column; did you mean accuracy?"),
         (["--group-by", "optim.lrr"], "--group-by optim.lrr: no such key; did you mean optim.lr?"),
-        (["--top", "0"], "0 is less than 1"),
+        (["--top", "0"], "0 is no whole number above 0"),
         (["--baseline", "resnet"], "--baseline resnet: no such configuration"),
         (["--baseline", "cnn"], "--baseline cnn: 2 configurations are meant"),
         (["--baseline", "a"], "--baseline a: 2 configurations are meant"),

@@ -149,7 +149,7 @@ def test_images_of_the_right_size_are_not_resized() -> None:
     ("keys", "error"),
     [
         ({"arch": "resnet81"}, "did you mean resnet18"),
-        ({"arch": "squeezenet1_0"}, "one with one linear head"),
+        ({"arch": "squeezenet1_0"}, "its last layer is not one linear layer"),
         ({"arch": "alexnet", "image_size": 32}, "these would do: 64, 96, 112"),
         ({"arch": "vit_b_32", "image_size": 48}, "these would do: 32, 64, 96"),
         ({"weights": "coco"}, "is a classifier; use imagenet"),
