@@ -59,9 +59,9 @@ def family_defaults(folder: str | None, overrides: Sequence[str]) -> dict[str, A
 
 def model_file_of_family(family: str, folder: str | None) -> str | None:
     """The model file that is called like its family, else the first that has it."""
-    names = options("model", folder)
-    with_it = [name for name in names if _section(_place("model", name, folder)).get("family") == family]
-    return family if family in with_it else next(iter(with_it), None)
+    names = sorted(options("model", folder), key=lambda name: name != family)  # mostly no other is read
+    has_it = (name for name in names if _section(_place("model", name, folder)).get("family") == family)
+    return next(has_it, None)
 
 
 def plain_keys(group: str, name: str, folder: str | None) -> set[str]:
