@@ -38,6 +38,13 @@ Colour = Callable[[Image.Image], int | tuple[int, ...]]
 COLOURS: dict[str, Colour] = {"black": lambda _: 0, "white": lambda _: 255}
 
 
+def made_folder(root: Path, part: str, label: str) -> Path:
+    """The folder of a class."""
+    folder = root / part / label
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def write_digits(root: Path, shapes: Sequence[float], where: str, paper: bool) -> None:
     """Pictures in train/<digit>/ and test/<digit>/; dark digits on bright noise with `paper`."""
     from sklearn.datasets import load_digits
@@ -54,8 +61,7 @@ def write_digits(root: Path, shapes: Sequence[float], where: str, paper: bool) -
         canvas[top : top + ink.height, left : left + ink.width] += np.asarray(ink)
         canvas = np.clip(canvas, 0, 255)
         part = "test" if number >= len(digits.images) - NUM_TEST else "train"
-        folder = root / part / str(label)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = made_folder(root, part, str(label))
         Image.fromarray((255 - canvas if paper else canvas).astype(np.uint8)).save(folder / f"{number}.png")
 
 
@@ -64,8 +70,7 @@ def write_ends(root: Path) -> None:
     random = np.random.RandomState(0)
     for part, count in (("train", 60), ("test", 40)):
         for label, left in (("left", 2), ("right", 54)):
-            folder = root / part / label
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = made_folder(root, part, label)
             for number in range(count):
                 pixels = random.randint(0, 60, (16, 64)).astype(np.uint8)
                 pixels[4:12, left : left + 8] = 255
@@ -77,8 +82,7 @@ def write_outlines(root: Path) -> None:
     random = np.random.RandomState(0)
     for part, count in (("train", 200), ("test", 100)):
         for label, shape in (("disc", 1), ("ellipse", 2)):
-            folder = root / part / label
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = made_folder(root, part, label)
             for number in range(count):
                 height = random.randint(SIDE, 3 * SIDE)
                 image = Image.new("L", (shape * height, height), random.randint(80))

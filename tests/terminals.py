@@ -16,6 +16,18 @@ import pytest
 WIDTHS = (60, 80, 120)
 
 
+def read_to_end(terminal: int) -> bytes:
+    """All that is written to a terminal until its last writer has closed it; closes the descriptor."""
+    content = bytearray()
+    try:
+        while block := os.read(terminal, 65536):
+            content += block
+    except OSError:  # Linux reports the end of a terminal so
+        pass
+    os.close(terminal)
+    return bytes(content)
+
+
 class Terminal:
     """Standard output and error at once; `written` holds all that came, once it is closed."""
 
@@ -29,17 +41,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        content = b""
-        while True:
-            try:
-                block = os.read(self._reading, 65536)
-            except OSError:  # all writers have closed it
-                break
-            if not block:
-                break
-            content += block
-        os.close(self._reading)
-        self.written = content.decode()
+        self.written = read_to_end(self._reading).decode()
 
     def close(self) -> str:
         """Returns what was written."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import command
 from run_directories import make_run
+from terminals import read_to_end
 
 from bakeoff.terminal import (
     broken,
@@ -124,13 +125,7 @@ def seen(arguments: list[str], **environment: str) -> tuple[int, str]:
         command(arguments), stdout=theirs, stderr=theirs, env=clean | {"TERM": "xterm"} | environment
     )
     os.close(theirs)
-    shown = bytearray()
-    try:
-        while part := os.read(ours, 65536):
-            shown += part
-    except OSError:  # Linux reports the end of a terminal so
-        pass
-    os.close(ours)
+    shown = read_to_end(ours)
     return process.wait(60), shown.decode().replace("\r\n", "\n")
 
 

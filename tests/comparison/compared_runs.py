@@ -23,6 +23,13 @@ def make_tree(root: Path) -> dict[str, list[Summary]]:
     return made
 
 
+def refusal(bakeoff: Bakeoff, root: Path, *options: str) -> str:
+    """The one line of a `compare` that asks for what cannot be."""
+    code, out, error = bakeoff("compare", str(root), *options)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    return error
+
+
 def as_json(bakeoff: Bakeoff, *arguments: str, code: int = 0) -> dict[str, Any]:
     found, out, _ = bakeoff("compare", *arguments, "--format", "json")
     assert found == code

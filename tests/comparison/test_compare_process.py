@@ -21,6 +21,7 @@ import pytest
 from compared_runs import as_json, edit_summary
 from conftest import Bakeoff, command, files_below
 from run_directories import make_run
+from terminals import read_to_end
 
 from bakeoff.comparison import read
 from bakeoff.runs.rundir import RunDir
@@ -112,13 +113,7 @@ def test_a_narrow_terminal_does_not_crash(tmp_path: Path, columns: str) -> None:
         command(["compare", str(tmp_path / "r")]), stdout=theirs, stderr=subprocess.PIPE, env=environment
     )
     os.close(theirs)
-    shown = bytearray()
-    try:
-        while part := os.read(ours, 65536):
-            shown += part
-    except OSError:  # Linux reports the end of a terminal so
-        pass
-    os.close(ours)
+    shown = read_to_end(ours)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, b"")
     assert len(shown.split()) > 5

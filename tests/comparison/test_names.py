@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compared_runs import refusal
 from conftest import Bakeoff
 from run_directories import make_run
 
@@ -40,12 +41,6 @@ def models(bakeoff: Bakeoff, root: Path, *options: str) -> list[str]:
     code, out, error = bakeoff("compare", str(root), "--format", "json", *options)
     assert code == 0, error
     return [row["model"] for row in json.loads(out)["tables"][0]["settings"]]
-
-
-def refusal(bakeoff: Bakeoff, root: Path, *options: str) -> str:
-    code, out, error = bakeoff("compare", str(root), *options)
-    assert (code, out, error.count("\n")) == (2, "", 1)
-    return error
 
 
 @pytest.mark.parametrize(

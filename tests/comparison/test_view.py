@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compared_runs import refusal
 from conftest import Bakeoff
 from run_directories import make_run
 
@@ -42,12 +43,6 @@ def titles_of(bakeoff: Bakeoff, root: Path, *options: str) -> list[str]:
     out = bakeoff("compare", str(root), "--format", "markdown", *options)[1]
     line = next(line for line in out.splitlines() if "| configuration |" in line)
     return [title.strip() for title in line.strip("|").split("|")]
-
-
-def refusal(bakeoff: Bakeoff, root: Path, *options: str) -> str:
-    code, out, error = bakeoff("compare", str(root), *options)
-    assert (code, out, error.count("\n")) == (2, "", 1)
-    return error
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def compare(words: list[str]) -> int:
         0, or 7 if a run failed or cannot be read, or if with `--strict` configurations are not comparable.
 
     Raises:
-        ConfigError: there is no run directory, a PATH is nothing, or an option is not possible.
+        ConfigError: no run directory is found, a PATH does not exist, or an option is not possible.
     """
     options = parser().parse_args(words)
     root = outputs_root()

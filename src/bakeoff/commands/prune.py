@@ -31,7 +31,7 @@ def prune(words: list[str]) -> int:
     """Runs the command.
 
     Raises:
-        ConfigError: there is no run directory.
+        ConfigError: no run directory is found.
         ResourceError: a file cannot be removed.
     """
     if given := {"--dry-run", "-n"} & set(words):

@@ -17,7 +17,7 @@ _CLEAR = 0.005  # a p that a little optimism does not turn
 
 
 def reference(table: Table) -> str | None:
-    """The setting that the others are held against where no baseline is given: the most accurate one."""
+    """The configuration that the others are compared with if no baseline is given: the most accurate one."""
     tested = {setting for pair in table.pairs for setting in (pair.a, pair.b)}
     return next((row.setting for row in _best_first(table) if row.setting in tested), None)
 
