@@ -37,7 +37,6 @@ class View:
     seconds_to: float | None = None
     cost: str | None = None  # a figure's name
     baseline: str | None = None
-
     spread: str = "interval"  # or std: what stands beside a score's mean
 
     def figure(self, name: str) -> Figure | None:

@@ -101,14 +101,12 @@ def _parts(
 def _set_apart(root: Path, folder: PictureFolder, test: list[Picture], val: list[Picture]) -> tuple[str, ...]:
     if folder.test:
         return ()
-    count, total = (
-        f"{len(test):,} of {len(folder.train):,} pictures",
-        "the same for all runs (files.json lists them)",
-    )
+    count = f"{len(test):,} of {len(folder.train):,} pictures"
+    stored = "the same for all runs (files.json lists them)"
     if folder.has_parts:
-        return (f"{root}: no test/ folder, so {count} are set apart as test images, {total}",)
+        return (f"{root}: no test/ folder, so {count} are set apart as test images, {stored}",)
     also = f" and {len(val):,} for validation" if val else ""
-    return (f"{root}: class folders alone, so {count} are set apart as test images{also}, {total}",)
+    return (f"{root}: class folders alone, so {count} are set apart as test images{also}, {stored}",)
 
 
 def _not_applied(config: DataConfig, root: Path, val: list[Picture]) -> tuple[str, ...]:
