@@ -41,6 +41,12 @@ class DivergedError(BakeoffError):
     exit_code = 5
 
 
+class ResumeError(BakeoffError):
+    """A run that cannot go on from what is stored."""
+
+    exit_code = 6
+
+
 class RunsDifferError(BakeoffError):
     """The command finished, but a run failed, is unreadable, or does not give its figures again."""
 

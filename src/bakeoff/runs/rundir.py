@@ -178,19 +178,7 @@ class RunDir:
 
     def write_weights(self, tensors: Mapping[str, "Tensor"], *, finished: bool) -> None:
         """Writes weights: the chosen ones of a finished run, else the last good ones."""
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-        def write(temporary: Path) -> None:
-            try:
-                save_file(plain, temporary)
-            except SafetensorError as error:
-                raise _as_os_error(error) from error
-
-        # By name, so that no second copy of all weights stands in memory.
-        write_by_name_atomically(self.path / (WEIGHTS if finished else LAST_WEIGHTS), write)
+        write_tensors(self.path / (WEIGHTS if finished else LAST_WEIGHTS), tensors)
 
     def write_files(self, files: Mapping[str, Sequence[str]], skipped: Sequence[tuple[str, str]]) -> None:
         """Writes which pictures the splits hold, in their order, and which could not be read and why."""
@@ -205,6 +193,30 @@ class RunDir:
     def write_summary(self, summary: Summary) -> None:
         """Writes the result. From here on the run counts as finished."""
         write_json(self.path / SUMMARY, dataclasses.asdict(summary))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
+    """Writes tensors by their names as safetensors, whole or not at all."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    plain: dict[str, Tensor] = {}
+    places = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        if own.untyped_storage().data_ptr() in places:  # safetensors takes no memory twice
+            own = own.clone()
+        places.add(own.untyped_storage().data_ptr())
+        plain[name] = own
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(plain, temporary)
+        except SafetensorError as error:
+            raise _as_os_error(error) from error
+
+    # By name, so that no second copy of all weights stands in memory.
+    write_by_name_atomically(path, write)
 
 
 def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", labels: "np.ndarray") -> None:

@@ -6,14 +6,17 @@ finds the weights of the last good step. With a loss scale (fp16) a gradient tha
 its own step alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bakeoff.training.restoring import check_pieces
 from bakeoff.training.scaling import LOWEST_SCALE, LossScale
+
+_OWN_TENSORS = ("diverged", "skipped", "good_steps")
 
 
 class StepGuard:
@@ -63,6 +66,26 @@ class StepGuard:
         else:
             _step_unless(self.skipped > 0, optimizer)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The flags, the count, and the buffers of the last good step as `saved.float32` and so on."""
+        own = {name: getattr(self, name) for name in _OWN_TENSORS}
+        return own | {f"saved.{_short(dtype)}": values for dtype, values in self._saved.items()}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over what `state_dict` gave, of a guard of the same model.
+
+        Raises:
+            ResumeError: a tensor is missing, unknown or of another kind.
+        """
+        check_pieces(self.state_dict(), tensors, "the step guard")
+        device = self.good_steps.device
+        # New tensors: at the start two of them are one and the same.
+        for name in _OWN_TENSORS:
+            setattr(self, name, tensors[name].to(device, copy=True))
+        self._saved = {
+            dtype: tensors[f"saved.{_short(dtype)}"].to(device, copy=True) for dtype in self._saved
+        }
+
     def tripped(self) -> bool:
         """Whether a step went wrong. Reads the flag: the host waits for the device here."""
         return bool(self.diverged.item())
@@ -74,6 +97,10 @@ class StepGuard:
             sizes = [buffer.numel() for buffer in buffers]
             for buffer, saved in zip(buffers, self._saved[dtype].split(sizes), strict=True):
                 buffer.copy_(saved.view_as(buffer))
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _flat(buffers: list[Tensor]) -> Shaped[Tensor, "n"]:

@@ -211,6 +211,8 @@ def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
     seconds = state.times["train"] - state.train_seconds_before_epoch
     evaluated_before = state.times["eval"]
     scores = None
+    # A validation that is stopped leaves a state from which it can begin again.
+    state.rng = rng_states(runtime.device)
     if training.val is not None:
         with _phase(state, "eval", runtime):
             lr = training.config.optim.lr
@@ -229,6 +231,7 @@ def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
         eval_seconds=state.times["eval"] - evaluated_before,
         train_images_per_second=num_images / seconds,
     )
+    state.epochs.append(record)
     if state.epoch == 1:
         state.first_epoch_seconds = seconds
     state.epoch += 1

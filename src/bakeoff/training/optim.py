@@ -69,6 +69,16 @@ def begin_state(optimizer: Optimizer) -> None:
                 optimizer.state[parameter] = _first_state(optimizer, group, parameter)
 
 
+def state_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The tensors of each parameter's state, as `12.exp_avg`: parameters are counted through the groups."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return {
+        f"{number}.{key}": value
+        for number, parameter in enumerate(parameters)
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
 def _first_state(optimizer: Optimizer, group: dict[str, Any], parameter: Tensor) -> dict[str, Tensor]:
     """Zeros: a first step from them is torch's own first step, to the bit."""
     if isinstance(optimizer, SGD):

@@ -6,11 +6,14 @@ left out and the scale halved. `torch.amp.GradScaler` does the same and a test h
 but reads the host in each step of an optimizer that is not fused, and cannot be copied whole.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
+
+from bakeoff.training.restoring import check_pieces
 
 _FIRST_SCALE = 2.0**16
 _GROWTH_FACTOR = 2.0
@@ -32,6 +35,21 @@ class LossScale:
         return cls(
             torch.full((), _FIRST_SCALE, device=device), torch.zeros((), dtype=torch.int64, device=device)
         )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Both tensors by their names."""
+        return {"scale": self.scale, "good_steps": self.good_steps}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over what `state_dict` gave.
+
+        Raises:
+            ResumeError: a tensor is missing, unknown or of another kind.
+        """
+        check_pieces(self.state_dict(), tensors, "the loss scale")
+        device = self.scale.device
+        self.scale = tensors["scale"].to(device, copy=True)
+        self.good_steps = tensors["good_steps"].to(device, copy=True)
 
     @torch.no_grad()
     def unscale(self, gradients: list[Tensor]) -> None:

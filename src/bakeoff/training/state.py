@@ -1,20 +1,32 @@
 """Everything that training needs to go on: a copy of it at a step border gives the same bits."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bakeoff.config.schema import TrainerConfig
+from bakeoff.errors import ResumeError
 from bakeoff.machine.memory import PhasePeaks
 from bakeoff.machine.runtime import Runtime, rng_states
 from bakeoff.machine.timing import PhaseTimes
 from bakeoff.models.base import Classifier
-from bakeoff.runs.records import ValidationScores
+from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.training.ema import WeightAverage
 from bakeoff.training.guard import StepGuard
+from bakeoff.training.optim import begin_state, state_tensors
+from bakeoff.training.restoring import check_pieces, copy_into
 from bakeoff.training.scaling import LossScale
+
+Tensors = Mapping[str, Tensor]
+# Plain values of a `TrainState` as they are stored.
+_COUNTERS = (
+    "epoch", "step", "step_in_epoch", "train_seconds_before_epoch", "first_epoch_seconds",
+    "epochs_without_gain",
+)  # fmt: skip
 
 
 @dataclass
@@ -23,7 +35,7 @@ class Best:
 
     epoch: int
     scores: ValidationScores
-    weights: dict[str, Tensor]
+    weights: dict[str, Tensor]  # empty where the last weights are chosen
 
 
 @dataclass
@@ -44,6 +56,7 @@ class TrainState:
     first_epoch_seconds: float = 0.0
     best: Best | None = None
     epochs_without_gain: int = 0
+    epochs: list[EpochRecord] = field(default_factory=list)  # those that are done
     times: PhaseTimes = field(default_factory=PhaseTimes)
     memory: PhasePeaks = field(default_factory=PhasePeaks)
 
@@ -51,6 +64,123 @@ class TrainState:
     def judged(self) -> Classifier:
         """The model that is validated, chosen and saved: the average where there is one."""
         return self.ema.model if self.ema else self.model
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as tensors and plain values; the tensors are those in use, so copy or write them at once.
+
+        Returns:
+            Tensors by name in `model`, `optimizer` (with what else belongs to a step), with an average
+            `average`, once something is kept `best`; in `plain` what JSON can hold.
+        """
+        rest = {
+            "optimizer": state_tensors(self.optimizer),
+            "guard": self.guard.state_dict(),
+            "loss_scale": self.loss_scale.state_dict() if self.loss_scale else {},
+            "rng": self.rng,
+            "loss_sums": self.loss_sums,
+        }
+        best = self.best
+        parts: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizer": {
+                f"{piece}.{name}": tensor for piece, own in rest.items() for name, tensor in own.items()
+            },
+            "plain": {
+                **{name: getattr(self, name) for name in _COUNTERS},
+                "loss_parts": list(self.loss_sums),
+                "best": _plain_best(best) if best else None,
+                "epochs": [asdict(record) for record in self.epochs],
+                "phase_seconds": dict(self.times.seconds),
+                "phase_peak_bytes": dict(self.memory.phases),
+                "highest_bytes": self.memory.highest,
+            },
+        }
+        if self.ema:
+            parts["average"] = self.ema.model.state_dict()
+        if best and best.weights:
+            parts["best"] = best.weights
+        return parts
+
+    def load_state_dict(self, parts: Mapping[str, Any]) -> None:
+        """Becomes what `state_dict` gave, of a state that was started from the same config.
+
+        Raises:
+            ResumeError: a piece is missing, unknown or of another kind. The state is of no use then.
+        """
+        plain = _plain_pieces(parts)
+        self._load_plain(plain)
+        copy_into(self.model.state_dict(), _part(parts, "model"), "the model")
+        if self.ema:
+            copy_into(self.ema.model.state_dict(), _part(parts, "average"), "the average")
+        self.model.set_epoch(self.epoch)  # may unfreeze parameters, whose state is stored then
+        begin_state(self.optimizer)
+        rest: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in _part(parts, "optimizer").items():
+            piece, _, own = name.partition(".")
+            rest.setdefault(piece, {})[own] = tensor
+        copy_into(state_tensors(self.optimizer), rest.get("optimizer", {}), "the optimizer")
+        self.guard.load_state_dict(rest.get("guard", {}))
+        if self.loss_scale:
+            self.loss_scale.load_state_dict(rest.get("loss_scale", {}))
+        check_pieces(self.rng, rest.get("rng", {}), "the random numbers")
+        self.rng = {name: tensor.clone() for name, tensor in rest["rng"].items()}
+        device = self.guard.good_steps.device
+        sums = rest.get("loss_sums", {})
+        check_pieces(dict.fromkeys(plain["loss_parts"]), sums, "the sums of the losses")
+        self.loss_sums = {name: own.to(device, copy=True) for name, own in sums.items()}
+        self.best = self._best(plain["best"], parts)
+
+    def _load_plain(self, plain: Mapping[str, Any]) -> None:
+        for name in _COUNTERS:
+            setattr(self, name, plain[name])
+        self.epochs = [epoch_record(values) for values in plain["epochs"]]
+        self.times.seconds = dict(plain["phase_seconds"])
+        self.memory.phases = dict(plain["phase_peak_bytes"])
+        self.memory.highest = plain["highest_bytes"]
+
+    def _best(self, plain: Mapping[str, Any] | None, parts: Mapping[str, Any]) -> Best | None:
+        if plain is None:
+            return None
+        weights = {}
+        if plain["has_weights"]:
+            own, stored = self.judged.state_dict(), _part(parts, "best")
+            check_pieces(own, stored, "the best weights")
+            weights = {name: stored[name].to(tensor.device, copy=True) for name, tensor in own.items()}
+        return Best(plain["epoch"], ValidationScores(**plain["scores"]), weights)
+
+
+def _plain_best(best: Best) -> dict[str, Any]:
+    return {"epoch": best.epoch, "scores": asdict(best.scores), "has_weights": bool(best.weights)}
+
+
+def epoch_record(values: Mapping[str, Any]) -> EpochRecord:
+    """An `EpochRecord` from the plain values that it was stored as."""
+    scores = values["val"]
+    own = {each.name: values[each.name] for each in fields(EpochRecord)}
+    return EpochRecord(**{**own, "val": ValidationScores(**scores) if scores else None})
+
+
+def _part(parts: Mapping[str, Any], name: str) -> Any:
+    if name not in parts:
+        raise ResumeError(f"the checkpoint has no {name}")
+    return parts[name]
+
+
+def _plain_pieces(parts: Mapping[str, Any]) -> Mapping[str, Any]:
+    plain = _part(parts, "plain")
+    wanted = (
+        *_COUNTERS,
+        "loss_parts",
+        "best",
+        "epochs",
+        "phase_seconds",
+        "phase_peak_bytes",
+        "highest_bytes",
+    )
+    missing = [name for name in wanted if name not in plain]
+    if missing:
+        raise ResumeError(f"the checkpoint has no {', '.join(missing)}")
+    return plain
 
 
 def start(model: Classifier, optimizer: Optimizer, trainer: TrainerConfig, runtime: Runtime) -> TrainState:
