@@ -260,10 +260,13 @@ def test_evaluation_does_not_use_kept_features() -> None:
         torch.testing.assert_close(model.probabilities(other.images), expected)
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["copied", "stored"])
 @pytest.mark.parametrize("ema", [None, 0.5])
-def test_a_copy_at_any_step_border_goes_on_with_the_same_bits(ema: float | None) -> None:
-    """Features kept so far are part of the state."""
-    config = toy_config(trainer__epochs=3, data__augment=STILL, optim__lr=1e-3, trainer__ema_decay=ema)
+def test_a_copy_at_any_step_border_goes_on_with_the_same_bits(ema: float | None, stored: bool) -> None:
+    """Features kept so far are part of a copy; of what is stored they are computed again."""
+    config = toy_config(
+        trainer__epochs=3, data__augment=STILL, optim__lr=1e-3, trainer__ema_decay=ema, trainer__accumulate=2
+    )
     batch = batch_of(40)
     split = TensorSplit(batch.images, batch.labels)
 
@@ -283,7 +286,9 @@ def test_a_copy_at_any_step_border_goes_on_with_the_same_bits(ema: float | None)
         borders = 0
         while borders < stop_after:
             borders += hasattr(next(events), "state")
-        kept = copy.deepcopy(state)
+        kept = fresh() if stored else copy.deepcopy(state)
+        if stored:
+            kept.load_state_dict(copy.deepcopy(state.state_dict()))
         events.close()
         for parameter in state.model.parameters():
             nn.init.zeros_(parameter.data)

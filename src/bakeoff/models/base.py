@@ -97,6 +97,13 @@ class Classifier(nn.Module, ABC):
     def begin_training(self, training: TrainingSpec) -> None:
         """Called once, before the first step; for models that the trainer's choices concern."""
 
+    def recall(self, batches: Iterator[Batch]) -> None:
+        """Called before a stored training goes on, for what a model keeps of images and no state holds.
+
+        Args:
+            batches: those that went through `losses` in the first epoch so far, as they did.
+        """
+
     def set_epoch(self, epoch: int) -> None:
         """Called before each epoch, counted from 1; for models that unfreeze."""
 

@@ -9,6 +9,7 @@ accuracies stand in the files of `conf/model` and in docs/benchmarks.md.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -98,8 +99,7 @@ class FineTuned(LogitsClassifier):
         """Cross-entropy. What frozen layers say of images that stay as they are is computed once."""
         if self.cache is None:
             return super().losses(batch)
-        features = self.cache.features(batch, lambda images: self._through_frozen(self.normalise(images)))
-        return self.loss_of_logits(self._after_frozen(features), batch.labels)
+        return self.loss_of_logits(self._after_frozen(self._frozen_features(batch)), batch.labels)
 
     def begin_training(self, training: TrainingSpec) -> None:
         """Keeps the features of frozen layers, if the images stay as they are and the features fit."""
@@ -112,6 +112,16 @@ class FineTuned(LogitsClassifier):
         """Lets the cache find out whether it is complete."""
         if self.cache:
             self.cache.start_epoch()
+
+    def recall(self, batches: Iterator[Batch]) -> None:
+        """Computes features again that a checkpoint does not hold, in the batches that gave their bits."""
+        if self.cache and not self.cache.num_computed:
+            for batch in batches:
+                self._frozen_features(batch)
+
+    def _frozen_features(self, batch: Batch) -> Tensor:
+        assert self.cache is not None
+        return self.cache.features(batch, lambda images: self._through_frozen(self.normalise(images)))
 
     def train(self, mode: bool = True) -> "FineTuned":
         """Frozen layers stay as in evaluation: batch norm keeps its statistics, dropout drops nothing."""

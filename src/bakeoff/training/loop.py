@@ -5,6 +5,7 @@ when `pause()` asks for one, with the clock stopped; whoever consumes it logs, s
 step the host reads nothing from the device.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,10 @@ def fit(
     eval_batch = eval_batch or EvaluationBatch(config.trainer.eval_batch_size)
     training = _Training(train, val, config, runtime, pause, progress, eval_batch, rated)
     losses = torch.compile(state.model.losses) if config.trainer.compile else state.model.losses
+    if state.step:
+        with _phase(state, "setup", runtime), runtime.autocast():
+            state.model.train()
+            state.model.recall(training.parts_of_first_epoch(state))
     restore_rng_states(state.rng, runtime.device)
     while state.epoch <= config.trainer.epochs:
         state.model.set_epoch(state.epoch)
@@ -123,6 +128,15 @@ class _Training:
         plan = plan_epoch(self.train, augment, self.config.seed, state.epoch, device)
         size = self.config.trainer.batch_size
         return training_batches(self.train, plan, size, augment, device, state.step_in_epoch)
+
+    def parts_of_first_epoch(self, state: TrainState) -> Iterator[Batch]:
+        """What the model was taught of the first epoch so far, as it was."""
+        augment, device = self.config.data.augment, self.runtime.device
+        plan = plan_epoch(self.train, augment, self.config.seed, 1, device)
+        size = self.config.trainer.batch_size
+        batches = training_batches(self.train, plan, size, augment, device)
+        for batch in itertools.islice(batches, state.step if state.epoch == 1 else None):
+            yield from batch.parts(self.config.trainer.accumulate)
 
     def learning_rate(self, step: int) -> float:
         """Of a step, counted from 0."""
