@@ -1,0 +1,203 @@
+"""Checkpoints on the disk: whole or not counted, the best weights once, no room lost, nothing lost on the way."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bakeoff.errors import ResourceError
+from bakeoff.runs import checkpoints
+from bakeoff.runs.checkpoints import Checkpoints
+
+
+def parts(step: int, epoch: int = 1, best: int | None = None) -> dict[str, Any]:
+    """Like a state's, of small tensors."""
+    found: dict[str, Any] = {
+        "model": {"weight": torch.full((3, 2), float(step))},
+        "optimizer": {"0.exp_avg": torch.full((2,), float(step))},
+        "plain": {"step": step, "epoch": epoch, "best": best},
+    }
+    return found if best is None else {**found, "best": {"weight": torch.full((3, 2), float(best))}}
+
+
+def names(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "checkpoints").iterdir())
+
+
+def step_of(run: Path) -> int | None:
+    found = Checkpoints(run, 2).newest()[0]
+    return None if found is None else found.plain["step"]
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, 2).write(parts(5, best=3))
+    found, problems = Checkpoints(tmp_path, 2).newest()
+    assert found is not None
+    assert not problems
+    read = found.parts()
+    assert read.keys() == {"model", "optimizer", "best", "plain"}
+    assert read["plain"] == {"step": 5, "epoch": 1, "best": 3}
+    assert torch.equal(read["best"]["weight"], torch.full((3, 2), 3.0))
+    assert sorted(path.name for path in found.path.iterdir()) == [
+        "best.safetensors", "manifest.json", "model.safetensors", "optimizer.safetensors", "state.json",
+    ]  # fmt: skip
+
+
+def test_the_newest_few_are_kept(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    for step in (1, 9, 10, 100):
+        run.write(parts(step))
+    assert names(tmp_path) == ["step-00000010", "step-00000100"]
+    run.remove()
+    assert not (tmp_path / "checkpoints").exists()
+    assert Checkpoints(tmp_path, 2).newest() == (None, [])
+
+
+def test_a_later_state_of_the_same_step_takes_its_place(tmp_path: Path) -> None:
+    """A validated epoch comes after its last step."""
+    run = Checkpoints(tmp_path, 2)
+    run.write(parts(7, epoch=1))
+    run.write(parts(7, epoch=2, best=2))
+    assert names(tmp_path) == ["step-00000007"]
+    found, _ = Checkpoints(tmp_path, 2).newest()
+    assert found is not None
+    assert found.plain["epoch"] == 2
+
+
+def test_best_weights_are_written_when_they_change_and_linked_else(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 3)
+    inodes = [
+        (run.write(parts(step, best=best)).path / "best.safetensors").stat().st_ino
+        for step, best in ((1, 1), (2, 1), (3, 3))
+    ]
+    assert inodes[0] == inodes[1] != inodes[2]
+    # Also by the next process.
+    again = Checkpoints(tmp_path, 3)
+    again.newest()
+    assert (again.write(parts(4, best=3)).path / "best.safetensors").stat().st_ino == inodes[2]
+
+
+def test_a_disk_without_hard_links_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    run = Checkpoints(tmp_path, 2)
+    run.write(parts(1, best=1))
+    run.write(parts(2, best=1))
+    assert step_of(tmp_path) == 2
+
+
+FILES = ["model.safetensors", "optimizer.safetensors", "average.safetensors", "best.safetensors", "state.json", "manifest.json"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["bit", "cut", "gone", "folder", "link", "empty"])
+def test_of_a_damaged_one_the_older_is_taken_and_it_is_said(name: str, damage: str, tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    for step in (1, 2):
+        run.write({**parts(step, best=step), "average": {"weight": torch.ones(3)}})
+    path = tmp_path / "checkpoints" / "step-00000002" / name
+    content = path.read_bytes()
+    if damage == "bit":
+        for at in range(0, len(content), max(1, len(content) // 40)):
+            changed = bytearray(content)
+            changed[at] ^= 1 << (at % 8)
+            path.write_bytes(changed)
+            found, problems = Checkpoints(tmp_path, 2).newest()
+            # A bit in the manifest's white space changes nothing.
+            if found is not None and found.plain["step"] == 2:
+                assert name == "manifest.json"
+                assert torch.equal(found.parts()["model"]["weight"], torch.full((3, 2), 2.0))
+            else:
+                assert found is not None
+                assert found.plain["step"] == 1
+                assert problems[0].startswith("step-00000002: ")
+        return
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:-1])
+    elif damage == "empty":
+        path.touch()
+    elif damage == "folder":
+        path.mkdir()
+    elif damage == "link":
+        kept = tmp_path / "elsewhere"
+        kept.write_bytes(content)
+        path.symlink_to(kept)
+    found, problems = Checkpoints(tmp_path, 2).newest()
+    if found is not None and found.plain["step"] == 2:
+        # The manifest's last byte is a line's end.
+        assert (name, damage) == ("manifest.json", "cut")
+        return
+    assert found is not None
+    assert found.plain["step"] == 1
+    assert len(problems) == 1
+    assert problems[0].startswith(f"step-00000002: {name}")
+
+
+def test_a_manifest_that_names_other_files_is_refused(tmp_path: Path) -> None:
+    import json
+
+    run = Checkpoints(tmp_path, 2)
+    place = run.write(parts(1)).path / "manifest.json"
+    manifest = json.loads(place.read_text())
+    manifest["files"]["../../config.json"] = {"bytes": 1, "sha256": "0"}
+    place.write_text(json.dumps(manifest))
+    found, problems = Checkpoints(tmp_path, 2).newest()
+    assert found is None
+    assert "config.json" in problems[0]
+
+
+@pytest.mark.parametrize("call", ["mkdir", "write_tensors", "write_json", "rename", "sync_folder"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_save_that_fails_leaves_what_was_there(
+    call: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Checkpoints(tmp_path, 2)
+    run.write(parts(1, best=1))
+    calls = 0
+    owner: Any = Path if call in ("mkdir", "rename") else checkpoints
+    original = getattr(owner, call)
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, call, failing)
+        try:
+            run.write(parts(2, best=2))
+        except ResourceError as error:
+            assert "make room" in str(error)
+    assert step_of(tmp_path) in (1, 2)
+    # And the next one goes through, with nothing left of the failed one.
+    run.write(parts(3, best=2))
+    assert step_of(tmp_path) == 3
+    assert all(not name.startswith(".") for name in names(tmp_path))
+
+
+def test_half_a_checkpoint_of_a_killed_process_does_not_count_and_goes(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    made = run.write(parts(1)).path
+    half = made.with_name(".step-00000002.77.tmp")
+    shutil.copytree(made, half)
+    (half / "manifest.json").unlink()
+    assert step_of(tmp_path) == 1
+    run.write(parts(3))
+    assert names(tmp_path) == ["step-00000001", "step-00000003"]
+
+
+def test_a_whole_one_that_was_not_yet_renamed_counts(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    run.write(parts(1))
+    made = run.write(parts(2)).path
+    made.rename(made.with_name(".step-00000002.77.tmp"))
+    assert step_of(tmp_path) == 2
