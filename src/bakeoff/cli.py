@@ -44,7 +44,18 @@ exit codes: 0 done; 2 usage or configuration; 3 data; 4 storage or memory; 5 div
             comparable; 75 interrupted
 """
 # Each is a file in `commands`, with a function of its name.
-COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "experiments", "doctor")
+COMMANDS = (
+    "train",
+    "preview",
+    "compare",
+    "diff",
+    "evaluate",
+    "resume",
+    "prune",
+    "models",
+    "experiments",
+    "doctor",
+)
 _DELETING = ("prune",)
 # What to use -> what other programs call it.
 _OTHER_WORDS = {
@@ -56,7 +67,7 @@ _OTHER_WORDS = {
     "write bakeoff preview KEY=VALUE ...": "augment images view",
     "write bakeoff doctor": "info env version system benchmark",
     "a run is a folder, and is removed as any folder is": "rm delete remove clean gc clear",
-    "bakeoff cannot go on with a stopped run; write bakeoff train again": "resume continue restart",
+    "write bakeoff resume RUN": "continue restart",
 }
 COMPLETION_OPTIONS = {"-sc", "--shell-completion"}
 

@@ -144,6 +144,9 @@ class TrainerConfig:
     # The epoch whose weights are tested and saved; best: by validation accuracy.
     select: Literal["best", "last"] = "best"
     deterministic: bool = False  # exactly equal results on the same kind of machine, threads and versions
+    # Seconds between two checkpoints, more where saving takes long; null: only when the run is stopped.
+    checkpoint_every_seconds: Annotated[float, Field(gt=0)] | None = 60.0
+    keep_checkpoints: Count = 2  # number of the newest checkpoints that are kept while the run goes on
     # A quick test run: use only this number of batches to train and validate, and to test.
     overfit_batches: Count | None = None
 

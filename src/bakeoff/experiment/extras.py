@@ -21,7 +21,7 @@ from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import doing
 from bakeoff.models.base import Classifier
 from bakeoff.plots import canvas, figures, overlays, style
-from bakeoff.runs.records import EpochRecord, Summary
+from bakeoff.runs.records import Summary
 from bakeoff.runs.rundir import RunDir, write_test_images
 from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
@@ -37,7 +37,6 @@ class Extras:
     run: RunDir
     prepared: Prepared
     state: TrainState
-    epochs: list[EpochRecord]
     test: Predictions
     summary: Summary
 
@@ -72,7 +71,14 @@ class Extras:
         files = (self.prepared.data.files or {}).get("test")
         images = self.prepared.data.test
         drawn = figures.pictures(
-            title, self.epochs, self._counts, self._names, images, self.test, files, self.summary.best_epoch
+            title,
+            self.state.epochs,
+            self._counts,
+            self._names,
+            images,
+            self.test,
+            files,
+            self.summary.best_epoch,
         )
         steps: dict[str, Callable[[], object]] = {
             name: partial(_save, self.run, draw, name) for name, draw in drawn.items()

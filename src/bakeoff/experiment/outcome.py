@@ -1,5 +1,6 @@
 """How a run ends when it does not finish: its status, its last good weights, its exit code."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,6 +13,7 @@ from bakeoff.errors import (
     ResourceError,
     is_out_of_memory,
 )
+from bakeoff.experiment.checkpointing import Keeper, TakenOverError
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
 from bakeoff.text import one_line
@@ -19,7 +21,9 @@ from bakeoff.training.state import TrainState
 
 
 @contextmanager
-def outcome_recorded(run: RunDir, state: TrainState, config: Config, stop: StopSignal) -> Iterator[None]:
+def outcome_recorded(
+    run: RunDir, state: TrainState, config: Config, stop: StopSignal, keeper: Keeper
+) -> Iterator[None]:
     """Writes into the run directory that it runs, then that it finished, or why not; lets errors go on.
 
     A second signal ends the process inside its handler: what is left to do then is the status.
@@ -29,12 +33,14 @@ def outcome_recorded(run: RunDir, state: TrainState, config: Config, stop: StopS
         BakeoffError: as it came.
     """
     try:
-        run.write_status("running", 0)
+        run.write_status("running", state.step)
         stop.last_words = lambda text: run.abandon(state.step, text)
         with torch_errors_explained(config.trainer.batch_size):
             yield
         with suppress(ResourceError):  # the summary says the same, and wins
             run.write_status("finished", state.step)
+    except TakenOverError:
+        raise  # whatever stands there is the other process's
     except BaseException as error:
         # With its summary on the disk a run is a finished one, whatever failed then.
         status = "finished" if run.has_summary() else _status_of(error)
@@ -44,13 +50,18 @@ def outcome_recorded(run: RunDir, state: TrainState, config: Config, stop: StopS
             run.log(f"{status}: {_one_line(error)}")
             if status in ("diverged", "interrupted"):
                 run.write_weights(state.model.state_dict(), finished=False)
+            # Borders raise this, so that the state is whole.
+            if isinstance(error, InterruptedRunError) and state.step > 0:
+                keeper.save()
         if isinstance(error, BakeoffError):
-            error.args = (f"{error}; {_what_is_left(run, config)}",)
+            error.args = (f"{error}; {_what_is_left(run, config, status)}",)
         raise
 
 
-def _what_is_left(run: RunDir, config: Config) -> str:
-    """Where the weights so far are, and what can be done with them."""
+def _what_is_left(run: RunDir, config: Config, status: str) -> str:
+    """How the run goes on, or where its weights so far are and what can be done with them."""
+    if status == "interrupted":
+        return f"go on with: bakeoff resume {shlex.quote(str(run.path))}"
     left = run.path / LAST_WEIGHTS
     if not left.exists():
         return f"see {run.path}"

@@ -30,7 +30,6 @@ def write_results(
     run: RunDir,
     prepared: Prepared,
     state: TrainState,
-    epochs: list[EpochRecord],
     test: Predictions,
     val: Predictions | None,
     fingerprints: Fingerprints,
@@ -38,6 +37,7 @@ def write_results(
 ) -> Summary:
     """Writes what makes a run a finished one. From the summary on, nothing can take that back."""
     config, names, runtime = prepared.config, prepared.data.class_names, prepared.runtime
+    epochs = state.epochs
     images = sum(record.train_images_per_second * record.train_seconds for record in epochs)
     with state.times.phase("save", runtime.synchronize):
         run.write_weights(state.model.state_dict(), finished=True)

@@ -41,6 +41,21 @@ class Attempt:
         return not (self.run / FOLDER / f"{self.number + 1:04d}").exists()
 
 
+def check_free(run: Path) -> int:
+    """Whether a process works on a run.
+
+    Returns:
+        The number of the newest attempt, 0 without any.
+
+    Raises:
+        ResumeError: says who, where and since when.
+    """
+    last = max(_numbers(run), default=0)
+    if last and (owner := _owner(run, last)):
+        raise ResumeError(f"{run}: {owner}; stop it first, or wait until it has finished")
+    return last
+
+
 def begin(run: Path, facts: Mapping[str, Any]) -> Attempt:
     """Claims a run for this process.
 
@@ -52,10 +67,8 @@ def begin(run: Path, facts: Mapping[str, Any]) -> Attempt:
         ResumeError: a process works on it, or another one was faster.
         ResourceError: nothing can be written there.
     """
-    last = max(_numbers(run), default=0)
-    if last and (owner := _owner(run, last)):
-        raise ResumeError(f"{run}: {owner}; stop it first, or wait until it has finished")
-    attempt = Attempt(run, last + 1)
+    # The number that was checked, not the newest: somebody else may have taken the next one since.
+    attempt = Attempt(run, check_free(run) + 1)
     folder = run / FOLDER / f"{attempt.number:04d}"
     with storage_errors(folder):
         folder.parent.mkdir(exist_ok=True)

@@ -149,6 +149,14 @@ class RunDir:
         """Adds a line to the history."""
         append_line(self.path / EPOCHS, json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False))
 
+    def rewrite_epochs(self, records: Sequence[EpochRecord]) -> None:
+        """Puts the history back to where a checkpoint stands."""
+        lines = [
+            json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False) + "\n" for record in records
+        ]
+        content = "".join(lines).encode()
+        write_atomically(self.path / EPOCHS, lambda file: file.write(content))
+
     def log(self, text: str) -> None:
         """Adds a line with the time to the log. What cannot be logged is lost, and nothing else with it."""
         with suppress(ResourceError):

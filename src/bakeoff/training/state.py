@@ -25,7 +25,7 @@ Tensors = Mapping[str, Tensor]
 # Plain values of a `TrainState` as they are stored.
 _COUNTERS = (
     "epoch", "step", "step_in_epoch", "train_seconds_before_epoch", "first_epoch_seconds",
-    "epochs_without_gain",
+    "epochs_without_gain", "total_seconds",
 )  # fmt: skip
 
 
@@ -56,6 +56,7 @@ class TrainState:
     first_epoch_seconds: float = 0.0
     best: Best | None = None
     epochs_without_gain: int = 0
+    total_seconds: float = 0.0  # of all parts of the run, as of the last save
     epochs: list[EpochRecord] = field(default_factory=list)  # those that are done
     times: PhaseTimes = field(default_factory=PhaseTimes)
     memory: PhasePeaks = field(default_factory=PhasePeaks)

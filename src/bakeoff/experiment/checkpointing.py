@@ -1,0 +1,86 @@
+"""When a run's state is saved: now and then, and when it is stopped; and whose run it is."""
+
+import time
+
+from bakeoff.config.schema import TrainerConfig
+from bakeoff.errors import ResumeError
+from bakeoff.experiment.progress import say
+from bakeoff.runs.attempts import Attempt
+from bakeoff.runs.checkpoints import Checkpoints
+from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
+from bakeoff.text import about
+from bakeoff.training.state import TrainState
+
+_LARGEST_SHARE = 0.02  # of the time that passes, spent on saving
+_BYTES_PER_SECOND = 500e6  # that a save writes and hashes, before one has been timed
+
+
+class TakenOverError(ResumeError):
+    """Another process goes on with the run: this one must not write any more."""
+
+
+class Keeper:
+    """Saves one run's state at the borders that its consumer names."""
+
+    def __init__(
+        self, run: RunDir, state: TrainState, trainer: TrainerConfig, attempt: Attempt, began: float
+    ) -> None:
+        """`began` is by `time.perf_counter`, moved back by what earlier parts of the run took."""
+        self.checkpoints = Checkpoints(run.path, trainer.keep_checkpoints)
+        self._run, self._state, self._attempt, self._began = run, state, attempt, began
+        self._every = trainer.checkpoint_every_seconds
+        if self._every is not None:  # until a save has been timed
+            self._every = max(self._every, _num_bytes(state) / _BYTES_PER_SECOND / _LARGEST_SHARE)
+        self._saved_at = time.monotonic()
+        self._told = False
+
+    def check_owner(self) -> None:
+        """Whether the run is still this process's.
+
+        Raises:
+            TakenOverError: a newer attempt is there.
+        """
+        if not self._attempt.is_newest():
+            raise TakenOverError(f"{self._run.path}: another process goes on with this run; this one ends")
+
+    def forget(self) -> None:
+        """Removes what a finished run does not need to go on."""
+        self.checkpoints.remove()
+        (self._run.path / LAST_WEIGHTS).unlink(missing_ok=True)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the interval is over."""
+        return self._every is not None and time.monotonic() - self._saved_at >= self._every
+
+    def save(self) -> None:
+        """Saves the state as it stands, at a step border; the next time not before that has paid off.
+
+        Raises:
+            ResourceError: it cannot be written; older checkpoints are whole.
+            TakenOverError: the run belongs to another process.
+        """
+        self.check_owner()
+        start = time.monotonic()
+        self._state.total_seconds = time.perf_counter() - self._began
+        try:
+            self.checkpoints.write(self._state.state_dict())
+        finally:
+            self._saved_at = time.monotonic()
+        seconds = self._saved_at - start
+        least = seconds / _LARGEST_SHARE
+        if self._every is not None and least > self._every:
+            self._every = least
+            if not self._told:
+                self._told = True
+                say(
+                    self._run,
+                    f"note: a checkpoint takes {seconds:.1f} s, so there is one every {about(least)}: saving "
+                    f"takes at most {_LARGEST_SHARE:.0%} of the time",
+                )
+
+
+def _num_bytes(state: TrainState) -> int:
+    """About what a checkpoint holds: weights, two values of the optimizer for each, and the best weights."""
+    weights: int = sum(tensor.numel() * tensor.element_size() for tensor in state.model.state_dict().values())
+    return weights * (5 if state.ema else 4)

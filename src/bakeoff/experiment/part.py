@@ -1,0 +1,157 @@
+"""One part of a run: from its start, or from a checkpoint, to its end or to the next stop.
+
+The test split is evaluated exactly once, after training, with the chosen weights. A signal is read at the
+borders between.
+"""
+
+import dataclasses
+import time
+from contextlib import closing
+from pathlib import Path
+
+from bakeoff.config.schema import Config
+from bakeoff.data.splits import Split
+from bakeoff.errors import InterruptedRunError
+from bakeoff.evaluation.batch_size import EvaluationBatch
+from bakeoff.evaluation.prediction import Predictions, predict
+from bakeoff.experiment.checkpointing import Keeper
+from bakeoff.experiment.extras import Extras, attempt
+from bakeoff.experiment.gates import Prepared
+from bakeoff.experiment.progress import Pace, ProgressReport, say
+from bakeoff.experiment.results import write_results
+from bakeoff.machine.runtime import Runtime, free_memory_bytes
+from bakeoff.machine.signals import StopSignal, stopped_by
+from bakeoff.machine.waiting import Bar, doing
+from bakeoff.plots import style
+from bakeoff.runs.records import EpochRecord, Fingerprints, Summary
+from bakeoff.runs.rundir import RunDir
+from bakeoff.text import counted, percent
+from bakeoff.training.loop import fit
+from bakeoff.training.state import TrainState
+
+_HEARTBEAT_SECONDS = 15.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What a part needs to go on."""
+
+    run: RunDir
+    prepared: Prepared
+    state: TrainState
+    stop: StopSignal
+    keeper: Keeper
+    fingerprints: Fingerprints
+    began: float  # of the run, by `time.perf_counter`; moved on by the time between its parts
+    part_began: float
+
+
+def train_and_test(part: Part) -> tuple[Predictions, Summary]:
+    """From where the state stands to the result on the disk."""
+    prepared, state, run = part.prepared, part.state, part.run
+    config, runtime = prepared.config, prepared.runtime
+    with doing("checking whether pictures can be drawn"):
+        attempt(run, "pictures", style.check)  # now, and not after hours
+    train_split = _resident(prepared.data.train, config, runtime)
+    val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
+    state.times.seconds["setup"] = state.times["setup"] + time.perf_counter() - part.part_began
+    part.stop.check()
+    eval_batch = EvaluationBatch(config.trainer.eval_batch_size, lambda text: say(run, text))
+    _run_loop(part, train_split, val_split, eval_batch)
+    chosen = state.best.weights if config.trainer.select == "best" and state.best else None
+    state.model.load_state_dict(chosen or state.judged.state_dict())
+    with state.memory.phase("eval", runtime.device), state.times.phase("eval", runtime.synchronize):
+        # The one time in a run that test images go through the model.
+        test = _rated(state, prepared.data.test, "test", runtime, eval_batch, config.optim.lr)
+        val = None
+        if val_split:
+            val = _rated(state, val_split, "validation", runtime, eval_batch, config.optim.lr)
+    # From here to the summary no signal is read: a finished training is not thrown away.
+    part.keeper.check_owner()
+    with doing("writing weights and predictions"):
+        summary = write_results(run, prepared, state, test, val, part.fingerprints, part.began)
+    return test, summary
+
+
+def finish(part: Part, test: Predictions, summary: Summary) -> Path:
+    """What may fail without a loss, and the last lines."""
+    part.keeper.forget()
+    summary = Extras(part.run, part.prepared, part.state, test, summary).make(part.stop, part.began)
+    _conclude(part.run, summary, in_sweep=part.prepared.config.sweep.name is not None)
+    return part.run.path
+
+
+def _rated(
+    state: TrainState, split: Split, title: str, runtime: Runtime, eval_batch: EvaluationBatch, lr: float
+) -> Predictions:
+    with Bar(title, len(split)) as bar:
+        return predict(state.model, split, runtime, eval_batch, rated=bar.move_to, lr=lr)
+
+
+def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batch: EvaluationBatch) -> None:
+    """Consumes the loop: history, heartbeat, checkpoints, early stopping, interruption."""
+    run, state, stop, keeper, config = part.run, part.state, part.stop, part.keeper, part.prepared.config
+    report = ProgressReport(len(train_split), len(val_split or ()), config.trainer.epochs)
+    patience = config.trainer.early_stopping_patience_epochs
+    if patience and state.epochs_without_gain >= patience:
+        return  # an earlier part had stopped early already
+    beat = time.monotonic()
+    pace = Pace(config.trainer.epochs, patience, beat)
+    events = fit(
+        state,
+        train_split,
+        val_split,
+        config,
+        part.prepared.runtime,
+        pause=lambda: stop.name is not None or keeper.is_due or time.monotonic() - beat > _HEARTBEAT_SECONDS,
+        progress=report,
+        eval_batch=eval_batch,
+        rated=report.rated,
+    )
+    with closing(report):  # however it ends
+        report.begin_epoch(state.epoch)
+        for event in events:
+            with state.times.phase("save", part.prepared.runtime.synchronize):
+                keeper.check_owner()
+                if isinstance(event, EpochRecord):
+                    run.append_epoch(event)
+                    report.end_epoch(run, event)
+                    if rest := pace.after(event.epoch, time.monotonic()):
+                        say(run, rest)
+                run.write_status("running", state.step)
+                beat = time.monotonic()
+                if keeper.is_due:
+                    attempt(run, "a checkpoint", keeper.save)
+            if stop.name is not None:
+                raise InterruptedRunError(
+                    f"{stopped_by(stop.name)} in step {state.step}, epoch {state.epoch}"
+                )
+            if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
+                say(run, f"no better validation accuracy for {counted(patience, 'epoch')}: stopped early")
+                break
+            if isinstance(event, EpochRecord):
+                report.begin_epoch(event.epoch + 1)
+
+
+def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
+    """Moves a split to the device if asked to, or if it takes less than half of the free memory."""
+    free = free_memory_bytes(runtime.device)
+    fits = free is None or split.num_bytes < free / 2
+    wanted = config.data.residency
+    return split.to(runtime.device) if wanted == "device" or (wanted == "auto" and fits) else split
+
+
+def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
+    test = summary.test
+    no_answer = f", {test.num_no_answer} without a prediction" if test.num_no_answer else ""
+    say(
+        run,
+        f"test accuracy {percent(test.accuracy)}, macro-F1 {percent(test.macro_f1)}, "
+        f"test loss (NLL) {test.nll:.4f} "
+        f"({test.num_images:,} images{no_answer}; weights of epoch {summary.best_epoch}; "
+        f"{summary.time.train_seconds:,.1f} s of training)",
+    )
+    # Not broken at spaces: they are copied.
+    print(f"run directory  {run.path}")
+    if not in_sweep:  # a sweep ends with the comparison itself
+        print(f"next           bakeoff compare {run.path.parent}")
