@@ -72,7 +72,8 @@ def resume(path: Path, stop: StopSignal) -> Path:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        status = read_json(path / STATUS, attempts=2)
+        # Killed in its first moment it has none.
+        status = read_json(path / STATUS, attempts=2) if (path / STATUS).exists() else {}
         values = read_json(path / CONFIG)
     except UnreadableFileError as error:
         raise ResumeError(f"{path}: {error}; it cannot go on") from error
