@@ -1,10 +1,10 @@
 """Kills trainings at random instants, goes on until they finish, and compares bits with undisturbed ones.
 
-    .venv/bin/python scripts/try_resume.py                       # 100 kills of the CNN, 10 of each other family
+    .venv/bin/python scripts/try_resume.py   # 100 kills of the CNN, 10 of each other family
     .venv/bin/python scripts/try_resume.py cnn_small --kills 20 --seed 3
 
-A trial is one run that is killed with SIGKILL after a random time, again and again, until a part of it ends by
-itself. Processes are forked from one that has imported everything, so that a part costs no start-up.
+A trial is one run that is killed with SIGKILL after a random time, again and again, until a part of it
+ends by itself. Processes are forked from one that has imported everything, so that a part costs no start-up.
 """
 
 import argparse
@@ -41,6 +41,7 @@ COMMON = [
 
 
 def main() -> int:
+    """Prints a line for each model; 1 if a run ended with other bits."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,9 +86,8 @@ def try_model(name: str, words: list[str], kills: int, chance: random.Random, fo
             print(f"{name}: run {runs} differs: {run}")
         else:
             shutil.rmtree(run.parent.parent)
-    print(
-        f"{name}: {hit} kills in {runs} runs ({' '.join(words)}): {runs - different} of {runs} with the same bits"
-    )
+    same = f"{runs - different} of {runs} with the same bits"
+    print(f"{name}: {hit} kills in {runs} runs ({' '.join(words)}): {same}")
     return different
 
 
