@@ -4,9 +4,10 @@ No torch here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from bakeoff.comparison.figures import TOTAL_SECONDS, value_at
 from bakeoff.comparison.run import UNKNOWN, Run
@@ -86,7 +87,8 @@ def mixed_facts(runs: Sequence[Run]) -> list[str]:
 
 def why_times_differ(runs: Sequence[Run]) -> str | None:
     """Why the times of some runs must not be ranked together; None if they may be."""
-    machines = {(_environment("host")(run), _environment("device_name")(run)) for run in runs}
+    stretches = [stretch for run in runs for stretch in _stretches(run)]
+    machines = {stretch.machine for stretch in stretches}
     if any(UNKNOWN in machine for machine in machines):
         return "the machine of some runs is not recorded"
     if len(machines) > 1:
@@ -94,20 +96,36 @@ def why_times_differ(runs: Sequence[Run]) -> str | None:
     threads = {run.threads for run in runs}
     if len(threads) > 1:
         return f"the runs had different numbers of threads ({', '.join(sorted(threads))})"
-    spans = [_span(run) for run in runs]
-    known = sorted(span for span in spans if span is not None)
-    if len(known) < len(spans):
+    known = sorted(stretch.span for stretch in stretches if stretch.span is not None)
+    if len(known) < len(stretches):
         return "when some runs ran is not recorded"
     if any(later[0] < earlier[1] - _SECONDS_BETWEEN_JOBS for earlier, later in pairwise(known)):
         return "some runs ran side by side"
     return None
 
 
-def _span(run: Run) -> tuple[float, float] | None:
-    """Seconds since 1970 at which a run began and ended."""
-    seconds = value_at(run.summary, TOTAL_SECONDS)
-    try:
-        began = datetime.fromisoformat(str(run.environment.get("started"))).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-    return (began, began + seconds) if isinstance(seconds, int | float) else None
+class _Stretch(NamedTuple):
+    """Work without a break: a run that was stopped and resumed has several."""
+
+    machine: tuple[str, str]  # host and device
+    span: tuple[float, float] | None  # seconds since 1970
+
+
+def _stretches(run: Run) -> list[_Stretch]:
+    parts = run.summary.get("parts")
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, dict) for part in parts):
+        parts = [{**run.environment, "seconds_before": 0}]  # of an older version
+    ends = [part.get("seconds_before") for part in parts[1:]] + [value_at(run.summary, TOTAL_SECONDS)]
+    return [_stretch(part, end) for part, end in zip(parts, ends, strict=True)]
+
+
+def _stretch(part: Mapping[str, Any], seconds_after: Any) -> _Stretch:
+    host, device_name = (
+        value if isinstance(value := part.get(name), str) else UNKNOWN for name in ("host", "device_name")
+    )
+    span, before = None, part.get("seconds_before")
+    with suppress(ValueError, OverflowError, OSError):
+        began = datetime.fromisoformat(str(part.get("started"))).timestamp()
+        if isinstance(before, int | float) and isinstance(seconds_after, int | float):
+            span = began, began + max(0.0, seconds_after - before)
+    return _Stretch((host, device_name), span)

@@ -37,6 +37,11 @@ class EvaluationBatch:
         self._size = asked
         self._say = say
 
+    @property
+    def chosen(self) -> int | None:
+        """The number once it is known."""
+        return self._size
+
     def size(self, model: Classifier, split: Split, runtime: Runtime) -> int:
         """Images at once; without a number that was asked for, all runs a few through the model first."""
         if self._size is None:

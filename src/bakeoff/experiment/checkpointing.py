@@ -22,12 +22,11 @@ class TakenOverError(ResumeError):
 class Keeper:
     """Saves one run's state at the borders that its consumer names."""
 
-    def __init__(
-        self, run: RunDir, state: TrainState, trainer: TrainerConfig, attempt: Attempt, began: float
-    ) -> None:
+    def __init__(self, run: RunDir, state: TrainState, trainer: TrainerConfig, began: float) -> None:
         """`began` is by `time.perf_counter`, moved back by what earlier parts of the run took."""
+        self.attempt: Attempt | None = None  # of this process; None before it is claimed
         self.checkpoints = Checkpoints(run.path, trainer.keep_checkpoints)
-        self._run, self._state, self._attempt, self._began = run, state, attempt, began
+        self._run, self._state, self._began = run, state, began
         self._every = trainer.checkpoint_every_seconds
         if self._every is not None:  # until a save has been timed
             self._every = max(self._every, _num_bytes(state) / _BYTES_PER_SECOND / _LARGEST_SHARE)
@@ -40,7 +39,7 @@ class Keeper:
         Raises:
             TakenOverError: a newer attempt is there.
         """
-        if not self._attempt.is_newest():
+        if self.attempt and not self.attempt.is_newest():
             raise TakenOverError(f"{self._run.path}: another process goes on with this run; this one ends")
 
     def forget(self) -> None:

@@ -34,6 +34,7 @@ from bakeoff.machine.signals import check_stop
 from bakeoff.machine.waiting import doing
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
 from bakeoff.models.weights.origin import origin_of, shown_origin
+from bakeoff.runs.records import Origin
 from bakeoff.text import counted, one_line
 
 SMALLER_MODEL = "choose a smaller model or lower its sizes (model.*), or use a machine with more memory"
@@ -50,6 +51,7 @@ class Prepared:
     identity: str
     setting: str
     weights: str  # where the first ones came from, as a table shows it
+    resumed_from: Origin | None = None  # the stopped run that this one goes on from with another config
 
     @property
     def name(self) -> str:

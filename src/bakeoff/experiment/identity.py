@@ -11,6 +11,7 @@ from typing import Any
 from bakeoff.config.canonical import canonical_json, identifying_config
 from bakeoff.experiment.code import code_hash
 from bakeoff.models.weights.origin import exact_origin, library_version, weights_origin
+from bakeoff.runs.records import Origin
 
 
 def identity(values: dict[str, Any], data_fingerprint: str) -> str:
@@ -32,6 +33,11 @@ def setting(values: dict[str, Any], data_fingerprint: str) -> str:
     config = _with_origin(identifying_config(values), weights_origin)
     config.pop("seed", None)
     return _digest([config, data_fingerprint])
+
+
+def identity_of_continued(before: str, origin: Origin) -> str:
+    """SHA-256 (hex), an identity or a setting, of a run that goes on from another one with another config."""
+    return _digest([before, origin.step, origin.changed])
 
 
 def _with_origin(config: dict[str, Any], origin: Callable[[str], str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bakeoff.errors import (
 )
 from bakeoff.experiment.checkpointing import Keeper, TakenOverError
 from bakeoff.machine.signals import StopSignal
+from bakeoff.runs.checkpoints import FOLDER as CHECKPOINTS
 from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
 from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
@@ -60,7 +61,7 @@ def outcome_recorded(
 
 def _what_is_left(run: RunDir, config: Config, status: str) -> str:
     """How the run goes on, or where its weights so far are and what can be done with them."""
-    if status == "interrupted":
+    if status == "interrupted" or (status == "failed" and (run.path / CHECKPOINTS).exists()):
         return f"go on with: bakeoff resume {shlex.quote(str(run.path))}"
     left = run.path / LAST_WEIGHTS
     if not left.exists():

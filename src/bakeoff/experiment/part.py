@@ -6,8 +6,12 @@ borders between.
 
 import dataclasses
 import time
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import torch
+from torch import Tensor, nn
 
 from bakeoff.config.schema import Config
 from bakeoff.data.splits import Split
@@ -56,11 +60,15 @@ def train_and_test(part: Part) -> tuple[Predictions, Summary]:
     val_split = _resident(prepared.data.val, config, runtime) if prepared.data.val else None
     state.times.seconds["setup"] = state.times["setup"] + time.perf_counter() - part.part_began
     part.stop.check()
-    eval_batch = EvaluationBatch(config.trainer.eval_batch_size, lambda text: say(run, text))
+    # Another number would change last bits: the memory that is free now does not count in a later part.
+    images_at_once = config.trainer.eval_batch_size or state.eval_batch_size
+    eval_batch = EvaluationBatch(images_at_once, lambda text: say(run, text))
     _run_loop(part, train_split, val_split, eval_batch)
-    chosen = state.best.weights if config.trainer.select == "best" and state.best else None
-    state.model.load_state_dict(chosen or state.judged.state_dict())
-    with state.memory.phase("eval", runtime.device), state.times.phase("eval", runtime.synchronize):
+    with (
+        _chosen_weights(state, config.trainer.select == "best"),
+        state.memory.phase("eval", runtime.device),
+        state.times.phase("eval", runtime.synchronize),
+    ):
         # The one time in a run that test images go through the model.
         test = _rated(state, prepared.data.test, "test", runtime, eval_batch, config.optim.lr)
         val = None
@@ -73,12 +81,37 @@ def train_and_test(part: Part) -> tuple[Predictions, Summary]:
     return test, summary
 
 
-def finish(part: Part, test: Predictions, summary: Summary) -> Path:
+def finish(part: Part, test: Predictions, summary: Summary, in_sweep: bool = False) -> Path:
     """What may fail without a loss, and the last lines."""
     part.keeper.forget()
     summary = Extras(part.run, part.prepared, part.state, test, summary).make(part.stop, part.began)
-    _conclude(part.run, summary, in_sweep=part.prepared.config.sweep.name is not None)
+    _conclude(part.run, summary, in_sweep)
     return part.run.path
+
+
+@contextmanager
+def _chosen_weights(state: TrainState, by_validation: bool) -> Iterator[None]:
+    """Puts the chosen weights into the model, for good; if the test is stopped, those of the last step."""
+    if by_validation and state.best:
+        chosen = state.best.weights
+    else:
+        chosen = state.ema.model.state_dict() if state.ema else {}
+    _exchange(state.model, chosen)
+    try:
+        yield
+    except BaseException:
+        _exchange(state.model, chosen)  # the state is saved as training left it
+        raise
+
+
+@torch.no_grad()
+def _exchange(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """In place, one after another: no second copy of all weights stands in memory."""
+    own = model.state_dict()
+    for name, theirs in weights.items():
+        ours = own[name].clone()
+        own[name].copy_(theirs)
+        theirs.copy_(ours)
 
 
 def _rated(
@@ -109,10 +142,12 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
         rated=report.rated,
     )
     with closing(report):  # however it ends
-        report.begin_epoch(state.epoch)
+        done = min(state.step_in_epoch * config.trainer.batch_size, len(train_split))
+        report.begin_epoch(state.epoch, done)
         for event in events:
             with state.times.phase("save", part.prepared.runtime.synchronize):
                 keeper.check_owner()
+                state.eval_batch_size = eval_batch.chosen
                 if isinstance(event, EpochRecord):
                     run.append_epoch(event)
                     report.end_epoch(run, event)

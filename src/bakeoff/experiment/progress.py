@@ -47,6 +47,7 @@ class ProgressReport:
         self._val_bar: Bar | None = None
         self._epoch = 1
         self._shown_at = 0.0
+        self._has_headings = False
 
     def __call__(self, state: TrainState, num_images: int, loss: Tensor) -> None:
         """Moves the bar. Reads the loss at most twice a second: the host waits for the device then."""
@@ -61,11 +62,14 @@ class ProgressReport:
             self._shown_at = now
             self._bar.say(f"loss {loss.item():.4g}")
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Shows an epoch's bar, before its first step, which may take long. There may be no such epoch."""
+    def begin_epoch(self, epoch: int, num_done: int = 0) -> None:
+        """Shows an epoch's bar, before its first step, which may take long. There may be no such epoch.
+
+        `num_done` is the number of images that an earlier part of the run has trained on.
+        """
         if epoch <= self._epochs:
             self._epoch = epoch
-            self._bar = Bar(f"epoch {epoch}/{self._epochs}", self._num_images)
+            self._bar = Bar(f"epoch {epoch}/{self._epochs}", self._num_images, done=num_done)
 
     def rated(self, done: int) -> None:
         """Moves the bar of a validation, which takes the place of the epoch's."""
@@ -77,12 +81,13 @@ class ProgressReport:
         self._val_bar.move_to(done)
 
     def end_epoch(self, run: RunDir, record: EpochRecord) -> None:
-        """Takes the bars away and says the epoch's line, below its heading if it is the first."""
+        """Takes the bars away and says the epoch's line, below the headings if it is the first here."""
         self.close()
         width = screen_width(sys.stdout)
         lines = [epoch_line(record, self._epochs, None)]
         shown = [epoch_line(record, self._epochs, width)]
-        if record.epoch == 1:
+        if not self._has_headings:
+            self._has_headings = True
             lines = [*headings(record, self._epochs, None), *lines]
             shown = [*headings(record, self._epochs, width), *shown]
         for line, short in zip(lines, shown, strict=True):
@@ -111,7 +116,7 @@ def epoch_line(record: EpochRecord, epochs: int, width: int | None) -> str:
 
 
 def headings(record: EpochRecord, epochs: int, width: int | None) -> list[str]:
-    """The two lines above the first epoch's."""
+    """The two lines above the first of them."""
     widths = _widths(record, epochs, width)
     return [_row({name: texts[line] for name, texts in _COLUMNS.items()}, widths) for line in (0, 1)]
 

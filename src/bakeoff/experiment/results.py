@@ -12,6 +12,7 @@ from bakeoff.evaluation.prediction import Predictions
 from bakeoff.experiment.code import code_hash
 from bakeoff.experiment.gates import Prepared
 from bakeoff.machine.runtime import num_threads
+from bakeoff.runs import attempts
 from bakeoff.runs.records import (
     SCHEMA,
     EpochRecord,
@@ -66,6 +67,8 @@ def write_results(
         cost=cost.measure_size(state.model, runtime, state.memory),
         fingerprint=fingerprints,
         num_skipped_pictures=len(prepared.data.skipped),
+        parts=attempts.parts(run.path),
+        resumed_from=prepared.resumed_from,
         resolved=Resolved(runtime.device.type, runtime.precision, num_threads(), test.batch_size),
     )
     run.write_summary(summary)

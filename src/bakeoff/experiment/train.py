@@ -11,10 +11,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from bakeoff.config.canonical import identifying_config
 from bakeoff.config.compose import Job
 from bakeoff.config.settled import with_absolute_paths
-from bakeoff.data.fingerprint import data_fingerprint
+from bakeoff.experiment import beginning
 from bakeoff.experiment.checkpointing import Keeper
 from bakeoff.experiment.code import code_files
 from bakeoff.experiment.gates import SMALLER_MODEL, Prepared, description, memory_explained, prepare
@@ -23,11 +22,10 @@ from bakeoff.experiment.part import Part, finish, train_and_test
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import input_fingerprints
 from bakeoff.machine.load import Load, busy_note
-from bakeoff.machine.runtime import describe, num_threads
+from bakeoff.machine.runtime import describe
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing
 from bakeoff.models.weights.origin import NAMES
-from bakeoff.runs import attempts
 from bakeoff.runs.records import Environment
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
 from bakeoff.text import without_numbers
@@ -54,23 +52,20 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
     with doing("computing the hashes of the images"):
         fingerprints = input_fingerprints(job.values, prepared.data)
     state = first_state(prepared)
+    environment = describe(prepared.runtime)
     stop.check()
     run = RunDir.create(_folder(prepared))
-    stored = with_absolute_paths(job.values, NAMES)
-    run.write_config(stored, job.overrides)  # what a resume asks for first
-    claim = attempts.begin(run.path, what_must_stay(stored, prepared))
-    keeper = Keeper(run, state, prepared.config.trainer, claim, began)
+    keeper = Keeper(run, state, prepared.config.trainer, began)
     with outcome_recorded(run, state, prepared.config, stop, keeper):
-        environment = describe(prepared.runtime)
-        weights = prepared.model.weights_sha256
-        code = code_files(job.values)
-        run.write_environment(dataclasses.replace(environment, code=code, weights_sha256=weights))
-        if prepared.data.files is not None:
-            run.write_files(prepared.data.files, prepared.data.skipped)
+        stored = with_absolute_paths(job.values, NAMES)
+        run.write_config(stored, job.overrides)
+        first = beginning.beginning(stored, prepared, environment)
+        keeper.attempt = beginning.claim(run.path, first, environment, state)
+        record_inputs(run, prepared, stored, environment)
         _announce(run, prepared, environment, said)
         part = Part(run, prepared, state, stop, keeper, fingerprints, began, part_began=began)
         test, summary = train_and_test(part)
-    return finish(part, test, summary)
+    return finish(part, test, summary, in_sweep=prepared.config.sweep.name is not None)
 
 
 def first_state(prepared: Prepared) -> TrainState:
@@ -84,19 +79,12 @@ def first_state(prepared: Prepared) -> TrainState:
         return start(prepared.model, optimizer, config.trainer, prepared.runtime)
 
 
-def what_must_stay(values: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
-    """What a later part of the run is checked against, plain."""
-    return {
-        "identity": prepared.identity,
-        "setting": prepared.setting,
-        "weights": prepared.weights,
-        "config": identifying_config(values),
-        "data": data_fingerprint(prepared.config.data.name, prepared.config.data.root),
-        "code": code_files(values),
-        "threads": num_threads(),
-        "device": str(prepared.runtime.device),
-        "precision": prepared.runtime.precision,
-    }
+def record_inputs(run: RunDir, prepared: Prepared, values: dict[str, Any], environment: Environment) -> None:
+    """Writes on what, with which code and of which pictures the run is made."""
+    code, weights = code_files(values), prepared.model.weights_sha256
+    run.write_environment(dataclasses.replace(environment, code=code, weights_sha256=weights))
+    if prepared.data.files is not None:
+        run.write_files(prepared.data.files, prepared.data.skipped)
 
 
 def _folder(prepared: Prepared) -> Path:

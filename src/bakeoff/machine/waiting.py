@@ -57,8 +57,9 @@ def doing(text: str) -> Iterator[None]:
 class Bar:
     """How much of something is done: a bar that moves, and goes away at the end."""
 
-    def __init__(self, title: str, total: int, unit: str = "images") -> None:
-        self._bar = _drawn(title, total, unit)
+    def __init__(self, title: str, total: int, unit: str = "images", done: int = 0) -> None:
+        """`done` is what of the total was done before, and says nothing of the speed."""
+        self._bar = _drawn(title, total, unit, done)
 
     def move_to(self, done: int) -> None:
         """Shows that so much of the total is done."""
@@ -99,7 +100,7 @@ def watched() -> bool:
     return _width() is not None
 
 
-def _drawn(title: str, total: int, unit: str) -> "tqdm[None] | None":
+def _drawn(title: str, total: int, unit: str, done: int) -> "tqdm[None] | None":
     """A bar as wide as the terminal; None where there is none."""
     room = bar_width()
     if room is None:
@@ -107,7 +108,9 @@ def _drawn(title: str, total: int, unit: str) -> "tqdm[None] | None":
     from tqdm import tqdm  # takes a while, and --help needs none
 
     form = next(form for least, form in _FORMATS if room >= least)
-    return tqdm(total=total, desc=title, unit=f" {unit}", leave=False, ncols=room, bar_format=form)
+    return tqdm(
+        total=total, initial=done, desc=title, unit=f" {unit}", leave=False, ncols=room, bar_format=form
+    )
 
 
 def _above_bars(stream: TextIO) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from bakeoff.errors import ResumeError
 from bakeoff.runs.liveness import is_alive, process_start
 from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.records import RunPart
 from bakeoff.runs.rundir import STATUS
 from bakeoff.runs.storage import storage_errors, sync_folder, write_json
 
@@ -61,7 +62,7 @@ def begin(run: Path, facts: Mapping[str, Any]) -> Attempt:
 
     Args:
         run: the run directory.
-        facts: what must not change from part to part, plain.
+        facts: what else to record of it, plain.
 
     Raises:
         ResumeError: a process works on it, or another one was faster.
@@ -96,6 +97,18 @@ def records(run: Path) -> list[dict[str, Any]]:
         with suppress(UnreadableFileError):
             found.append(read_json(run / FOLDER / f"{number:04d}" / _RECORD))
     return found
+
+
+def parts(run: Path) -> list[RunPart]:
+    """The stretches of a run's work; one that was lost, because no checkpoint came of it, is left out."""
+    found = records(run)
+    kept = [
+        record
+        for record, later in zip(found, [*found[1:], None], strict=True)
+        if later is None or later.get("seconds_before") != record.get("seconds_before")
+    ]
+    names = [field.name for field in fields(RunPart)]
+    return [RunPart(**{name: record[name] for name in names}) for record in kept if record.keys() >= {*names}]
 
 
 def _numbers(run: Path) -> list[int]:

@@ -80,10 +80,11 @@ def _warn(text: str) -> None:
     print(broken(text, screen_width(sys.stderr)), file=sys.stderr)
 
 
-def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path:
+def find_run(name: str, root: Path, note: Callable[[str], None] = _warn, unfinished: bool = False) -> Path:
     """Finds the run that a command line names: a path, `latest`, or a unique prefix of a run id.
 
-    `latest` is the last run that has finished; `note` is told of a later one that has not.
+    `latest` is the last run that has finished; `note` is told of a later one that has not. With
+    `unfinished` it is the last one that was stopped: not finished, not diverged, and nobody works on it.
 
     Raises:
         ConfigError: no such run, or several.
@@ -98,7 +99,7 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn) -> Path
     if not runs:
         raise ConfigError(f"run {name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
     if name == "latest":
-        return _last_finished(runs, root, note)
+        return _last_stopped(runs, root) if unfinished else _last_finished(runs, root, note)
     matches = [run for run in runs if run.name.startswith(name)]
     exact = [run for run in matches if run.name == name]
     if len(exact or matches) == 1:
@@ -131,6 +132,21 @@ def _last_finished(runs: Sequence[Path], root: Path, note: Callable[[str], None]
         newer = f"the newer {newest} has not finished ({_state(newest)})"
         note(f"note: latest is {last}, the last finished run; {newer}")
     return last
+
+
+def _last_stopped(runs: Sequence[Path], root: Path) -> Path:
+    stopped = [run for run in runs if not (run / SUMMARY).is_file() and _may_go_on(run)]
+    if not stopped:
+        raise ConfigError(f"run latest: none of the {counted(len(runs), 'run')} below {root} was stopped")
+    return max(stopped, key=_started)
+
+
+def _may_go_on(run: Path) -> bool:
+    with suppress(UnreadableFileError):
+        status = read_json(run / STATUS, attempts=2)
+        said = status.get("status")
+        return said in ("interrupted", "failed") or (said == "running" and not is_alive(status))
+    return False
 
 
 def _state(run: Path) -> str:

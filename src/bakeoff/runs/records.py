@@ -4,6 +4,7 @@ Fields are added freely and never renamed: run directories of older versions sta
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 SCHEMA = 1
 
@@ -115,6 +116,26 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class RunPart:
+    """A stretch of a run's work in one process: a run that was stopped and resumed has several."""
+
+    started: str  # ISO 8601, UTC
+    host: str
+    device_name: str
+    from_step: int  # optimizer steps that were done before it
+    seconds_before: float  # that the parts before it took, as far as their work counts
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The stopped run that a run goes on from with another config."""
+
+    run_id: str
+    step: int
+    changed: dict[str, Any]  # dotted key -> its value in this run
+
+
+@dataclass(frozen=True)
 class Summary:
     """`summary.json`: the result of a finished run."""
 
@@ -140,6 +161,8 @@ class Summary:
     num_skipped_pictures: int = 0  # broken ones, with data.skip_broken
     resolved: Resolved | None = None  # older versions did not say
     data_title: str | None = None  # how the data are called; `data` is the set's name
+    parts: list[RunPart] = field(default_factory=list)  # older versions had one, and did not say
+    resumed_from: Origin | None = None
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,13 @@ def sweep_run_folder(output_dir: str, sweep: str, model: str, data: str, seed: i
     return sweep_folder(output_dir, sweep) / f"{model}-{folder_word(data)}-s{seed}-{identity[:8]}"
 
 
+def folder_beside(run: Path, model: str, data: str, seed: int, identity: str) -> Path:
+    """For a run that goes on from another one: in its sweep, or in the folder of today beside its folder."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", run.parent.name):
+        return single_run_folder(str(run.parent.parent), model, data, seed)
+    return run.parent / f"{model}-{folder_word(data)}-s{seed}-{identity[:8]}"
+
+
 class RunDir:
     """Writes one run. Every file appears whole; `summary.json` is written last."""
 

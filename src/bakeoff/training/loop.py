@@ -165,10 +165,11 @@ def _train_until_pause(
         if training.progress:
             training.progress(state, len(batch.labels), loss)
         last = state.step_in_epoch == steps_per_epoch
-        # The host waits for the device here, and only here.
-        if (last or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
+        paused = training.pause()
+        # The host waits for the device here, and only here. A state that has tripped is never saved.
+        if (last or paused or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
             _diverged(state, lr, training.config.optim.lr)
-        if training.pause():
+        if paused:
             return True
     return False
 

@@ -25,7 +25,7 @@ Tensors = Mapping[str, Tensor]
 # Plain values of a `TrainState` as they are stored.
 _COUNTERS = (
     "epoch", "step", "step_in_epoch", "train_seconds_before_epoch", "first_epoch_seconds",
-    "epochs_without_gain", "total_seconds",
+    "epochs_without_gain", "total_seconds", "eval_batch_size",
 )  # fmt: skip
 
 
@@ -57,6 +57,7 @@ class TrainState:
     best: Best | None = None
     epochs_without_gain: int = 0
     total_seconds: float = 0.0  # of all parts of the run, as of the last save
+    eval_batch_size: int | None = None  # images that are rated at once; None before the first validation
     epochs: list[EpochRecord] = field(default_factory=list)  # those that are done
     times: PhaseTimes = field(default_factory=PhaseTimes)
     memory: PhasePeaks = field(default_factory=PhasePeaks)
