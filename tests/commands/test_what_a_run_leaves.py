@@ -21,7 +21,7 @@ from tiny_run import LINE, read, train
 
 from bakeoff.data.batches import Batch
 from bakeoff.data.splits import Split
-from bakeoff.experiment import train as experiment
+from bakeoff.experiment import part as experiment
 from bakeoff.models.base import LogitsClassifier
 from bakeoff.runs.liveness import process_start
 
@@ -72,7 +72,7 @@ def test_the_summary_has_the_fields_of_the_design(run: Path) -> None:
     assert set(summary) == {
         "schema", "run_id", "identity", "setting", "status", "model", "family", "weights", "data", "seed",
         "epochs_run", "best_epoch", "test", "val", "train_loss_final", "time", "speed", "cost", "fingerprint",
-        "num_skipped_pictures", "resolved", "data_title",
+        "num_skipped_pictures", "resolved", "data_title", "parts", "resumed_from",
     }  # fmt: skip
     for split, count in (("test", 400), ("val", 200)):
         assert set(summary[split]) == SCORES

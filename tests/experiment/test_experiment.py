@@ -18,6 +18,7 @@ from toy import CPU, toy_config, toy_split
 
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.data.splits import Split
+from bakeoff.experiment import part
 from bakeoff.experiment import train as experiment
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs import records
@@ -39,7 +40,7 @@ def calls() -> list[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, int]]) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("experiment.train", "evaluation.prediction"):
+        for module in ("experiment.part", "evaluation.prediction"):
             original = getattr(__import__(f"bakeoff.{module}", fromlist=["predict"]), "predict")  # noqa: B009
 
             def predict(
@@ -61,14 +62,14 @@ def test_the_test_images_go_through_once_after_training(run: Path, calls: list[t
     assert run.is_dir()
     # Three validations by the loop, then the test images, then the validation images once more.
     assert calls == [("evaluation.prediction", 200)] * 3 + [
-        ("experiment.train", 400),
-        ("experiment.train", 200),
+        ("experiment.part", 400),
+        ("experiment.part", 200),
     ]
 
 
 def test_all_files_are_there_and_nothing_else(run: Path) -> None:
     assert sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()) == [
-        "config.json", "config.yaml", "confusion.json", "environment.json", "epochs.jsonl", "overrides.yaml",
+        "attempts/0001/attempt.json", "config.json", "config.yaml", "confusion.json", "environment.json", "epochs.jsonl", "overrides.yaml",
         "plots/confusion.png", "plots/curves.png", "plots/mistakes.png", "plots/reliability.png", "predictions.npz",
         "predictions_val.npz",
         "run.log", "status.json", "summary.json", "weights.safetensors",
@@ -287,7 +288,7 @@ def test_images_go_to_the_device_if_asked_for_or_if_they_leave_room(
     residency: str, free: int | None, moves: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split = toy_split(4)  # 4 images of 36 bytes
-    monkeypatch.setattr(experiment, "free_memory_bytes", lambda _: free)
+    monkeypatch.setattr(part, "free_memory_bytes", lambda _: free)
     meta = dataclasses.replace(CPU, device=torch.device("meta"))
-    moved = experiment._resident(split, toy_config(data__residency=residency), meta)
+    moved = part._resident(split, toy_config(data__residency=residency), meta)
     assert (moved.device.type == "meta") == moves

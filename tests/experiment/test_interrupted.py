@@ -1,26 +1,35 @@
 """What a run that is stopped says of the weights that it leaves: only what then works."""
 
 import re
+import shlex
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.errors import InterruptedRunError
+from bakeoff.errors import BakeoffError, DivergedError, InterruptedRunError
 from bakeoff.experiment import train as experiment
 from bakeoff.experiment.gates import prepare
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.rundir import RunDir
 
 
-def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> str:
-    """The error of a training that Ctrl-C stops in its second epoch."""
+def stopped(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    how: Callable[[], None],
+    error: type[BakeoffError],
+) -> str:
+    """The error of a training that ends after its first epoch."""
     append = RunDir.append_epoch
 
     def then_stop(run: RunDir, record: object) -> None:
         append(run, record)  # type: ignore[arg-type]
-        signal.raise_signal(signal.SIGINT)
+        how()
 
     monkeypatch.setattr(RunDir, "append_epoch", then_stop)
     line = [
@@ -28,13 +37,17 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> 
         f"model={model}",
         "trainer.epochs=3",
         "trainer.threads=1",
-        f"output_dir={tmp_path}",
+        f"output_dir='{tmp_path}'",
     ]
     (job,), _ = expand(parse_arguments(line))
     stop = StopSignal()
-    with stop.caught(), pytest.raises(InterruptedRunError) as raised:
+    with stop.caught(), pytest.raises(error) as raised:
         experiment.train(job, stop)
     return str(raised.value)
+
+
+def diverge() -> None:
+    raise DivergedError("not finite")
 
 
 @pytest.mark.slow  # loads torchvision's networks
@@ -42,7 +55,7 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> 
 def test_weights_that_a_new_run_can_begin_from_are_given_as_it_takes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = interrupted(tmp_path, monkeypatch, "shufflenet_small")
+    said = stopped(tmp_path, monkeypatch, "shufflenet_small", diverge, DivergedError)
     found = re.search(r"\(the last layer anew\) with (model=\w+) (model\.weights=\S+)$", said)
     assert found, said
     (job,), _ = expand(parse_arguments(["data=digits", *found.groups()]))
@@ -53,6 +66,18 @@ def test_weights_that_a_new_run_can_begin_from_are_given_as_it_takes_them(
 def test_of_weights_that_no_run_takes_only_the_place_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = interrupted(tmp_path, monkeypatch, "cnn_small")
+    said = stopped(tmp_path, monkeypatch, "cnn_small", diverge, DivergedError)
     (left,) = tmp_path.glob("*/*/weights_last.safetensors")
     assert said.endswith(f"; its weights so far are {left}; training cannot go on from them")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_stopped_run_ends_with_the_command_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = tmp_path / "my outputs"
+    press = partial(signal.raise_signal, signal.SIGINT)
+    said = stopped(outputs, monkeypatch, "cnn_small", press, InterruptedRunError)
+    (run,) = outputs.glob("*/*-s0-*")
+    words = shlex.split(said.partition("; go on with: ")[2])
+    assert words == ["bakeoff", "resume", str(run)]

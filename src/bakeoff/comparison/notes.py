@@ -7,6 +7,7 @@ import numpy as np
 
 from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, why_times_differ
 from bakeoff.comparison.guessing import guessing_note
+from bakeoff.comparison.run import Run
 from bakeoff.comparison.statistics.few_images import FEW_IMAGES
 from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
@@ -27,6 +28,7 @@ def notes(table: Table) -> list[str]:
     lines = _together(
         {name: [f"its runs differ in {', '.join(told)}"] for name, told in mixed.items() if told}
     )
+    lines += _together({row.label: _continued(row.members) for row in rows})
     lines += _not_alike(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
         lines.append(f"times not ranked: {reason}")
@@ -47,6 +49,16 @@ def _together(of_rows: Mapping[str, Sequence[str]]) -> list[str]:
         for text in texts:
             names.setdefault(text, []).append(name)
     return [f"{shortened(of_text)}: {text}" for text, of_text in names.items()]
+
+
+def _continued(runs: Sequence[Run]) -> list[str]:
+    """Runs that began with another config than the one that they are shown with."""
+    origins = [origin for run in runs if isinstance(origin := run.summary.get("resumed_from"), dict)]
+    if not origins:
+        return []
+    keys = {key for origin in origins if isinstance(origin.get("changed"), dict) for key in origin["changed"]}
+    which = " and ".join(sorted(keys & {"trainer.epochs", "trainer.device"})) or "configuration"
+    return [f"caution: began with another {which} and was resumed with this one"]
 
 
 def _not_alike(rows: Sequence[SettingRow]) -> list[str]:

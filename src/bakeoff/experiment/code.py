@@ -77,6 +77,7 @@ LEFT_OUT = (
     "data/fingerprint.py",
     "evaluation/__init__.py",
     "experiment/__init__.py",
+    "experiment/beginning.py",
     "experiment/checkpointing.py",
     "experiment/code.py",
     "experiment/earlier_runs.py",

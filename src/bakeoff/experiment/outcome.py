@@ -14,6 +14,7 @@ from bakeoff.errors import (
     is_out_of_memory,
 )
 from bakeoff.experiment.checkpointing import Keeper, TakenOverError
+from bakeoff.experiment.progress import say
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.checkpoints import FOLDER as CHECKPOINTS
 from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
@@ -45,18 +46,29 @@ def outcome_recorded(
     except BaseException as error:
         # With its summary on the disk a run is a finished one, whatever failed then.
         status = "finished" if run.has_summary() else _status_of(error)
+        keeper.check_owner()
+        run.log(f"{status}: {_one_line(error)}")
+        # Borders raise this, so that the state is whole.
+        if isinstance(error, InterruptedRunError) and state.step > 0:
+            _save(run, keeper)
         # A full disk or a broken device may be the very reason; the first error is the one to show.
         with suppress(Exception):
-            run.write_status(status, state.step, _one_line(error))
-            run.log(f"{status}: {_one_line(error)}")
             if status in ("diverged", "interrupted"):
                 run.write_weights(state.model.state_dict(), finished=False)
-            # Borders raise this, so that the state is whole.
-            if isinstance(error, InterruptedRunError) and state.step > 0:
-                keeper.save()
+        with suppress(Exception):  # last: from here on another process may go on with the run
+            run.write_status(status, state.step, _one_line(error))
         if isinstance(error, BakeoffError):
             error.args = (f"{error}; {_what_is_left(run, config, status)}",)
         raise
+
+
+def _save(run: RunDir, keeper: Keeper) -> None:
+    try:
+        keeper.save()
+    except TakenOverError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run can go on from an older checkpoint
+        say(run, f"note: this step could not be saved: {_one_line(error)}")
 
 
 def _what_is_left(run: RunDir, config: Config, status: str) -> str:

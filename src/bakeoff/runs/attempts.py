@@ -130,7 +130,11 @@ def _owner(run: Path, number: int) -> str:
                 return "another process goes on with it, since a moment ago"
         return ""
     with suppress(UnreadableFileError):  # of another host only the heartbeat tells
-        record["heartbeat"] = read_json(run / STATUS, attempts=2).get("heartbeat")
+        status = read_json(run / STATUS, attempts=2)
+        record["heartbeat"] = status.get("heartbeat")
+        own = all(status.get(name) == record.get(name) for name in ("host", "pid", "process_started"))
+        if own and status.get("status") != "running":
+            return ""  # its process lives, and has done with this run
     if not is_alive(record):
         return ""
     return f"it runs on {record.get('host')} (process {record.get('pid')}) since {record.get('started')}"

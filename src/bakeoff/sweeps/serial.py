@@ -149,7 +149,8 @@ def _plan(job: Job) -> _PlannedJob:
         return _PlannedJob(job, key, folder, finished=True)
     reason = "of another identity" if isinstance(found, Run) else found.reason
     raise ConfigError(
-        f"{folder}: there already, but no finished run ({reason}); remove it or choose another sweep.name"
+        f"{folder}: there already, but no finished run ({reason}); finish it with bakeoff resume, remove it, "
+        "or choose another sweep.name"
     )
 
 
