@@ -32,16 +32,17 @@ examples:
   bakeoff compare outputs --format markdown
   bakeoff compare --where 'optim.lr <= 0.01' --baseline cnn --cost train_seconds
   bakeoff evaluate latest
+  bakeoff resume latest
   bakeoff experiments
   eval "$(bakeoff -sc install=bash)"   completion by TAB; zsh and fish too
 
 `bakeoff help COMMAND` explains a command. RUN is a path, the beginning of a run's name, or
-`latest`, the last run that has finished. Runs are written to and looked for in $BAKEOFF_OUTPUTS or ./outputs;
-data are read from $BAKEOFF_DATA or ./data.
+`latest`, the last run that has finished (for `resume`: that was stopped). Runs are written to and looked for
+in $BAKEOFF_OUTPUTS or ./outputs; data are read from $BAKEOFF_DATA or ./data.
 
 exit codes: 0 done; 2 usage or configuration; 3 data; 4 storage or memory; 5 diverged;
-            7 done, but some runs failed or cannot be read, or (--strict) are not
-            comparable; 75 interrupted
+            6 a run cannot be resumed; 7 done, but some runs failed or cannot be read, or
+            (--strict) are not comparable; 75 interrupted
 """
 # Each is a file in `commands`, with a function of its name.
 COMMANDS = (

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,24 @@ from typing import Any
 import pytest
 import torch
 from conftest import files_below
+from stopped_runs import (
+    STEPS_PER_EPOCH,
+    contents,
+    read,
+    stop_at_step,
+    stop_in_test,
+    stop_in_validation,
+    stopped,
+    train,
+)
 
-from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.errors import InterruptedRunError, ResumeError
 from bakeoff.experiment import beginning, code
-from bakeoff.experiment import train as experiment
-from bakeoff.experiment.progress import ProgressReport
 from bakeoff.experiment.resume import resume
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs import attempts
 from bakeoff.runs.rundir import RunDir
-from bakeoff.training.state import TrainState
 
-LINE = [
-    "data=digits", "model.channels=[4,4]", "trainer.epochs=3", "trainer.deterministic=true", "trainer.threads=1",
-    "trainer.batch_size=256", "data.augment.shift_pixels=1", "optim.warmup_epochs=1", "model.dropout=0.1",
-]  # fmt: skip
-STEPS_PER_EPOCH = 5
 TIMES = ("train_seconds", "eval_seconds", "train_images_per_second")
 
 pytestmark = pytest.mark.usefixtures("no_pictures", "no_speed")
@@ -46,50 +46,6 @@ def _as_before() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-def train(outputs: Path, *overrides: str, stop: StopSignal | None = None) -> Path:
-    (job,), _ = expand(parse_arguments([*LINE, f"output_dir={outputs}", *overrides]))
-    return experiment.train(job, stop or StopSignal())
-
-
-def press() -> None:
-    signal.raise_signal(signal.SIGINT)
-
-
-def stop_at_step(step: int) -> Callable[[pytest.MonkeyPatch], None]:
-    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        def told(_: ProgressReport, state: TrainState, *__: object) -> None:
-            if state.step == step:
-                press()
-
-        monkeypatch.setattr(ProgressReport, "__call__", told)
-
-    return patch
-
-
-def stop_in_validation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ProgressReport, "rated", lambda *_: press())
-
-
-def stop_in_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bakeoff.experiment.part.Bar.move_to", lambda *_: press())
-
-
-def stopped(outputs: Path, patch: Callable[[pytest.MonkeyPatch], None], *overrides: str) -> Path:
-    """A run that Ctrl-C has stopped."""
-    stop = StopSignal()
-    with pytest.MonkeyPatch.context() as monkeypatch, stop.caught():
-        patch(monkeypatch)
-        with pytest.raises(InterruptedRunError):
-            train(outputs, *overrides, stop=stop)
-    (run,) = [path for path in outputs.glob("*/*") if path.parent.name != "datasets"]
-    assert read(run, "status.json")["status"] == "interrupted"
-    return run
-
-
-def read(run: Path, name: str) -> Any:
-    return json.loads((run / name).read_text())
-
-
 def bits(run: Path) -> dict[str, Any]:
     """All of a finished run but its times, its parts, and where it ran."""
     summary = read(run, "summary.json")
@@ -105,10 +61,6 @@ def bits(run: Path) -> dict[str, Any]:
     return {name: (run / name).read_bytes() for name in files} | {
         "summary": summary, "epochs": epochs, "config": config, "confusion": read(run, "confusion.json"),
     }  # fmt: skip
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")

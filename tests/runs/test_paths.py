@@ -12,14 +12,13 @@ from run_directories import make_run
 
 import bakeoff
 from bakeoff.commands.doctor import _data
-from bakeoff.commands.evaluate import _root_here
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.config.overrides import with_home
 from bakeoff.config.settled import settle, with_absolute_paths
 from bakeoff.errors import ConfigError, DataError
 from bakeoff.machine import environment
 from bakeoff.runs.locate import find_run, outputs_root, resolve
-from bakeoff.runs.paths import expanded, folder_word, from_environment
+from bakeoff.runs.paths import data_root_here, expanded, folder_word, from_environment
 from bakeoff.runs.rundir import RUN_NAME, single_run_folder, sweep_run_folder
 
 
@@ -133,7 +132,7 @@ def test_an_empty_variable_is_none(home: Path, monkeypatch: pytest.MonkeyPatch, 
             monkeypatch.setenv(name, value)
         assert from_environment(name, "else") == Path("else")
     assert outputs_root() == Path("outputs")
-    assert _root_here("mnist", "/nowhere") == "data"
+    assert data_root_here("mnist", "/nowhere") == "data"
     assert next(iter(_data())).found.startswith("data can be written")
     environment.prepare()
     ((job,), _) = expand(parse_arguments(["data=digits"]))
@@ -145,12 +144,12 @@ def test_evaluate_looks_where_the_data_were_then_where_they_are_here(
 ) -> None:
     monkeypatch.setenv("BAKEOFF_DATA", "~/data")
     for name in ("mnist", "image_folder"):
-        assert _root_here(name, str(home)) == str(home)
-    assert _root_here("mnist", "/nowhere") == f"{home}/data"
+        assert data_root_here(name, str(home)) == str(home)
+    assert data_root_here("mnist", "/nowhere") == f"{home}/data"
     with pytest.raises(
         DataError, match=r"^/nowhere: the run's pictures are not there; give --data-root DIR$"
     ):
-        _root_here("image_folder", "/nowhere")
+        data_root_here("image_folder", "/nowhere")
 
 
 def test_what_a_run_stores_is_absolute_and_names_stay(home: Path) -> None:

@@ -8,7 +8,6 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.arguments import Parser
@@ -20,7 +19,7 @@ from bakeoff.machine.load import most_threads
 from bakeoff.machine.waiting import Bar, doing, tell
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
-from bakeoff.runs.paths import DATA_VARIABLE, expanded, from_environment
+from bakeoff.runs.paths import data_root_here, expanded
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.records import SplitScores
 from bakeoff.runs.rundir import FILES, WEIGHTS
@@ -164,7 +163,7 @@ def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
     """Puts this machine's places in; a run from elsewhere names folders that are not here."""
     data, trainer, model = (values.get(name) for name in ("data", "trainer", "model"))
     if isinstance(data, dict):
-        data["root"] = options.data_root or _root_here(str(data.get("name")), str(data.get("root")))
+        data["root"] = options.data_root or data_root_here(str(data.get("name")), str(data.get("root")))
     if isinstance(trainer, dict) and options.device:
         trainer["device"] = options.device
     if (
@@ -197,19 +196,6 @@ def _options_named(options: argparse.Namespace) -> Iterator[None]:
         if value is None:
             raise
         raise type(error)(f"{option} {value}: {rest.partition(': ')[2]}") from error
-
-
-def _root_here(name: str, recorded: str) -> str:
-    """The recorded folder where it is there, else the one of all official sets.
-
-    Raises:
-        DataError: pictures of somebody's own are looked for nowhere else.
-    """
-    if Path(recorded).is_dir():
-        return recorded
-    if name == "image_folder":
-        raise DataError(f"{recorded}: the run's pictures are not there; give --data-root DIR")
-    return str(from_environment(DATA_VARIABLE, "data"))
 
 
 def _load_weights(model: "Classifier", run: Run) -> None:

@@ -29,6 +29,7 @@ from bakeoff.machine.waiting import doing
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs import attempts
 from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
+from bakeoff.runs.paths import data_root_here
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.records import Origin
 from bakeoff.runs.rundir import CONFIG, STATUS, RunDir, folder_beside
@@ -63,7 +64,7 @@ def resume(
     Args:
         path: the run directory.
         stop: the signals that came.
-        data_root: where its data are now; None: where they were.
+        data_root: where its data are now; None: where they were, or else with all data sets.
         changes: keys of `MAY_CHANGE` with their new values.
         allowed: those of them that may differ from what the run began with.
 
@@ -130,8 +131,9 @@ def _stopped(path: Path, data_root: str | None) -> _Stopped:
     if status.get("status") == "diverged":
         raise ResumeError(f"{path}: it diverged ({status.get('error')}); train it anew with other settings")
     values.pop("schema", None)
-    if data_root is not None and isinstance(values.get("data"), dict):
-        values["data"]["root"] = data_root
+    data = values.get("data")
+    if isinstance(data, dict):  # else a gate says what is wrong
+        data["root"] = data_root or data_root_here(str(data.get("name")), str(data.get("root")))
     first = beginning.read_beginning(path)
     with doing("checking the newest checkpoint"):
         checkpoint, problems = Checkpoints(path, keep=1).newest()

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, DataError
 
 DATA_VARIABLE, OUTPUTS_VARIABLE = "BAKEOFF_DATA", "BAKEOFF_OUTPUTS"
 _MOST_CHARACTERS, _MOST_BYTES = 40, 80  # of a part of a folder's name; file systems take 255 bytes in all
@@ -36,6 +36,19 @@ def home_path(text: str) -> Path:
 def from_environment(variable: str, otherwise: str) -> Path:
     """The folder that a variable names; an empty variable is one that is not set."""
     return home_path(os.environ.get(variable) or otherwise)
+
+
+def data_root_here(name: str, recorded: str) -> str:
+    """The folder of a run's data: the recorded one where it is there, else that of all official sets.
+
+    Raises:
+        DataError: pictures of somebody's own are looked for nowhere else.
+    """
+    if Path(recorded).is_dir():
+        return recorded
+    if name == "image_folder":
+        raise DataError(f"{recorded}: the run's pictures are not there; give --data-root DIR")
+    return str(from_environment(DATA_VARIABLE, "data"))
 
 
 def folder_word(text: str) -> str:

@@ -1,0 +1,148 @@
+"""`bakeoff resume`: which run is meant, what may be said, and what a person reads."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from command_lines import PROJECT
+from conftest import Bakeoff, command
+from run_directories import make_run
+from stopped_runs import LINE, contents, read, stop_at_step, stopped
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs root of one stopped run."""
+    outputs = tmp_path_factory.mktemp("original")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bakeoff.plots.style.check", lambda: None)
+        stopped(outputs, stop_at_step(7))
+    return outputs
+
+
+@pytest.fixture
+def run(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, where runs are looked for."""
+    outputs = tmp_path / "outputs"
+    shutil.copytree(original, outputs)
+    monkeypatch.setenv("BAKEOFF_OUTPUTS", str(outputs))
+    (found,) = outputs.glob("*/*-s0-*")
+    return found
+
+
+def test_latest_is_the_last_stopped_run_and_a_finished_run_is_shown_and_not_touched(
+    run: Path, bakeoff: Bakeoff
+) -> None:
+    make_run(run.parent.parent / "later")
+    code, out, error = bakeoff("resume", "latest")
+    assert (code, error) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "cnn on digits goes on from step 7, epoch 2; cpu, 1 thread"
+    assert lines[1].split() == ["training", "validation", "validation", "learning", "images"]
+    assert lines[3].startswith("epoch 2/3")
+    assert lines[-2:] == [f"run directory  {run}", f"next           bakeoff compare {run.parent}"]
+    assert (run / "run.log").read_text().count("goes on from step 7") == 1
+    before = {path: os.stat(path).st_mtime_ns for path in run.rglob("*")}
+    code, out, error = bakeoff("resume", run.name[:6])
+    accuracy = read(run, "summary.json")["test"]["accuracy"]
+    assert (code, error) == (0, "")
+    assert out.startswith(f"{run.name} has finished: test accuracy {100 * accuracy:.2f} %, test loss (NLL) ")
+    assert {path: os.stat(path).st_mtime_ns for path in run.rglob("*")} == before
+    code, _, error = bakeoff("resume", "latest")
+    root = run.parent.parent
+    assert (code, error) == (2, f"error: run latest: none of the 2 runs below {root} was stopped\n")
+
+
+@pytest.mark.parametrize("state", ["diverged", "finished elsewhere", "queued"])
+def test_latest_is_no_run_that_cannot_go_on(state: str, run: Path, bakeoff: Bakeoff) -> None:
+    (run / "status.json").write_text(json.dumps(read(run, "status.json") | {"status": state}))
+    assert bakeoff("resume", "latest")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["optim.lr=3"], 6, "optim.lr=3: only trainer.epochs and trainer.device may change in a run that goes on"),
+        (["trainer.epochs"], 2, "trainer.epochs: what may change is given as trainer.epochs=NUMBER"),
+        (["--allow", "trainer.epochs"], 2, "--allow trainer.epochs: how many? write trainer.epochs=NUMBER too"),
+        (["--allow", "optim.lr"], 2, "--allow"),
+        (["trainer.epochs=9"], 6, "with --allow trainer.epochs it goes on in a new run directory"),
+        (["--allow", "trainer.epochs", "trainer.epochs=1"], 6, "it can only go on with more of them"),
+        (["--allow", "trainer.epochs", "trainer.epochs=many"], 2, "trainer.epochs"),
+        (["trainer.device=gpu9", "--allow", "trainer.device"], 2, "trainer.device"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line_and_touch_nothing(
+    words: list[str], code: int, said: str, run: Path, bakeoff: Bakeoff
+) -> None:
+    before = contents(run.parent.parent)
+    found, out, error = bakeoff("resume", str(run), *words)
+    assert found == code, error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert said in error
+    assert out == ""
+    assert contents(run.parent.parent) == before
+
+
+def test_more_epochs_of_a_finished_run_are_a_new_training(tmp_path: Path, bakeoff: Bakeoff) -> None:
+    make_run(tmp_path / "run")
+    words = ("trainer.epochs=9", "--allow", "trainer.epochs")
+    code, _, error = bakeoff("resume", str(tmp_path / "run"), *words)
+    assert code == 6
+    assert "has finished, and its checkpoints are gone; train a new run with trainer.epochs=9" in error
+
+
+def begin(outputs: Path, *words: str) -> subprocess.Popen[str]:
+    """A training in a process of its own, once it trains."""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(
+        command([*words, *([] if "resume" in words else [*LINE, f"output_dir={outputs}"])]),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert child.stdout
+    for line in child.stdout:
+        if line.startswith(("epoch", "  epoch")) or "epoch 2/" in line:
+            return child
+    raise AssertionError(child.communicate())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
+def test_each_signal_saves_and_the_last_line_goes_on(number: int, tmp_path: Path) -> None:
+    child = begin(tmp_path, "train", "trainer.epochs=4000")
+    child.send_signal(number)
+    _, error = child.communicate(timeout=60)
+    assert child.returncode == 75
+    (run,) = tmp_path.glob("*/*-s0-*")
+    assert error.splitlines()[-1].endswith(f"; go on with: bakeoff resume {run}")
+    step = read(run, "status.json")["step"]
+    assert step > 0
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    assert checkpoint.name == f"step-{step:08d}"
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_leaves_at_once_and_damages_nothing(tmp_path: Path) -> None:
+    child = begin(tmp_path, "train", "trainer.epochs=4000", "trainer.checkpoint_every_seconds=0.2")
+    time.sleep(1.5)
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    child.communicate(timeout=60)
+    assert child.returncode == 75
+    assert time.monotonic() - began < 10
+    (run,) = tmp_path.glob("*/*-s0-*")
+    assert list((run / "checkpoints").glob("step-*"))
+    resumed = begin(tmp_path, "resume", str(run))
+    resumed.send_signal(signal.SIGINT)
+    resumed.communicate(timeout=60)
+    assert resumed.returncode == 75
+    assert read(run, "status.json")["status"] == "interrupted"
