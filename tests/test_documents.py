@@ -10,6 +10,9 @@ import logging
 import os
 import re
 import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import pytest
 from command_lines import DOCUMENTS, PROJECT, CodeLine, all_bakeoff_lines, code_lines
 from conftest import write_mnist
 from run_directories import make_run
+from stopped_runs import stop_at_step, stopped
 
 from bakeoff.cli import COMMANDS, main
 from bakeoff.config.compose import expand, parse_arguments, with_file
@@ -116,7 +120,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (run,) = Path("made").glob("*/*alexnet*")
         Path("outputs/DATE").mkdir()
         run.rename("outputs/DATE/RUN")  # the latest
+        stopped(folder / ".stopped", stop_at_step(7))
     return folder
+
+
+@contextmanager
+def stopped_run(world: Path) -> Iterator[None]:
+    """A run that has just been stopped; what comes of it is removed."""
+    runs = world / "outputs" / "2026-01-02"
+    (found,) = (world / ".stopped").glob("*/*-s0-*")
+    shutil.copytree(found, runs / found.name)
+    try:
+        yield
+    finally:
+        shutil.rmtree(runs)
 
 
 def stopped_before_training(words: list[str], data: Path) -> list[str] | None:
@@ -148,7 +165,8 @@ def test_a_line_works(
         words = stopped
     handlers = logging.root.handlers[:]
     try:
-        code = main(words)
+        with stopped_run(world) if words[0] == "resume" else nullcontext():
+            code = main(words)
     except SystemExit as ended:  # argparse
         code = int(ended.code or 0)
     finally:
