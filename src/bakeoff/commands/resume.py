@@ -14,7 +14,7 @@ from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.rundir import RunDir
 from bakeoff.text import percent
 
-USAGE = "resume RUN"
+USAGE = "resume RUN [KEY=VALUE ...]"
 SUMMARY = "go on with a run that was stopped"
 _MAY_CHANGE = ("trainer.epochs", "trainer.device")
 

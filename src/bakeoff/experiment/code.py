@@ -87,6 +87,7 @@ LEFT_OUT = (
     "experiment/outcome.py",
     "experiment/progress.py",
     "experiment/resume.py",
+    "experiment/stopped.py",
     "machine/__init__.py",
     "machine/process.py",
     "machine/signals.py",

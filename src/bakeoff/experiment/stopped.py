@@ -1,0 +1,147 @@
+"""A run that was stopped: whether it can go on, and what of it has changed since it began."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bakeoff.errors import ResumeError
+from bakeoff.experiment import beginning
+from bakeoff.experiment.beginning import Beginning
+from bakeoff.experiment.gates import Prepared, prepare
+from bakeoff.machine.waiting import doing
+from bakeoff.models.weights.origin import NONE
+from bakeoff.runs import attempts
+from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
+from bakeoff.runs.paths import data_root_here
+from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.rundir import CONFIG, STATUS
+
+EPOCHS, DEVICE = "trainer.epochs", "trainer.device"
+MAY_CHANGE = (EPOCHS, DEVICE)
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that nobody works on."""
+
+    path: Path
+    values: dict[str, Any]  # its config, with this machine's places
+    first: Beginning | None  # None: it was killed before it had begun
+    checkpoint: Checkpoint | None
+    problems: list[str]  # of newer checkpoints
+
+
+def read_stopped(path: Path, data_root: str | None) -> Stopped:
+    """What there is of a run.
+
+    Raises:
+        ResumeError: it cannot go on.
+    """
+    attempts.check_free(path)
+    try:
+        # Killed in its first moment it has none.
+        status = read_json(path / STATUS, attempts=2) if (path / STATUS).exists() else {}
+        if not (path / CONFIG).exists():
+            raise ResumeError(f"{path}: it was stopped before its first file was written; train it anew")
+        values = read_json(path / CONFIG)
+    except UnreadableFileError as error:
+        raise ResumeError(f"{path}: {error}; it cannot go on") from error
+    if status.get("status") == "diverged":
+        raise ResumeError(f"{path}: it diverged ({status.get('error')}); train it anew with other settings")
+    values.pop("schema", None)
+    data = values.get("data")
+    if isinstance(data, dict):  # else a gate says what is wrong
+        data["root"] = data_root or data_root_here(str(data.get("name")), str(data.get("root")))
+    first = beginning.read_beginning(path)
+    with doing("checking the newest checkpoint"):
+        checkpoint, problems = Checkpoints(path, keep=1).newest()
+    if problems and checkpoint is None:
+        raise ResumeError(f"{path}: no checkpoint is whole ({problems[-1]}); train it anew")
+    return Stopped(path, values, first, checkpoint, problems)
+
+
+def put_changes(stopped: Stopped, changes: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
+    """Puts new values into the config; those that make another run.
+
+    Raises:
+        ResumeError: something that is not allowed differs from what the run began with.
+    """
+    path, values, first = stopped.path, stopped.values, stopped.first
+    if first is None and changes:
+        raise ResumeError(
+            f"{path}: it was stopped before it had begun; train it anew with {next(iter(changes))}"
+        )
+    before = values["trainer"]["epochs"]
+    for key, value in changes.items():
+        section, name = key.split(".")
+        values[section][name] = value
+    changed = beginning.changes_since(first, values) if first else {}
+    if other := [key for key in changed if key not in allowed or key not in MAY_CHANGE]:
+        more = f" and {len(other) - _MOST_NAMED} more" if other[_MOST_NAMED:] else ""
+        shown = ", ".join(changed[key] for key in other[:_MOST_NAMED])
+        cure = "put that back, or train a new run"
+        if set(other) <= set(MAY_CHANGE):
+            cure = f"with {' '.join(f'--allow {key}' for key in other)} it goes on in a new run directory"
+        raise ResumeError(f"{path}: changed since it began: {shown}{more}; {cure}")
+    if EPOCHS in changed:
+        epochs = values["trainer"]["epochs"]
+        if isinstance(epochs, int) and epochs <= before:
+            raise ResumeError(f"{EPOCHS}={epochs}: the run has {before}; it can only go on with more of them")
+        if stopped.checkpoint is None:
+            raise ResumeError(
+                f"{path}: it has no checkpoint to go on from; train it anew with {EPOCHS}={epochs}"
+            )
+    return {key: _value(values, key) for key in changed}
+
+
+def _value(values: Mapping[str, Any], key: str) -> Any:
+    section, name = key.split(".")
+    return values[section][name]
+
+
+def prepared_again(stopped: Stopped, changed: Mapping[str, Any]) -> Prepared:
+    """The gates again, with the threads of the first part."""
+    values, first = stopped.values, stopped.first
+    if first is None:
+        return prepare(values)
+    trainer = {**values["trainer"], "threads": first.threads}
+    model = dict(values["model"])
+    if stopped.checkpoint is not None and "weights" in model:
+        model["weights"] = NONE  # the checkpoint holds all of them
+    prepared = prepare({**values, "trainer": trainer, "model": model})
+    if stopped.checkpoint is None and not changed and prepared.identity != first.identity:
+        raise ResumeError(f"{stopped.path}: changed since it began: model.weights; put the file back")
+    return dataclasses.replace(
+        prepared,
+        identity=first.identity,
+        setting=first.setting,
+        weights=first.weights,
+        resumed_from=first.resumed_from,
+    )
+
+
+def other_device(stopped: Stopped, prepared: Prepared, allowed: Collection[str]) -> dict[str, Any]:
+    """The device, if it is another than the run began with.
+
+    Raises:
+        ResumeError: it may not be.
+    """
+    first = stopped.first
+    if first is None:
+        return {}
+    now = prepared.runtime.device.type
+    if (now, prepared.runtime.precision) == (first.device, first.precision):
+        return {}
+    if DEVICE not in allowed:
+        raise ResumeError(
+            f"{stopped.path}: it began on {first.device} in {first.precision}, and here it would go on on "
+            f"{now} in {prepared.runtime.precision}; with --allow {DEVICE} it does, in a new run directory"
+        )
+    if stopped.checkpoint is None:
+        raise ResumeError(
+            f"{stopped.path}: it has no checkpoint to go on from; train it anew with {DEVICE}={now}"
+        )
+    return {DEVICE: now}
