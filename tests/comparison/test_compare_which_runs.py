@@ -37,6 +37,8 @@ def test_unfinished_runs_are_listed(
     assert problem["path"] == "other"
     assert problem["reason"].startswith(reason)
     assert result["tables"][0]["settings"][0]["num_runs"] == 1
+    # Only where it can help is a person told how to go on.
+    assert ("bakeoff resume" in bakeoff("compare", str(tmp_path / "r"))[1]) == (status == "interrupted")
 
 
 def test_a_dead_process_is_a_lost_run(bakeoff: Bakeoff, tmp_path: Path) -> None:
@@ -49,6 +51,7 @@ def test_a_dead_process_is_a_lost_run(bakeoff: Bakeoff, tmp_path: Path) -> None:
         (path / "status.json").write_text(json.dumps(status | change))
         (problem,) = as_json(bakeoff, str(tmp_path / "r"), code=7)["problems"]
         assert problem["reason"].startswith("lost: no sign of life since")
+        assert "bakeoff resume RUN goes on" in bakeoff("compare", str(tmp_path / "r"))[1]
     (path / "status.json").write_text(json.dumps(status | {"host": "elsewhere"}))
     assert as_json(bakeoff, str(tmp_path / "r"))["problems"][0]["reason"].startswith("running")
 

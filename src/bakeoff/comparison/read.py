@@ -147,10 +147,12 @@ def _unfinished(path: Path) -> Problem:
             return Problem(
                 path,
                 f"lost: no sign of life since {str(status.get('heartbeat'))[:40]}, step {str(step)[:40]}",
+                may_go_on=True,
             )
         return Problem(
             path, f"{name}: step {str(step)[:40]}, {str(status.get('heartbeat'))[:40]}", harmless=True
         )
     if name == "finished":
         return Problem(path, f"not finished: no {rundir.SUMMARY}")
-    return Problem(path, f"{name}: {error_text}" if error_text else name)
+    reason = f"{name}: {error_text}" if error_text else name
+    return Problem(path, reason, may_go_on=name == "interrupted")

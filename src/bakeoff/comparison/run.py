@@ -89,3 +89,4 @@ class Problem:
     path: Path
     reason: str
     harmless: bool = False  # running, queued, or there twice: no reason for exit code 7
+    may_go_on: bool = False  # with `bakeoff resume`

@@ -64,6 +64,8 @@ def terminal(
         for problem, text in zip(problems, problem_lines(problems, root), strict=True):
             style = "dim" if problem.harmless else "red"
             lines += [painted(line, style, colour) for line in wrapped(text, width, "    ", "  ")]
+        if any(problem.may_go_on for problem in problems):
+            lines += wrapped("bakeoff resume RUN goes on with a run that was interrupted or lost", width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
