@@ -33,6 +33,7 @@ SHORTEST = {
     "study_few_images.py": ["--tables", "20"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
+    "bench_start.py": ["--repeats", "1"],
     "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
 }
 NO_PROGRAM = {"notebook_loop.py": "what bench_notebook.py imports"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Bakeoff
 
-from bakeoff.config.compose import Job
+from bakeoff.config.job import Job
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.gates import prepare
 

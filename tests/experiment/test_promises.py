@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from bakeoff.config.compose import Job, expand, parse_arguments
+from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.config.job import Job
 from bakeoff.evaluation.prediction import predict
 from bakeoff.experiment.gates import prepare
 from bakeoff.experiment.train import train

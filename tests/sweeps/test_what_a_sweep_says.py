@@ -10,7 +10,7 @@ from conftest import Bakeoff
 from terminals import terminal
 from test_sweep import SWEEP, child_here
 
-from bakeoff.config.compose import Job
+from bakeoff.config.job import Job
 from bakeoff.machine.signals import StopSignal
 from bakeoff.sweeps import serial
 

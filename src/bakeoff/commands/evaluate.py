@@ -16,7 +16,8 @@ from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError, RunsDiffer
 from bakeoff.evaluation import metrics
 from bakeoff.experiment.code import code_hash
 from bakeoff.machine.load import most_threads
-from bakeoff.machine.waiting import Bar, doing, tell
+from bakeoff.machine.process import loading_torch
+from bakeoff.machine.waiting import Bar, tell
 from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.paths import data_root_here, expanded
@@ -64,7 +65,7 @@ def evaluate(words: list[str]) -> int:
     _add_later_keys(values)
     _apply_options(values, options)
     # torch loads here, after what can be refused without it.
-    with doing("loading torch"):
+    with loading_torch():
         from bakeoff.data.splits import fingerprint
         from bakeoff.evaluation.batch_size import EvaluationBatch
         from bakeoff.evaluation.prediction import predict

@@ -4,12 +4,14 @@ import sys
 
 from bakeoff.arguments import Parser, help_width
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import Job, expand, parse_arguments, show, with_file
+from bakeoff.config.compose import expand, parse_arguments, show, with_file
 from bakeoff.config.config_file import naming_file
+from bakeoff.config.job import Job
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
+from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import StopSignal
-from bakeoff.machine.waiting import doing, tell, watched
+from bakeoff.machine.waiting import tell, watched
 from bakeoff.runs.paths import expanded
 
 USAGE = "train [KEY=VALUE ...]"
@@ -72,7 +74,7 @@ def parser() -> Parser:
 def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
     """Trains, or with `dry_run` only passes all gates, data included, and says so."""
     # torch loads here, not when a command line is read.
-    with doing("loading torch"):
+    with loading_torch():
         from bakeoff.experiment.gates import description, prepare
         from bakeoff.experiment.train import train as train_run
 

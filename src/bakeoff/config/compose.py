@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra import main as hydra_main
@@ -27,6 +26,7 @@ from bakeoff.config import schema as shared
 from bakeoff.config.config_file import file_overrides
 from bakeoff.config.explain import GROUPS, config_errors, names, options
 from bakeoff.config.explain import conf_dir as conf_dir  # noqa: PLC0414 - asked for here
+from bakeoff.config.job import Job
 from bakeoff.config.overrides import (
     first_values,
     parse_overrides,
@@ -46,16 +46,6 @@ from bakeoff.runs.paths import expanded
 
 _FIRST_OF_A_SWEEP = ("data", "model", "optim", "trainer")
 SHOWING_OPTIONS = ("help", "hydra_help", "cfg", "info")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training run as composed: the config without `hydra`, and the overrides that led to it."""
-
-    values: dict[str, Any]
-    overrides: list[str]
-    file: str = ""  # that of --config
-    file_keys: frozenset[str] = frozenset()  # the keys that it sets
 
 
 @dataclass(frozen=True)

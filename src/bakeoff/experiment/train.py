@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from bakeoff.config.compose import Job
+from bakeoff.config.job import Job
 from bakeoff.config.settled import with_absolute_paths
 from bakeoff.experiment import beginning
 from bakeoff.experiment.checkpointing import Keeper

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from bakeoff.machine.eager import EagerMode
 
 # A limit of a control group that means none: on 64 bits, version 1 writes a number near 2^63.
 _NO_LIMIT = 2**60
@@ -90,7 +91,7 @@ def peak_memory_bytes(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(EagerMode):
     """Counts the bytes of the tensors that operators make, while they live; those in `known` do not count.
 
     With a limit, for tensors on the host, it refuses in time: Linux gives memory that it does not have, and

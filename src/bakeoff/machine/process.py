@@ -1,10 +1,13 @@
 """A process that is bakeoff's alone, from its first line to its exit code. No torch here."""
 
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from bakeoff.machine import environment, signals
+from bakeoff.machine.waiting import doing
 
 
 def run_process(command: Callable[[], int]) -> NoReturn:
@@ -13,4 +16,23 @@ def run_process(command: Callable[[], int]) -> NoReturn:
     environment.prepare()
     code = command()
     signals.ignore_until_exit()
+    gc.freeze()  # else Python looks for garbage twice while it ends, among all that torch has made
     sys.exit(code)
+
+
+@contextmanager
+def loading_torch() -> Iterator[None]:
+    """Around imports that load torch: says so to a person who waits, and no garbage is looked for.
+
+    What modules make stays, and Python would look through all of it again and again as it grows.
+    """
+    with doing("loading torch"):
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if signals.owns_process():
+                gc.freeze()  # nor is it looked through later; what a notebook has made is left alone
+            if was_enabled:
+                gc.enable()

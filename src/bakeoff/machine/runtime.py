@@ -71,9 +71,11 @@ def set_up(trainer: TrainerConfig, auto_precision: Mapping[str, str]) -> Runtime
     if trainer.deterministic:
         # cuBLAS reads this when it starts; without it torch refuses to be deterministic.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if trainer.deterministic != torch.are_deterministic_algorithms_enabled():
-        # Not called for nothing: it imports torch's compiler, which takes seconds.
-        torch.use_deterministic_algorithms(trainer.deterministic)
+    if trainer.compile:
+        torch.use_deterministic_algorithms(trainer.deterministic)  # tells the compiler too
+    else:
+        # The same without the compiler, which the function above would import: a second.
+        torch.set_deterministic_debug_mode("error" if trainer.deterministic else "default")
     torch.backends.cudnn.benchmark = not trainer.deterministic
     precision: str = trainer.precision
     if precision == "auto":

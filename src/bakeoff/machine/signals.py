@@ -92,6 +92,11 @@ def own_process() -> None:
         signal.signal(signal.SIGINT, lambda *_: _end_at_once(stopped_by("SIGINT")))
 
 
+def owns_process() -> bool:
+    """Whether the process is bakeoff's alone."""
+    return StopSignal._owns_process
+
+
 def _end_at_once(text: str) -> NoReturn:
     try:
         os.write(_STANDARD_ERROR, f"error: {text}\n".encode())

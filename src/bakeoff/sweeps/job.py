@@ -9,10 +9,9 @@ import json
 import sys
 
 from bakeoff.errors import OK
-from bakeoff.machine.process import run_process
+from bakeoff.machine.process import loading_torch, run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
-from bakeoff.machine.waiting import doing
 
 
 def _train() -> int:
@@ -20,13 +19,13 @@ def _train() -> int:
     with stop.caught():
         content = json.load(sys.stdin)
 
-        from bakeoff.config.compose import Job
+        from bakeoff.config.job import Job
 
         job = Job(content["values"], content["overrides"])
         # Recorded in environment.json: the command line that trains the same alone.
         sys.argv = ["bakeoff", "train", *job.overrides]
 
-        with doing("loading torch"):
+        with loading_torch():
             from bakeoff.experiment.train import train
 
         stop.check()

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bakeoff.comparison.output.printing import print_comparison
 from bakeoff.comparison.read import Run, read_run
-from bakeoff.config.compose import Job
+from bakeoff.config.job import Job
 from bakeoff.config.titles import title_of
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, InterruptedRunError, ResourceError

@@ -8,7 +8,7 @@ import sys
 
 from bakeoff.config.canonical import canonical_json
 from bakeoff.errors import OK
-from bakeoff.machine.process import run_process
+from bakeoff.machine.process import loading_torch, run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
 from bakeoff.machine.waiting import doing
@@ -19,7 +19,7 @@ def _check() -> int:
     with stop.caught():
         jobs = json.load(sys.stdin)
 
-        with doing("loading torch"):
+        with loading_torch():
             from bakeoff import data
             from bakeoff.data.splits import DataSet
             from bakeoff.experiment.first_gate import check_shared

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from bakeoff.config.schema import OptimConfig
+from bakeoff.machine.eager import eager_optimizer
 
 # torch.optim.lr_scheduler.OneCycleLR's defaults: start at lr/25, end at lr/25/1e4 (Smith and Topin
 # 2017). Deviation from the paper: the momentum is held, so that `optim.momentum` means what it says.
@@ -21,6 +22,10 @@ _ONE_CYCLE_END = 1 / 25 / 1e4
 _WARMUP_START = 0.01
 _ADAM_BETA2 = 0.999
 _RMSPROP_ALPHA = 0.99  # torch's; Hinton's lecture 6e has 0.9
+_KINDS = {
+    name: eager_optimizer(kind)
+    for name, kind in {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}.items()
+}
 
 
 def make_optimizer(groups: Sequence[dict[str, Any]], config: OptimConfig) -> Optimizer:
@@ -43,12 +48,12 @@ def make_optimizer(groups: Sequence[dict[str, Any]], config: OptimConfig) -> Opt
         if group["params"]
     ]
     optimizer: Optimizer
+    kind = _KINDS[config.name]
     if config.name == "sgd":
-        optimizer = SGD(prepared, lr=config.lr, momentum=config.momentum, fused=True)
+        optimizer = kind(prepared, lr=config.lr, momentum=config.momentum, fused=True)
     elif config.name == "rmsprop":
-        optimizer = RMSprop(prepared, lr=config.lr, alpha=_RMSPROP_ALPHA, momentum=config.momentum)
+        optimizer = kind(prepared, lr=config.lr, alpha=_RMSPROP_ALPHA, momentum=config.momentum)
     else:
-        kind = AdamW if config.name == "adamw" else Adam
         optimizer = kind(prepared, lr=config.lr, betas=(config.momentum, _ADAM_BETA2), fused=True)
     begin_state(optimizer)
     return optimizer
