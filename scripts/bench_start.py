@@ -2,9 +2,9 @@
 
 usage: .venv/bin/python scripts/bench_start.py [--repeats 5] [--against CHECKOUT] [KEY=VALUE ...]
 
-Trains one epoch of digits as a process, `--repeats` times; medians. Processor seconds are those of all threads,
-which other programs on the machine change less. With another checkout of this project its runs come in turn
-(A B A B), and the ratio is the median over the pairs. KEY=VALUE are those of `bakeoff train`.
+Trains one epoch of digits as a process, `--repeats` times; medians. Processor seconds are those of all
+threads, which other programs on the machine change less. With another checkout of this project its runs come
+in turn (A B A B), and the ratio is the median over the pairs. KEY=VALUE are those of `bakeoff train`.
 """
 
 import argparse
@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 RUN = ["model=cnn_small", "data=digits", "trainer.epochs=1"]
-# What ends each piece: a module that begins to load or has loaded, a function that is called or has returned. Of
-# functions that are called more than once the first or the last call counts.
+# What ends each piece: a module that begins to load or has loaded, a function that is called or has returned.
+# Of functions that are called more than once the first or the last call counts.
 PIECES = {
     "interpreter, command line, Hydra": ("loads torch", "first"),
     "import of torch": ("loaded torch", "first"),
@@ -122,8 +122,13 @@ def run_once(source: Path, overrides: list[str]) -> dict[str, tuple[float, float
 
 def with_sums(pieces: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
     """The pieces, and after them what they come to: before the first step, and in all."""
-    before = list(pieces)[: list(pieces).index(FIRST_STEP)]
-    sums = {"start to first step": before, "first step to end": list(pieces)[len(before) :], "all": list(pieces)}
+    names = list(pieces)
+    num_before = names.index(FIRST_STEP)
+    sums = {
+        "start to first step": names[:num_before],
+        "first step to end": names[num_before:],
+        "all": names,
+    }
     added = {
         name: (sum(pieces[key][0] for key in keys), sum(pieces[key][1] for key in keys))
         for name, keys in sums.items()
@@ -138,7 +143,9 @@ def main() -> None:
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of this project")
     parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*")
     options = parser.parse_args()
-    checkouts = [Path(__file__).resolve().parents[1], *([options.against.resolve()] if options.against else [])]
+    checkouts = [Path(__file__).resolve().parents[1]]
+    if options.against:
+        checkouts.append(options.against.resolve())
     rounds = [
         [with_sums(run_once(checkout / "src", options.overrides)) for checkout in checkouts]
         for _ in range(options.repeats)
@@ -155,7 +162,7 @@ def main() -> None:
         ]
         line = f"{piece:34}" + "".join(f"{figure:12.2f}" for figure in figures)
         if len(names) == 2:
-            pairs = [each[0][piece][1] / each[1][piece][1] for each in rounds if each[1][piece][1] > 0]
+            pairs = [each[0][piece][1] / each[1][piece][1] for each in rounds if each[1][piece][1]]
             line += f"{statistics.median(pairs):12.2f}"
         print(line)
 

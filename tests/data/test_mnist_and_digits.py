@@ -107,3 +107,14 @@ def test_digits_keep_their_labels_order_and_proportion() -> None:
         shares = np.bincount(bunch.target) * len(labels) / 1797
         assert np.abs(np.bincount(labels, minlength=10) - shares).max() < 1
     assert set(left) == {-1}
+
+
+def test_digits_of_another_layout_of_scikit_learn_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bakeoff.data.sets import digits
+
+    images, labels = digits._images_and_labels()
+    assert (images.dtype, images.shape, labels.dtype) == (np.float64, (1797, 8, 8), np.int64)
+    monkeypatch.setattr(digits, "_FILE", "not there")
+    theirs, their_labels = digits._images_and_labels()
+    assert np.array_equal(images, theirs)
+    assert np.array_equal(labels, their_labels)

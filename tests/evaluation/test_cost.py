@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 from fake_cuda import fake_cuda
-from shipped import TASKS, build_model
+from shipped import BY_TIER, TASKS, build_model
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from toy import CPU, TASK, Toy, toy_split
 
 from bakeoff.evaluation import cost
@@ -123,3 +124,18 @@ def test_torchs_own_attention_layer_counts_and_keeps_its_fast_path() -> None:
         attention + 36 * 3
     )
     assert torch.backends.mha.get_fastpath_enabled() is before
+
+
+@pytest.mark.parametrize("name", BY_TIER)
+def test_flops_are_those_of_torchs_own_counter(name: str) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, image = build_model(name, TASKS[0]).eval(), torch.zeros((1, 1, 28, 28), dtype=torch.uint8)
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with FlopCounterMode(display=False) as theirs, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
+            model.probabilities(image)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+    assert cost.forward_flops(model, image) == theirs.get_total_flops() > 0

@@ -84,6 +84,18 @@ def test_bf16_is_refused_where_a_gpu_has_none(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_compiler_is_told_of_determinism_where_it_is_used(
+    deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", told.append)
+    monkeypatch.setattr(runtime, "_need_compiler", lambda _: None)
+    set_up(TrainerConfig(compile=True, deterministic=deterministic), AUTO)
+    assert told == [deterministic]
+
+
+@pytest.mark.usefixtures("no_gpu")
 def test_threads_and_determinism_are_set() -> None:
     before = torch.get_num_threads()
     try:

@@ -357,3 +357,39 @@ def test_good_steps_are_counted_and_restoring_them_changes_nothing() -> None:
     assert not guard.tripped()
     assert_unchanged(before, model, optimizer)
     assert model.layers[1].num_batches_tracked.item() == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("sgd", lambda groups: torch.optim.SGD(groups, lr=0.1, momentum=0.8, fused=True)),
+        ("adam", lambda groups: torch.optim.Adam(groups, lr=0.1, betas=(0.8, 0.999), fused=True)),
+        ("adamw", lambda groups: torch.optim.AdamW(groups, lr=0.1, betas=(0.8, 0.999), fused=True)),
+        ("rmsprop", lambda groups: torch.optim.RMSprop(groups, lr=0.1, alpha=0.99, momentum=0.8)),
+    ],
+)
+def test_an_optimizer_without_the_compilers_marks_steps_as_torchs_own(name: str, make: Any) -> None:
+    """To the bit, a deep copy too, and hooks, by which torch's profiler and users see a step, are called."""
+    torch.manual_seed(0)
+    first = [nn.Parameter(torch.randn(5, 3)), nn.Parameter(torch.randn(3))]
+    ours, theirs = copy.deepcopy(first), copy.deepcopy(first)
+    groups = [{"params": ours, "decays": True, "lr_scale": 1.0}]
+    plain = make([{"params": theirs, "weight_decay": 0.01}])
+    optimizer = make_optimizer(groups, OptimConfig(name=name, lr=0.1, momentum=0.8, weight_decay=0.01))
+    assert isinstance(optimizer, type(plain))
+    hooked: list[object] = []
+    for _ in range(3):
+        optimizer = copy.deepcopy(optimizer)
+        ours = optimizer.param_groups[0]["params"]
+        handle = optimizer.register_step_post_hook(lambda *_: hooked.append(None))
+        for mine, other in zip(ours, theirs, strict=True):
+            mine.grad = torch.randn_like(mine)
+            other.grad = mine.grad.clone()
+        optimizer.step()
+        plain.step()
+        handle.remove()
+        assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
+        optimizer.zero_grad()
+        assert all(mine.grad is None for mine in ours)
+    assert len(hooked) == 3
+    assert torch.is_grad_enabled()

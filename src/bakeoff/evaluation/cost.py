@@ -40,10 +40,11 @@ class _FlopCounter(EagerMode):
         """Lets an operator do its work, if possible by the operators that it consists of, and counts it."""
         del types
         kwargs = kwargs or {}
-        with self:
-            made = func.decompose(*args, **kwargs)
-        if made is not NotImplemented:
-            return made
+        if func is not torch.ops.prim.device.default:  # which asks for a device, and computes nothing
+            with self:
+                made = func.decompose(*args, **kwargs)
+            if made is not NotImplemented:
+                return made
         made = func(*args, **kwargs)
         if func._overloadpacket in self._formulas:
             self.total += self._formulas[func._overloadpacket](*args, **kwargs, out_val=made)

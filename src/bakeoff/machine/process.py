@@ -22,17 +22,23 @@ def run_process(command: Callable[[], int]) -> NoReturn:
 
 @contextmanager
 def loading_torch() -> Iterator[None]:
-    """Around imports that load torch: says so to a person who waits, and no garbage is looked for.
+    """Around imports that load torch: says so to a person who waits."""
+    with doing("loading torch"), loading():
+        yield
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Around imports of large libraries: no garbage is looked for.
 
     What modules make stays, and Python would look through all of it again and again as it grows.
     """
-    with doing("loading torch"):
-        was_enabled = gc.isenabled()
-        gc.disable()
-        try:
-            yield
-        finally:
-            if signals.owns_process():
-                gc.freeze()  # nor is it looked through later; what a notebook has made is left alone
-            if was_enabled:
-                gc.enable()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if signals.owns_process():
+            gc.freeze()  # nor is it looked through later; what a notebook has made is left alone
+        if was_enabled:
+            gc.enable()

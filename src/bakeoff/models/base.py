@@ -29,6 +29,7 @@ from bakeoff.config.schema import defaults
 from bakeoff.config.strict import dotted_keys, parse_section
 from bakeoff.data.batches import Batch
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.machine.process import loading
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,8 @@ def find_family(name: str) -> Family:
         raise ConfigError(
             f"model.family={name}: no such family; there are {', '.join(known)}{nearest(name, known)}"
         )
-    return cast("Family", importlib.import_module(f"bakeoff.models.{name}"))
+    with loading():  # torchvision, which loads torch's compiler too, in some of them
+        return cast("Family", importlib.import_module(f"bakeoff.models.{name}"))
 
 
 def auto_precision(family: Family, model_config: Any) -> Mapping[str, str]:
