@@ -139,3 +139,19 @@ def test_flops_are_those_of_torchs_own_counter(name: str) -> None:
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
     assert cost.forward_flops(model, image) == theirs.get_total_flops() > 0
+
+
+class InInferenceMode(LogitsClassifier):
+    """There torch gives a layer as one operator that has no formula: `linear`, not `addmm`."""
+
+    def __init__(self) -> None:
+        super().__init__(TASK)
+        self.head = nn.Linear(36, 3)
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(images.flatten(1))
+
+
+def test_an_operators_flops_are_those_of_what_it_consists_of() -> None:
+    assert cost.forward_flops(InInferenceMode(), torch.zeros((1, 1, 6, 6), dtype=torch.uint8)) == 2 * 36 * 3
