@@ -5,8 +5,9 @@ from typing import Any
 
 from bakeoff.arguments import Parser
 from bakeoff.errors import OK, ConfigError, ResumeError
+from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import StopSignal
-from bakeoff.machine.waiting import doing, tell
+from bakeoff.machine.waiting import tell
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.paths import expanded
 from bakeoff.runs.reading import UnreadableFileError, read_json
@@ -42,7 +43,7 @@ def resume(words: list[str]) -> int:
                 )
             _print_result(path)
             return OK
-        with doing("loading torch"):
+        with loading_torch():
             from bakeoff.experiment.resume import resume as go_on
         go_on(path, stop, options.data_root, changes, options.allow)
     return OK
