@@ -224,6 +224,18 @@ def test_mistakes_have_no_empty_rows_and_say_what_the_percentage_is(wrong: int, 
     assert all("(85 %)\nimage " in title for title in titles)
 
 
+def test_hidden_axes_have_no_ticks_which_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They took half of the time that a grid of images takes to draw."""
+    said = np.full((40, 4), 0.25, dtype=np.float32)
+    predictions = Predictions(np.arange(40), toy_split(40).labels.numpy(), said, {})
+    figure = worst_mistakes(toy_split(40), predictions, list("abcd"), "title")
+    assert figure.axes
+    assert not any(len(axes.get_xticks()) or len(axes.get_yticks()) for axes in figure.axes)
+    monkeypatch.setattr("bakeoff.plots.figures.hide_axes", lambda axes: axes.set_axis_off())
+    with_ticks = worst_mistakes(toy_split(40), predictions, list("abcd"), "title")
+    assert drawn(figure) == drawn(with_ticks)
+
+
 def texts_apart(figure: Figure) -> bool:
     """Whether no text above an image reaches into its neighbour's."""
     figure.draw_without_rendering()

@@ -63,3 +63,9 @@ def figure_of_images(
 def show_image(axes: Any, image: np.ndarray) -> None:
     """Draws an image uint8 [c, h, w]."""
     axes.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=255)
+
+
+def hide_axes(axes: Any) -> None:
+    """Shows what is drawn, and no axes. Ticks go too: hidden ones take half of the time to draw."""
+    axes.set(xticks=[], yticks=[])
+    axes.set_axis_off()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bakeoff.evaluation.metrics import ECE_BINS, answers, calibration_bins
-from bakeoff.plots.canvas import INCHES_ABOVE_AN_IMAGE, new_figure, show_image
+from bakeoff.plots.canvas import INCHES_ABOVE_AN_IMAGE, hide_axes, new_figure, show_image
 from bakeoff.plots.lettering import drawable, fitted, short, short_names
 from bakeoff.runs.records import EpochRecord
 from bakeoff.text import percent
@@ -169,7 +169,7 @@ def worst_mistakes(
         text = fitted((f"true {true}", said, name), INCHES_ABOVE_AN_IMAGE, 7)
         axes.set_title(text, fontsize=7)
     for axes in figure.axes:
-        axes.set_axis_off()
+        hide_axes(axes)
     return figure
 
 

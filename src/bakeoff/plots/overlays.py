@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bakeoff.evaluation.metrics import answers
-from bakeoff.plots.canvas import INCHES_ABOVE_AN_IMAGE, new_figure, save, show_image
+from bakeoff.plots.canvas import INCHES_ABOVE_AN_IMAGE, hide_axes, new_figure, save, show_image
 from bakeoff.plots.lettering import drawable, fitted, short_names
 from bakeoff.runs.rundir import RunDir
 from bakeoff.text import percent
@@ -89,7 +89,7 @@ def explanation_figure(
     figure.suptitle(f"{title}\n{overlays[0].title}{_legend_of_heat(overlays)}", fontsize=10)
     grid = figure.subplots(2 * rows, _COLUMNS, squeeze=False)
     for axes in grid.flat:
-        axes.set_axis_off()
+        hide_axes(axes)
     for place, (image, overlay, caption) in enumerate(zip(pixels, overlays, captions, strict=True)):
         row, column = divmod(place, _COLUMNS)
         plain, drawn = grid[2 * row, column], grid[2 * row + 1, column]
