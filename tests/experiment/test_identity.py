@@ -51,6 +51,17 @@ def test_keys_of_pictures_are_no_part_of_other_data(key: str) -> None:
             assert (of(given, "d") != of(older, "d")) == counts
 
 
+def test_a_limit_that_is_not_set_is_no_part_and_a_set_one_is() -> None:
+    """Runs from before there was such a key share a row with those that leave it at null."""
+    older = values()
+    del older["trainer"]["max_seconds"]
+    for of in (identity, setting):
+        assert of(older, "d") == of(values(), "d") == of(values("trainer.max_seconds=null"), "d")
+        budgets = [of(values(f"trainer.max_seconds={seconds}"), "d") for seconds in (60, 60.0, 120)]
+        assert budgets[0] == budgets[1]
+        assert len({of(older, "d"), *budgets}) == 3
+
+
 @pytest.mark.parametrize(
     "key",
     ["output_dir", "sweep", "launcher.name", "tracker", "tune.trials", "race.looks", "data.title",

@@ -229,6 +229,7 @@ def test_kept_features_train_the_same_network_and_are_computed_once(freeze: str)
     cached, plain = (make(num_still=40, freeze=freeze, cache_bytes=size) for size in (2**31, 0))
     assert cached.cache is not None
     assert plain.cache is None
+    assert (cached.slow_epochs, plain.slow_epochs) == (1, 0)
     for model in (cached, plain):
         train(model, trainer__accumulate=2)
     for name, tensor in plain.state_dict().items():

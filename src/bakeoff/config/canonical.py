@@ -27,6 +27,8 @@ _LEFT_OUT = (
     "trainer.checkpoint_*",
     "trainer.keep_checkpoints",
 )
+# Limits that are left off unless somebody sets them: without them a run is what it was before there were any.
+LEFT_OUT_IF_NULL = ("trainer.max_seconds",)
 # What a data set refuses is no part of its runs: such a key may be younger than they are.
 _ONLY_OF_PICTURES = ("fit", "max_megapixels")
 _PICTURES = "image_folder"
@@ -40,14 +42,15 @@ def canonical_json(value: Any) -> str:
 def identifying_config(values: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that makes a difference to the result."""
     kept = copy.deepcopy(values)
-    for dotted in _LEFT_OUT:
+    for dotted in (*_LEFT_OUT, *LEFT_OUT_IF_NULL):
         *parents, last = dotted.split(".")
         section: Any = kept
         for name in parents:
             section = section.get(name) if isinstance(section, dict) else None
         if isinstance(section, dict):  # somebody else's config may hold anything
             for key in fnmatch.filter(section, last) if "*" in last else (last,):
-                section.pop(key, None)
+                if dotted in _LEFT_OUT or section.get(key) is None:
+                    section.pop(key, None)
     data = kept.get("data")
     if isinstance(data, dict) and data.get("name") != _PICTURES:
         for key in _ONLY_OF_PICTURES:

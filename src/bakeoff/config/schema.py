@@ -122,6 +122,8 @@ class TrainerConfig:
     __pydantic_config__ = STRICT
 
     epochs: Count = 6  # passes over the training images
+    # Seconds of training, without validation, after which it ends; null: all epochs are done.
+    max_seconds: Positive | None = None
     batch_size: Count = 128  # images per optimizer step
     accumulate: Count = 1  # number of parts of a batch, to save memory
     # Images per batch in validation and test; null: as memory allows, at most 512.

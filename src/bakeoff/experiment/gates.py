@@ -36,6 +36,7 @@ from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precisi
 from bakeoff.models.weights.origin import origin_of, shown_origin
 from bakeoff.runs.records import Origin
 from bakeoff.text import counted, one_line
+from bakeoff.training.budget import SECONDS_BEFORE_PLAN
 
 SMALLER_MODEL = "choose a smaller model or lower its sizes (model.*), or use a machine with more memory"
 
@@ -71,6 +72,12 @@ class Prepared:
         if optim.warmup is not None and optim.warmup_epochs is not None:
             which = f"optim.warmup={optim.warmup:g} counts, not optim.warmup_epochs={optim.warmup_epochs:g}"
             told.append(f"{which}; set one of them to null")
+        seconds = self.config.trainer.max_seconds
+        if seconds is not None and seconds <= SECONDS_BEFORE_PLAN:
+            told.append(
+                f"trainer.max_seconds={seconds:g}: too short to predict the number of steps (that takes "
+                f"{SECONDS_BEFORE_PLAN:g} s), so the learning rate follows trainer.epochs"
+            )
         return tuple(told)
 
 
@@ -152,11 +159,13 @@ def description(prepared: Prepared) -> str:
     dataset, runtime = prepared.data, prepared.runtime
     sizes = [f"{len(split):,} {MEANINGS[name]}" for name, split in dataset.splits() if split]
     parameters = sum(p.numel() for p in prepared.model.parameters())
+    seconds = prepared.config.trainer.max_seconds
+    limit = "" if seconds is None else f"; at most {seconds:g} s of training"
     return (
         f"{prepared.name} on {prepared.title}: {parameters:,} parameters; "
         f"{', '.join(sizes[:-1])} and {sizes[-1]} images; "
         f"{runtime.device} ({device_name(runtime.device)}), {counted(num_threads(), 'thread')}, "
-        f"{runtime.precision}"
+        f"{runtime.precision}{limit}"
     )
 
 

@@ -58,6 +58,8 @@ def write_results(
         data_title=prepared.title,
         seed=config.seed,
         epochs_run=len(epochs),
+        steps_run=state.step,
+        planned_steps=state.planned_steps,
         best_epoch=_chosen_epoch(prepared, state, epochs),
         test=_scores(test, names),
         val=_scores(val, names) if val else None,

@@ -14,6 +14,7 @@ class PhaseTimes:
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    _running: tuple[str, float] | None = field(default=None, repr=False)  # a phase and when it began
 
     @contextmanager
     def phase(self, name: str, synchronize: Callable[[], None]) -> Iterator[None]:
@@ -24,11 +25,18 @@ class PhaseTimes:
         """
         synchronize()
         start = time.perf_counter()
+        self._running = (name, start)
         try:
             yield
         finally:
             synchronize()
+            self._running = None
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def until_now(self, name: str) -> float:
+        """With what has passed of the phase if it runs, by the host's clock: no device is waited for."""
+        running, start = self._running or (None, 0.0)
+        return self[name] + (time.perf_counter() - start if running == name else 0.0)
 
     def __getitem__(self, name: str) -> float:
         return self.seconds.get(name, 0.0)

@@ -74,6 +74,7 @@ class Classifier(nn.Module, ABC):
     """A model as the loop sees it. It owns its preprocessing: raw bytes go in."""
 
     notes: tuple[str, ...] = ()  # what a user should know of how it was built
+    slow_epochs: int = 0  # first epochs whose steps take longer than all later ones, as they keep features
     weights_sha256: str | None = None  # hex, of the file of its first weights; None: from scratch
 
     @abstractmethod

@@ -107,6 +107,7 @@ class FineTuned(LogitsClassifier):
         if self.frozen:
             self.cache, note = self._make_cache(training)
             self.notes += (note,)
+            self.slow_epochs = int(self.cache is not None)
 
     def set_epoch(self, epoch: int) -> None:  # noqa: ARG002 - every epoch is alike
         """Lets the cache find out whether it is complete."""

@@ -160,6 +160,9 @@ class Summary:
     fingerprint: Fingerprints
     num_skipped_pictures: int = 0  # broken ones, with data.skip_broken
     resolved: Resolved | None = None  # older versions did not say
+    steps_run: int | None = None  # optimizer steps; older versions did not say
+    # Steps that were predicted to fit into trainer.max_seconds; None without it, or where it was over before.
+    planned_steps: int | None = None
     data_title: str | None = None  # how the data are called; `data` is the set's name
     parts: list[RunPart] = field(default_factory=list)  # older versions had one, and did not say
     resumed_from: Origin | None = None

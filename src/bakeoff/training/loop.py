@@ -5,12 +5,9 @@ when `pause()` asks for one, with the clock stopped; whoever consumes it logs, s
 step the host reads nothing from the device.
 """
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from bakeoff.config.schema import Config
-from bakeoff.data.batches import Batch, num_batches, plan_epoch, training_batches
+from bakeoff.data.batches import Batch
 from bakeoff.data.splits import Split
 from bakeoff.errors import DivergedError
 from bakeoff.evaluation.batch_size import EvaluationBatch
@@ -26,6 +23,7 @@ from bakeoff.evaluation.prediction import validate
 from bakeoff.machine.runtime import Runtime, restore_rng_states, rng_states
 from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.training import optim
+from bakeoff.training.given import Given, Progress
 from bakeoff.training.state import Best, TrainState, copy_of_weights
 
 Losses = Callable[[Batch], dict[str, Tensor]]
@@ -39,14 +37,6 @@ class SavePoint:
     """A step border: the state is whole and nothing runs."""
 
     state: TrainState
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """Told of every step; must not read the loss more than now and then, and draw no random number."""
-
-    def __call__(self, state: TrainState, num_images: int, loss: Float[Tensor, ""]) -> None:
-        """`loss` is a scalar on the device: reading it makes the host wait."""
 
 
 def fit(
@@ -79,20 +69,22 @@ def fit(
         DivergedError: a loss or gradient was not finite; the model holds its last good weights.
     """
     eval_batch = eval_batch or EvaluationBatch(config.trainer.eval_batch_size)
-    training = _Training(train, val, config, runtime, pause, progress, eval_batch, rated)
+    training = Given(train, val, config, runtime, pause, progress, eval_batch, rated)
     losses = torch.compile(state.model.losses) if config.trainer.compile else state.model.losses
-    if state.step:
+    training.budget.look(state)
+    if state.step and not training.budget.is_over(state):
         with _phase(state, "setup", runtime), runtime.autocast():
             state.model.train()
             state.model.recall(training.parts_of_first_epoch(state))
     restore_rng_states(state.rng, runtime.device)
-    while state.epoch <= config.trainer.epochs:
+    # What was stopped between the last step and its validation has that left to do.
+    while state.step_in_epoch or not training.budget.is_over(state):
         state.model.set_epoch(state.epoch)
         optim.begin_state(state.optimizer)  # of what has just been unfrozen
         state.model.train()
         with state.times.phase("train", runtime.synchronize):
             batches = training.batches(state)
-        while state.step_in_epoch < training.steps_per_epoch:
+        while not training.epoch_is_over(state):
             with _phase(state, "train", runtime):
                 paused = _train_until_pause(state, training, losses, batches)
             if paused:
@@ -101,47 +93,8 @@ def fit(
                 # Whoever consumes this may draw random numbers of its own.
                 restore_rng_states(state.rng, runtime.device)
         yield _end_epoch(state, training)
+        training.budget.look(state)
         restore_rng_states(state.rng, runtime.device)
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What `fit` was given; it does not change while it trains."""
-
-    train: Split
-    val: Split | None
-    config: Config
-    runtime: Runtime
-    pause: Callable[[], bool]
-    progress: Progress | None
-    eval_batch: EvaluationBatch
-    rated: Callable[[int], None]
-
-    @cached_property
-    def steps_per_epoch(self) -> int:
-        # Asked in every step, and counted by listing an epoch's batches.
-        return num_batches(len(self.train), self.config.trainer.batch_size)
-
-    def batches(self, state: TrainState) -> Iterator[Batch]:
-        """What is left of the epoch in progress."""
-        augment, device = self.config.data.augment, self.runtime.device
-        plan = plan_epoch(self.train, augment, self.config.seed, state.epoch, device)
-        size = self.config.trainer.batch_size
-        return training_batches(self.train, plan, size, augment, device, state.step_in_epoch)
-
-    def parts_of_first_epoch(self, state: TrainState) -> Iterator[Batch]:
-        """What the model was taught of the first epoch so far, as it was."""
-        augment, device = self.config.data.augment, self.runtime.device
-        plan = plan_epoch(self.train, augment, self.config.seed, 1, device)
-        size = self.config.trainer.batch_size
-        batches = training_batches(self.train, plan, size, augment, device)
-        for batch in itertools.islice(batches, state.step if state.epoch == 1 else None):
-            yield from batch.parts(self.config.trainer.accumulate)
-
-    def learning_rate(self, step: int) -> float:
-        """Of a step, counted from 0."""
-        epochs = self.config.trainer.epochs
-        return optim.learning_rate(step, self.config.optim, self.steps_per_epoch, epochs)
 
 
 @contextmanager
@@ -151,26 +104,27 @@ def _phase(state: TrainState, name: str, runtime: Runtime) -> Iterator[None]:
         yield
 
 
-def _train_until_pause(
-    state: TrainState, training: _Training, losses: Losses, batches: Iterator[Batch]
-) -> bool:
+def _train_until_pause(state: TrainState, training: Given, losses: Losses, batches: Iterator[Batch]) -> bool:
     """Steps until a pause is wanted (True) or the epoch is over (False)."""
-    steps_per_epoch = training.steps_per_epoch
     for batch in batches:
-        lr = training.learning_rate(state.step)
+        lr = training.learning_rate(state, state.step)
         optim.set_learning_rate(state.optimizer, lr)
         loss = train_step(state, batch, training.config, training.runtime, losses)
         state.step += 1
         state.step_in_epoch += 1
         if training.progress:
             training.progress(state, len(batch.labels), loss)
-        last = state.step_in_epoch == steps_per_epoch
+        training.budget.stepped(state)
+        last = training.epoch_is_over(state)
         paused = training.pause()
-        # The host waits for the device here, and only here. A state that has tripped is never saved.
+        # The host waits for the device here, and only here (and for the plan of a budget). A state that has
+        # tripped is never saved.
         if (last or paused or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
             _diverged(state, lr, training.config.optim.lr)
         if paused:
             return True
+        if last:
+            break
     return False
 
 
@@ -220,9 +174,9 @@ def _diverged(state: TrainState, lr: float, highest_lr: float) -> None:
     )
 
 
-def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
+def _end_epoch(state: TrainState, training: Given) -> EpochRecord:
     """Judges the weights, keeps the best, and moves the counters to the next epoch."""
-    runtime, num_images = training.runtime, len(training.train)
+    runtime, num_images = training.runtime, training.num_images(state)
     seconds = state.times["train"] - state.train_seconds_before_epoch
     evaluated_before = state.times["eval"]
     scores = None
@@ -238,7 +192,7 @@ def _end_epoch(state: TrainState, training: _Training) -> EpochRecord:
     record = EpochRecord(
         epoch=state.epoch,
         step=state.step,
-        lr=training.learning_rate(state.step - 1),
+        lr=training.learning_rate(state, state.step - 1),
         train_loss=sum(parts.values()),
         train_loss_parts=parts,
         val=scores,

@@ -105,8 +105,13 @@ def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
         group["lr"] = lr * group["lr_scale"]
 
 
-def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: int) -> float:
+def learning_rate(
+    step: float, config: OptimConfig, steps_per_epoch: int, epochs: int, steps_done: int | None = None
+) -> float:
     """The learning rate of an optimizer step, counted from 0.
+
+    A run with a plan (`budget.py`) passes through its schedule faster: `step` may lie between two steps then,
+    and `steps_done` is the number of the step itself, since `step_epochs` are epochs of the run.
 
     Warm-up (`warmup_steps`) is a straight line from lr/100 (one_cycle: a cosine from lr/25) to lr. After
     it: constant; cosine, which reaches 0 after the last step, so that no step is wasted on a rate of 0
@@ -117,10 +122,13 @@ def learning_rate(step: int, config: OptimConfig, steps_per_epoch: int, epochs: 
     warmup = warmup_steps(config, steps_per_epoch, epochs)
     if step < warmup:
         if config.schedule == "one_cycle":
-            return config.lr * _cosine(_ONE_CYCLE_START, 1.0, step / (warmup - 1) if warmup > 1 else 1.0)
+            done = min(1.0, step / (warmup - 1)) if warmup > 1 else 1.0
+            return config.lr * _cosine(_ONE_CYCLE_START, 1.0, done)
         return config.lr * (_WARMUP_START + (1 - _WARMUP_START) * step / warmup)
     if config.schedule == "step":
         every = max(1, round((config.step_epochs or epochs / 3) * steps_per_epoch))
+        if config.step_epochs is not None and steps_done is not None:
+            step = steps_done
         return config.lr * config.step_factor ** (step // every)
     if config.schedule == "constant":
         return config.lr

@@ -25,7 +25,8 @@ Tensors = Mapping[str, Tensor]
 # Plain values of a `TrainState` as they are stored.
 _COUNTERS = (
     "epoch", "step", "step_in_epoch", "train_seconds_before_epoch", "first_epoch_seconds",
-    "epochs_without_gain", "total_seconds", "eval_batch_size",
+    "epochs_without_gain", "total_seconds", "eval_batch_size", "planned_steps", "planned_at_step",
+    "out_of_time_at_step",
 )  # fmt: skip
 
 
@@ -58,6 +59,10 @@ class TrainState:
     epochs_without_gain: int = 0
     total_seconds: float = 0.0  # of all parts of the run, as of the last save
     eval_batch_size: int | None = None  # images that are rated at once; None before the first validation
+    # Of `trainer.max_seconds` (see `budget.py`); None without it, and before it happens.
+    planned_steps: int | None = None  # optimizer steps in all that fit, as predicted
+    planned_at_step: int | None = None  # the step after which they were predicted
+    out_of_time_at_step: int | None = None  # the step in which the seconds were over
     epochs: list[EpochRecord] = field(default_factory=list)  # those that are done
     times: PhaseTimes = field(default_factory=PhaseTimes)
     memory: PhasePeaks = field(default_factory=PhasePeaks)
