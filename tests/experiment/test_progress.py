@@ -1,6 +1,7 @@
 """What is said while a model trains: it fits the terminal, tells how long, and changes nothing."""
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from conftest import Bakeoff
 from terminals import WIDTHS, terminal
 from toy import CPU, toy_config, toy_split, toy_state
 
-from bakeoff.experiment.progress import Pace, ProgressReport, epoch_line, headings
+from bakeoff.experiment.progress import Pace, ProgressReport, epoch_line, epochs_left, headings
 from bakeoff.machine.waiting import Bar
 from bakeoff.runs.records import EpochRecord, ValidationScores
+from bakeoff.runs.rundir import RunDir
 from bakeoff.training.loop import fit
 
 RECORD = EpochRecord(
@@ -97,6 +99,71 @@ def test_how_long_the_rest_takes(
     pace = Pace(epochs, patience, now=0.0)
     told = [pace.after(number, end) for number, end in enumerate(ends, start=1)]
     assert [text for text in told if text] == said
+
+
+@pytest.mark.parametrize(
+    ("trained", "planned", "max_seconds", "left", "said"),
+    [
+        # 80 s an epoch, validation included, of which 60 s train.
+        (60.0, None, None, math.inf, "about 12 minutes for the remaining 9 epochs"),
+        (60.0, None, 150.0, 1.5, "about 2 minutes for the remaining 2 epochs"),
+        (60.0, 9, 150.0, 1.25, "about 2 minutes for the remaining 2 epochs"),  # of 4 steps each
+        (60.0, 12, 150.0, 1.5, "about 2 minutes for the remaining 2 epochs"),
+        (60.0, 4, 150.0, 0.0, None),
+        (200.0, None, 150.0, 0.0, None),
+        (60.0, None, 6e9, 1e8, "about 12 minutes for the remaining 9 epochs"),
+    ],
+)
+def test_a_budget_leaves_at_most_so_much(
+    trained: float, planned: int | None, max_seconds: float | None, left: float, said: str | None
+) -> None:
+    state = toy_state(toy_config())
+    state.times.seconds["train"] = trained
+    state.planned_steps = planned
+    record = dataclasses.replace(RECORD, epoch=1, step=4, train_seconds=60.0)
+    found = epochs_left(state, record, max_seconds)
+    assert found == pytest.approx(left, rel=0.1)
+    assert Pace(10, None, now=0.0).after(1, 80.0, found) == said
+
+
+def test_lines_and_bars_count_the_epochs_of_a_plan(tmp_path: Path) -> None:
+    state, run = toy_state(toy_config()), RunDir.create(tmp_path / "run")
+    with terminal(100) as screen:
+        report = ProgressReport(100, 40, 1000)
+        report.begin_epoch(1)
+        assert not report.has_news(state)
+        state.step = state.step_in_epoch = 3
+        state.planned_steps = 16  # of 7 an epoch
+        assert report.has_news(state)
+        report.tell_plan(run, state, 7)
+        assert not report.has_news(state)
+        report.end_epoch(run, dataclasses.replace(RECORD, epoch=1))
+        report.begin_epoch(3)
+        assert report._bar is not None
+        assert report._bar._bar is not None
+        assert report._bar._bar.total == round(100 * 2 / 7)
+        state.out_of_time_at_step = 15
+        assert report.has_news(state)
+        report.tell_plan(run, state, 7)
+        report.begin_epoch(4)  # there is none
+        report.close()
+    assert "epoch 1/1000" in screen.written
+    assert "epoch 1/3" in screen.written
+    assert "epoch 3/3" in screen.written
+    assert "epoch 4" not in screen.written
+    lines = [line.partition(" ")[2] for line in run.path.joinpath("run.log").read_text().splitlines()]
+    assert lines[0] == "plan: 16 steps, or 2.3 of at most 1,000 epochs, fit into the time for training"
+    assert lines[3].startswith("      epoch 1/3  ")
+    assert len(lines[3]) == len(lines[2])
+    assert lines[4:] == ["the time for training is over after step 15 of 16 planned"]
+
+
+def test_a_time_that_is_over_before_a_plan_is_told(tmp_path: Path) -> None:
+    state, run = toy_state(toy_config()), RunDir.create(tmp_path / "run")
+    state.out_of_time_at_step = 1234
+    ProgressReport(100, 40, 1000).tell_plan(run, state, 7)
+    told = "the time for training is over after step 1,234; there was no time for a plan\n"
+    assert (run.path / "run.log").read_text().endswith(told)
 
 
 def weights(watched: bool) -> dict[str, torch.Tensor]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.config.schema import Config
+from bakeoff.data.batches import num_batches
 from bakeoff.data.splits import Split
 from bakeoff.errors import InterruptedRunError
 from bakeoff.evaluation.batch_size import EvaluationBatch
@@ -21,7 +22,7 @@ from bakeoff.evaluation.prediction import Predictions, predict
 from bakeoff.experiment.checkpointing import Keeper
 from bakeoff.experiment.extras import Extras, attempt
 from bakeoff.experiment.gates import Prepared
-from bakeoff.experiment.progress import Pace, ProgressReport, say
+from bakeoff.experiment.progress import Pace, ProgressReport, epochs_left, say
 from bakeoff.experiment.results import write_results
 from bakeoff.machine.runtime import Runtime, free_memory_bytes
 from bakeoff.machine.signals import StopSignal, stopped_by
@@ -128,6 +129,7 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
     patience = config.trainer.early_stopping_patience_epochs
     if patience and state.epochs_without_gain >= patience:
         return  # an earlier part had stopped early already
+    steps_per_epoch = num_batches(len(train_split), config.trainer.batch_size)
     beat = time.monotonic()
     pace = Pace(config.trainer.epochs, patience, beat)
     events = fit(
@@ -136,7 +138,12 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
         val_split,
         config,
         part.prepared.runtime,
-        pause=lambda: stop.name is not None or keeper.is_due or time.monotonic() - beat > _HEARTBEAT_SECONDS,
+        pause=lambda: (
+            stop.name is not None
+            or keeper.is_due
+            or report.has_news(state)
+            or time.monotonic() - beat > _HEARTBEAT_SECONDS
+        ),
         progress=report,
         eval_batch=eval_batch,
         rated=report.rated,
@@ -148,10 +155,13 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
             with state.times.phase("save", part.prepared.runtime.synchronize):
                 keeper.check_owner()
                 state.eval_batch_size = eval_batch.chosen
+                if report.has_news(state):
+                    report.tell_plan(run, state, steps_per_epoch)
                 if isinstance(event, EpochRecord):
                     run.append_epoch(event)
                     report.end_epoch(run, event)
-                    if rest := pace.after(event.epoch, time.monotonic()):
+                    most_left = epochs_left(state, event, config.trainer.max_seconds)
+                    if rest := pace.after(event.epoch, time.monotonic(), most_left):
                         say(run, rest)
                 run.write_status("running", state.step)
                 beat = time.monotonic()

@@ -1,5 +1,6 @@
 """What a person sees while a model trains: bars on a terminal, and lines that stay, there and in a pipe."""
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -42,7 +43,10 @@ class ProgressReport:
     def __init__(self, num_images: int, num_val_images: int, epochs: int) -> None:
         self._num_images = num_images
         self._num_val_images = num_val_images
-        self._epochs = epochs
+        self._limit = self._epochs = epochs
+        self._planned_epochs: float = epochs
+        # Of a budget: the planned steps, and the step with which the time was over.
+        self._told: tuple[int | None, int | None] = (None, None)
         self._bar: Bar | None = None
         self._val_bar: Bar | None = None
         self._epoch = 1
@@ -69,7 +73,28 @@ class ProgressReport:
         """
         if epoch <= self._epochs:
             self._epoch = epoch
-            self._bar = Bar(f"epoch {epoch}/{self._epochs}", self._num_images, done=num_done)
+            share = min(1.0, self._planned_epochs - (epoch - 1))
+            self._bar = Bar(f"epoch {epoch}/{self._epochs}", round(share * self._num_images), done=num_done)
+
+    def has_news(self, state: TrainState) -> bool:
+        """Whether a plan has been made, or the time is over, and nobody was told of it."""
+        return self._told != (state.planned_steps, state.out_of_time_at_step)
+
+    def tell_plan(self, run: RunDir, state: TrainState, steps_per_epoch: int) -> None:
+        """Says what is news of a budget; lines and bars count the epochs of its plan from now on."""
+        told_steps, told_end = self._told
+        self._told = planned, end = state.planned_steps, state.out_of_time_at_step
+        if planned is not None and planned != told_steps:
+            self._planned_epochs = planned / steps_per_epoch
+            self._epochs = math.ceil(self._planned_epochs)
+            much = f"{planned:,} steps, or {self._planned_epochs:.1f} of at most {self._limit:,} epochs"
+            say(run, f"plan: {much}, fit into the time for training")
+            if self._bar is not None:
+                self.close()
+                self.begin_epoch(state.epoch, round(state.step_in_epoch / steps_per_epoch * self._num_images))
+        if end is not None and end != told_end:
+            of_plan = f" of {planned:,} planned" if planned is not None else "; there was no time for a plan"
+            say(run, f"the time for training is over after step {end:,}{of_plan}")
 
     def rated(self, done: int) -> None:
         """Moves the bar of a validation, which takes the place of the epoch's."""
@@ -84,12 +109,12 @@ class ProgressReport:
         """Takes the bars away and says the epoch's line, below the headings if it is the first here."""
         self.close()
         width = screen_width(sys.stdout)
-        lines = [epoch_line(record, self._epochs, None)]
-        shown = [epoch_line(record, self._epochs, width)]
+        lines = [epoch_line(record, self._limit, None, self._epochs)]
+        shown = [epoch_line(record, self._limit, width, self._epochs)]
         if not self._has_headings:
             self._has_headings = True
-            lines = [*headings(record, self._epochs, None), *lines]
-            shown = [*headings(record, self._epochs, width), *shown]
+            lines = [*headings(record, self._limit, None), *lines]
+            shown = [*headings(record, self._limit, width), *shown]
         for line, short in zip(lines, shown, strict=True):
             say(run, line, short)
 
@@ -101,10 +126,17 @@ class ProgressReport:
         self._bar = self._val_bar = None
 
 
-def epoch_line(record: EpochRecord, epochs: int, width: int | None) -> str:
-    """The figures of an epoch, each in its column; as many columns as there is room for."""
+def epoch_line(record: EpochRecord, epochs: int, width: int | None, planned: int | None = None) -> str:
+    """The figures of an epoch, each in its column; as many columns as there is room for.
+
+    Args:
+        record: the epoch.
+        epochs: the most that there may be, which the column has room for.
+        width: columns of the terminal; None for a file.
+        planned: how many there are to be, if a budget plans fewer.
+    """
     figures = {
-        "epoch": _number(record.epoch, epochs),
+        "epoch": _number(record.epoch, planned or epochs),
         "train_loss": _loss(record.train_loss),
         "val_accuracy": percent(record.val.accuracy) if record.val else "",
         "val_loss": _loss(record.val.nll) if record.val else "",
@@ -154,13 +186,18 @@ class Pace:
         self._before = now
         self._first = 0.0
 
-    def after(self, epoch: int, now: float) -> str | None:
+    def after(self, epoch: int, now: float, most_left: float = math.inf) -> str | None:
         """A line after the first epoch; a second one if the next shows that the first was no measure.
 
         The first epoch may compile, or keep the features of frozen layers for the others.
+
+        Args:
+            epoch: the one that is over.
+            now: seconds, by the clock of the start.
+            most_left: epochs that a budget leaves, see `epochs_left`.
         """
         seconds, self._before = now - self._before, now
-        left = self._epochs - epoch
+        left = min(self._epochs - epoch, most_left)
         if epoch > 2:
             return None
         if epoch == 2 and 1 / _FAR_OFF < seconds / max(self._first, 1e-9) < _FAR_OFF:
@@ -171,4 +208,15 @@ class Pace:
             return None
         start = "corrected: " if epoch == 2 else ""
         early = ", or less if it stops early" if self._patience else ""
-        return f"{start}{about(left * seconds)} for the remaining {counted(left, 'epoch')}{early}"
+        rest = counted(math.ceil(left), "epoch")
+        return f"{start}{about(left * seconds)} for the remaining {rest}{early}"
+
+
+def epochs_left(state: TrainState, record: EpochRecord, max_seconds: float | None) -> float:
+    """The most epochs, whole or not, that a budget leaves after one that is over."""
+    if max_seconds is None:
+        return math.inf
+    left = max(0.0, max_seconds - state.times["train"]) / max(record.train_seconds, 1e-9)
+    if state.planned_steps is not None:
+        left = min(left, (state.planned_steps - record.step) * record.epoch / record.step)
+    return left
