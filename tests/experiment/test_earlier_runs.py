@@ -50,6 +50,26 @@ def test_an_epoch_and_what_comes_besides_are_the_medians_of_those_alike(tmp_path
     assert told_of([early]).endswith(", or less if it stops early")
 
 
+def test_a_budget_is_the_most_that_training_takes(tmp_path: Path) -> None:
+    finished(tmp_path, "a", (90.0, 10.0, 130.0), 10)  # 9 s and 1 s an epoch, 30 s besides
+    limited = config(tmp_path, trainer__epochs=1000, trainer__max_seconds=900.0)
+    assert told_of([limited]).startswith("about 17 minutes, by 1 earlier")  # 100 epochs: 1,030 s
+    short = config(tmp_path, trainer__epochs=10, trainer__max_seconds=900.0)
+    assert told_of([short]).startswith("about 2 minutes, by 1 earlier")  # 10 epochs: 130 s
+    other = config(tmp_path, trainer__max_seconds=900.0, data__name="digits")
+    assert told_of([other, other]) == f"{UNKNOWN}; at most 1800 s of training"
+    assert told_of([other, config(tmp_path, data__name="digits")]) == UNKNOWN
+
+
+def test_the_last_epoch_of_a_run_with_a_budget_counts_half(tmp_path: Path) -> None:
+    run = finished(tmp_path, "a", (85.0, 10.0, 130.0), 100, trainer__max_seconds=85.0)
+    summary = json.loads((run / "summary.json").read_text()) | {"epochs_run": 9}
+    (run / "summary.json").write_text(json.dumps(summary))
+    # 8.5 epochs of 10 s; 850 s are 85 epochs of 11.2 s, and 35 s besides.
+    limited = config(tmp_path, trainer__epochs=1000, trainer__max_seconds=850.0)
+    assert told_of([limited]).startswith("about 16 minutes, by 1 earlier")
+
+
 @pytest.mark.parametrize(
     "other",
     [

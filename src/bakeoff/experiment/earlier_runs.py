@@ -33,8 +33,9 @@ class EarlierRuns:
     """What the finished runs below a folder took."""
 
     def __init__(self, root: Path) -> None:
-        # The work -> seconds of an epoch, and of all besides (start, test, files), of each run.
-        self._seconds: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        # The work -> seconds of an epoch's training, of its validation, and of all besides (start, test,
+        # files), of each run.
+        self._seconds: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
         for run in find_run_dirs(root):
             with suppress(*_NOT_WHAT_THEY_SHOULD_BE):
                 if read_json(run / ENVIRONMENT)["host"] == socket.gethostname():
@@ -42,9 +43,11 @@ class EarlierRuns:
 
     def _add(self, values: dict[str, Any], summary: dict[str, Any]) -> None:
         times = summary["time"]
-        looped = times["train_seconds"] + times["eval_seconds"]
-        besides = max(0.0, times["total_seconds"] - looped)
-        self._seconds[_work(values)].append((looped / summary["epochs_run"], besides))
+        trained, rated, epochs = times["train_seconds"], times["eval_seconds"], summary["epochs_run"]
+        besides = max(0.0, times["total_seconds"] - trained - rated)
+        if values["trainer"].get("max_seconds") is not None and epochs < values["trainer"]["epochs"]:
+            epochs -= 0.5  # the last one was a part of one
+        self._seconds[_work(values)].append((trained / epochs, rated / epochs, besides))
 
     def like(self, values: dict[str, Any]) -> int:
         """How many did the same work."""
@@ -55,8 +58,12 @@ class EarlierRuns:
         found = self._seconds.get(_work(values))
         if not found:
             return None
-        epochs, besides = (statistics.median(column) for column in zip(*found, strict=True))
-        return float(values["trainer"]["epochs"] * epochs + besides)
+        trained, rated, besides = (statistics.median(column) for column in zip(*found, strict=True))
+        epochs = float(values["trainer"]["epochs"])
+        budget = values["trainer"].get("max_seconds")
+        if budget is not None and trained > 0:
+            epochs = min(epochs, budget / trained)
+        return float(epochs * (trained + rated) + besides)
 
 
 def told_of(runs: Sequence[dict[str, Any]]) -> str:
@@ -69,9 +76,11 @@ def told_of(runs: Sequence[dict[str, Any]]) -> str:
     found = [earlier[values["output_dir"]].seconds(values) for values in runs]
     known = [seconds for seconds in found if seconds is not None]
     if not known:
+        budgets = [values["trainer"].get("max_seconds") for values in runs]
+        most = f"; at most {sum(budgets):g} s of training" if None not in budgets else ""
         return (
             "how long it takes is not known: no earlier run on this machine had the same model, data, batch "
-            "size, device and threads"
+            f"size, device and threads{most}"
         )
     early = any(values["trainer"].get("early_stopping_patience_epochs") for values in runs)
     tail = ", or less if it stops early" if early else ""
