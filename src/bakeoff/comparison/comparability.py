@@ -35,6 +35,17 @@ def _environment(name: str) -> Callable[[Run], str]:
     return value
 
 
+def _epochs(run: Run) -> str:
+    """Of a run that its budget ended, the number is only a limit: it had as many as fit."""
+    limit = _config("trainer", "epochs")(run)
+    done = str(run.summary.get("epochs_run"))
+    return limit if run.max_seconds is None or done == limit else "as many as fit"
+
+
+def _budget(run: Run) -> str:
+    return "none" if run.max_seconds is None else f"{run.max_seconds:g} s"
+
+
 # What should be alike where architectures are compared: its name and where it stands.
 _FACTS: dict[str, Callable[[Run], str]] = {
     "test images": lambda run: run.text("fingerprint", "test_split"),
@@ -43,7 +54,8 @@ _FACTS: dict[str, Callable[[Run], str]] = {
     "classes": _config("data", "classes"),
     "data limit": _config("data", "train_limit"),
     "first weights": lambda run: run.text("weights"),
-    "epochs": _config("trainer", "epochs"),
+    "epochs": _epochs,
+    "time for training": _budget,
     "device": lambda run: f"{_environment('device')(run)} {_environment('device_name')(run)}",
     "precision": lambda run: run.precision,
     "threads": lambda run: run.threads,

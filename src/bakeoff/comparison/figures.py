@@ -96,6 +96,7 @@ SHORT_NAMES = tuple(figure.short for figure in RUN_FIGURES.values())
 NAMED_FIGURES = RUN_FIGURES | {figure.short: figure for figure in RUN_FIGURES.values()}
 # How long a run lasted: no figure of a table, but it says which runs ran side by side.
 TOTAL_SECONDS = "time.total_seconds"
+TRAIN_SECONDS = "time.train_seconds"
 
 
 def value_at(record: Mapping[str, Any], path: str) -> Any:

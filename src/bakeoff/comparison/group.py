@@ -9,7 +9,7 @@ from bakeoff.comparison.estimates import estimates
 from bakeoff.comparison.rows import RowRuns, by_row, by_table
 from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import SettingRow, Table
-from bakeoff.config.canonical import canonical_json, identifying_config
+from bakeoff.config.canonical import LEFT_OUT_IF_NULL, canonical_json, identifying_config
 from bakeoff.config.strict import dotted_keys
 
 _MOST_TITLES = 3  # of data with the same test images, such as all of MNIST and a part
@@ -77,7 +77,8 @@ def _changed_keys(configs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
     for setting, config in configs.items():
         kept = identifying_config(config)
         kept.pop("seed", None)
-        flat[setting] = dotted_keys(kept)
+        # Where others have a limit, that one has none is worth a word.
+        flat[setting] = dict.fromkeys(LEFT_OUT_IF_NULL) | dotted_keys(kept)
     keys = sorted({key for values in flat.values() for key in values})
     differing = [
         key for key in keys if len({canonical_json(values.get(key)) for values in flat.values()}) > 1

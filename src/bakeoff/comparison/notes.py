@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, why_times_differ
+from bakeoff.comparison.figures import TRAIN_SECONDS, value_at
 from bakeoff.comparison.guessing import guessing_note
 from bakeoff.comparison.run import Run
 from bakeoff.comparison.statistics.few_images import FEW_IMAGES
@@ -13,7 +14,9 @@ from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.text import shortened
 
+_USED = 0.9  # of a budget: less is worth a word
 _IN_WORDS = {"precision": "number format (precision)"}  # a class has another precision
+_NONE_IN_WORDS = {"first weights": "from scratch", "time for training": "no limit"}
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
@@ -30,6 +33,7 @@ def notes(table: Table) -> list[str]:
     )
     lines += _together({row.label: _continued(row.members) for row in rows})
     lines += _not_alike(rows)
+    lines += _of_budgets(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
         lines.append(f"times not ranked: {reason}")
     single = [row.label for row in rows if row.num_runs == 1]
@@ -71,13 +75,46 @@ def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
             groups.setdefault(", ".join(own[fact]), []).append(name)
         if len(groups) > 1:
             hidden = fact in HASHES  # a hash says nothing to a person
-            said = "from scratch" if fact == "first weights" else "none"
+            said = _NONE_IN_WORDS.get(fact, "none")
             told = [
                 ("" if hidden else f"{said if value == 'none' else value} in ") + shortened(names, 3)
                 for value, names in groups.items()
             ]
             lines.append(f"caution: the rows also differ in {_IN_WORDS.get(fact, fact)}: {'; '.join(told)}")
     return lines
+
+
+def _of_budgets(rows: Sequence[SettingRow]) -> list[str]:
+    """What runs of equal time say and do not say, and whose time was not used."""
+    lines = []
+    budgets = {run.max_seconds for row in rows for run in row.members}
+    if len(rows) > 1 and len(budgets) == 1 and None not in budgets:
+        lines.append(
+            f"equal time: each run was trained for at most {budgets.pop():g} s, so compare scores; "
+            "train_seconds and the number of epochs say nothing about a model"
+        )
+        if reason := why_times_differ([run for row in rows for run in row.members]):
+            lines.append(f"caution: an equal time is not a fair one here: {reason}")
+    unused = {row.label: _unused(row) for row in rows}
+    return lines + _together({name: [text] for name, text in unused.items() if text})
+
+
+def _unused(row: SettingRow) -> str | None:
+    """That a setting did not use much of its budget."""
+    shares = [
+        (seconds, run.max_seconds)
+        for run in row.members
+        if run.max_seconds is not None
+        and isinstance(seconds := value_at(run.summary, TRAIN_SECONDS), int | float)
+        and seconds < _USED * run.max_seconds
+    ]
+    if not shares:
+        return None
+    seconds, budget = min(shares)
+    return (
+        f"trained for only {seconds:.3g} of {budget:g} s: trainer.epochs or early stopping ended a run; "
+        "with more epochs it would use its time"
+    )
 
 
 def _of_outcomes(table: Table) -> list[str]:

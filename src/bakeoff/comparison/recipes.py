@@ -11,6 +11,8 @@ def is_told(key: str, table: Table) -> bool:
     """Whether a changed key says more than the model's name: a model's recipe follows from it."""
     if key == "model.weights":  # has a column of its own
         return False
+    if key == "trainer.max_seconds":  # part of no recipe: it is what the comparison is about
+        return True
     values: dict[str, set[str]] = {}
     for row in table.settings:
         values.setdefault(row.model, set()).add(shown(row.changed.get(key)))

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.comparison.figures import MOST
+
 if TYPE_CHECKING:
     from bakeoff.comparison.statistics.values import Outcomes
 
@@ -52,6 +54,15 @@ class Run:
         """How many threads an operator had."""
         value = self._resolved("threads")
         return str(value) if type(value) is int and 0 < value < 2**31 else UNKNOWN
+
+    @property
+    def max_seconds(self) -> float | None:
+        """Its budget: the seconds after which its training was to end; None: it had none."""
+        trainer = self.config.get("trainer")
+        value = trainer.get("max_seconds") if isinstance(trainer, dict) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return value if 0 < value <= MOST else None
 
     @property
     def host(self) -> str:
