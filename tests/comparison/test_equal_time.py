@@ -76,13 +76,35 @@ def test_time_that_was_not_used_is_told(bakeoff: Bakeoff, tmp_path: Path) -> Non
     run(tmp_path, "c", 60.0, epochs=1, seconds=53.9)
     run(tmp_path, "d", 60.0, epochs=1, seconds=54.1)
     notes = compared(bakeoff, tmp_path)["notes"]
-    told = ": trainer.epochs or early stopping ended a run; with more epochs it would use its time"
+    told = ": trainer.epochs or early stopping ended it; with more epochs it would use its time"
     assert sorted(note for note in notes if told in note) == [
         f"b: trained for only 12.3 of 60 s{told}",
         f"c: trained for only 53.9 of 60 s{told}",
     ]
     caution = "caution: the rows also differ in epochs: as many as fit in a; 1 in "
     assert [note[: len(caution)] for note in notes if "in epochs" in note] == [caution]
+
+
+@pytest.mark.parametrize(
+    ("done", "planned", "seconds", "said"),
+    [
+        (361, 669, 60.0, "only 361 of 669 planned steps were done, as the steps became slower or it stopped early: its "
+         "learning rate had not fallen to the end"),
+        (603, 669, 60.0, None),
+        (669, 669, 40.0, "trained for only 40 of 60 s: its steps became faster than when their number was planned"),
+        (361, None, 60.0, None),
+        ("361", 669, 60.0, None),
+        (361, True, 60.0, None),
+    ],
+)  # fmt: skip
+def test_a_plan_that_was_far_off_is_told(
+    bakeoff: Bakeoff, tmp_path: Path, done: Any, planned: Any, seconds: float, said: str | None
+) -> None:
+    for name in "ab":
+        run(tmp_path, name, 60.0, seconds=seconds if name == "a" else 60.0)
+    edit_summary(tmp_path / "a", steps_run=done, planned_steps=planned)
+    notes = compared(bakeoff, tmp_path)["notes"]
+    assert [note for note in notes if note.startswith("a: ")] == ([f"a: {said}"] if said else [])
 
 
 def test_an_equal_time_on_two_machines_is_no_fair_one(bakeoff: Bakeoff, tmp_path: Path) -> None:

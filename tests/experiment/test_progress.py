@@ -156,6 +156,10 @@ def test_lines_and_bars_count_the_epochs_of_a_plan(tmp_path: Path) -> None:
     assert lines[3].startswith("      epoch 1/3  ")
     assert len(lines[3]) == len(lines[2])
     assert lines[4:] == ["the time for training is over after step 15 of 16 planned"]
+    state.out_of_time_at_step = 14
+    report.tell_plan(run, state, 7)
+    far = "14 of 16 planned; the steps became slower, so the learning rate has not fallen to its end\n"
+    assert (run.path / "run.log").read_text().endswith(far)
 
 
 def test_a_time_that_is_over_before_a_plan_is_told(tmp_path: Path) -> None:

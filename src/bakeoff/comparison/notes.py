@@ -95,26 +95,32 @@ def _of_budgets(rows: Sequence[SettingRow]) -> list[str]:
         )
         if reason := why_times_differ([run for row in rows for run in row.members]):
             lines.append(f"caution: an equal time is not a fair one here: {reason}")
-    unused = {row.label: _unused(row) for row in rows}
-    return lines + _together({name: [text] for name, text in unused.items() if text})
+    return lines + _together({row.label: _of_plan(row) for row in rows})
 
 
-def _unused(row: SettingRow) -> str | None:
-    """That a setting did not use much of its budget."""
-    shares = [
-        (seconds, run.max_seconds)
-        for run in row.members
-        if run.max_seconds is not None
-        and isinstance(seconds := value_at(run.summary, TRAIN_SECONDS), int | float)
-        and seconds < _USED * run.max_seconds
-    ]
-    if not shares:
-        return None
-    seconds, budget = min(shares)
-    return (
-        f"trained for only {seconds:.3g} of {budget:g} s: trainer.epochs or early stopping ended a run; "
-        "with more epochs it would use its time"
-    )
+def _of_plan(row: SettingRow) -> list[str]:
+    """That much of a budget was not used, or that the learning rate was not done with its schedule."""
+    lines = []
+    for run in row.members:
+        trained = value_at(run.summary, TRAIN_SECONDS)
+        done, planned = run.steps
+        if run.max_seconds is None or not isinstance(trained, int | float):
+            continue
+        if planned is not None and done < _USED * planned:
+            lines.append(
+                f"only {done:,} of {planned:,} planned steps were done, as the steps became slower or it "
+                "stopped early: its learning rate had not fallen to the end"
+            )
+        elif trained < _USED * run.max_seconds:
+            used = f"trained for only {trained:.3g} of {run.max_seconds:g} s"
+            if done == planned and run.summary.get("epochs_run") != value_at(run.config, "trainer.epochs"):
+                lines.append(f"{used}: its steps became faster than when their number was planned")
+            else:
+                lines.append(
+                    f"{used}: trainer.epochs or early stopping ended it; with more epochs it would use "
+                    "its time"
+                )
+    return lines[:1]  # one run is an example enough
 
 
 def _of_outcomes(table: Table) -> list[str]:

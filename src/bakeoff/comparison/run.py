@@ -65,6 +65,14 @@ class Run:
         return value if 0 < value <= MOST else None
 
     @property
+    def steps(self) -> tuple[int, int | None]:
+        """Steps that were done, and those that were planned to fit into its budget, if there was a plan."""
+        done, planned = (self.summary.get(name) for name in ("steps_run", "planned_steps"))
+        if type(done) is not int or type(planned) is not int:
+            return 0, None
+        return done, planned
+
+    @property
     def host(self) -> str:
         """The machine that it ran on."""
         value = self.environment.get("host")
