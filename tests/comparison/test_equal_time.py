@@ -17,6 +17,11 @@ EQUAL = (
     "epochs say nothing about a model"
 )
 
+SLOWER = (
+    "only 361 of 669 planned steps were done, as the steps became slower or it stopped early: its learning rate "
+    "had not fallen to the end"
+)
+
 
 def run(
     root: Path, name: str, budget: Any, epochs: int = 1000, seconds: float = 59.0, **options: Any
@@ -88,8 +93,7 @@ def test_time_that_was_not_used_is_told(bakeoff: Bakeoff, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("done", "planned", "seconds", "said"),
     [
-        (361, 669, 60.0, "only 361 of 669 planned steps were done, as the steps became slower or it stopped early: its "
-         "learning rate had not fallen to the end"),
+        (361, 669, 60.0, SLOWER),
         (603, 669, 60.0, None),
         (669, 669, 40.0, "trained for only 40 of 60 s: its steps became faster than when their number was planned"),
         (361, None, 60.0, None),
