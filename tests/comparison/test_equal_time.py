@@ -17,6 +17,9 @@ EQUAL = (
     "epochs say nothing about a model"
 )
 
+UNPLANNED = (
+    "the time was over before the number of steps was planned, so its learning rate followed trainer.epochs"
+)
 SLOWER = (
     "only 361 of 669 planned steps were done, as the steps became slower or it stopped early: its learning rate "
     "had not fallen to the end"
@@ -96,9 +99,11 @@ def test_time_that_was_not_used_is_told(bakeoff: Bakeoff, tmp_path: Path) -> Non
         (361, 669, 60.0, SLOWER),
         (603, 669, 60.0, None),
         (669, 669, 40.0, "trained for only 40 of 60 s: its steps became faster than when their number was planned"),
-        (361, None, 60.0, None),
-        ("361", 669, 60.0, None),
-        (361, True, 60.0, None),
+        (361, None, 60.0, UNPLANNED),
+        (361, None, 59.9, None),
+        (361, True, 60.0, UNPLANNED),
+        (None, None, 60.0, None),
+        ("361", None, 60.0, None),
     ],
 )  # fmt: skip
 def test_a_plan_that_was_far_off_is_told(

@@ -111,6 +111,11 @@ def _of_plan(row: SettingRow) -> list[str]:
                 f"only {done:,} of {planned:,} planned steps were done, as the steps became slower or it "
                 "stopped early: its learning rate had not fallen to the end"
             )
+        elif done and planned is None and trained >= run.max_seconds:
+            lines.append(
+                "the time was over before the number of steps was planned, so its learning rate followed "
+                "trainer.epochs"
+            )
         elif trained < _USED * run.max_seconds:
             used = f"trained for only {trained:.3g} of {run.max_seconds:g} s"
             if done == planned and run.summary.get("epochs_run") != value_at(run.config, "trainer.epochs"):

@@ -68,9 +68,7 @@ class Run:
     def steps(self) -> tuple[int, int | None]:
         """Steps that were done, and those that were planned to fit into its budget, if there was a plan."""
         done, planned = (self.summary.get(name) for name in ("steps_run", "planned_steps"))
-        if type(done) is not int or type(planned) is not int:
-            return 0, None
-        return done, planned
+        return done if type(done) is int else 0, planned if type(planned) is int else None
 
     @property
     def host(self) -> str:
