@@ -101,6 +101,17 @@ def test_how_long_the_rest_takes(
     assert [text for text in told if text] == said
 
 
+def test_a_resumed_run_measures_by_its_first_whole_epoch() -> None:
+    pace = Pace(10, None, now=0.0, first=5)  # it began within the fourth
+    ends = [(4, 3.0), (5, 83.0), (6, 165.0), (7, 900.0)]
+    assert [pace.after(epoch, end) for epoch, end in ends] == [
+        None,
+        "about 7 minutes for the remaining 5 epochs",
+        None,
+        None,
+    ]
+
+
 @pytest.mark.parametrize(
     ("trained", "planned", "max_seconds", "left", "said"),
     [

@@ -131,7 +131,7 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
         return  # an earlier part had stopped early already
     steps_per_epoch = num_batches(len(train_split), config.trainer.batch_size)
     beat = time.monotonic()
-    pace = Pace(config.trainer.epochs, patience, beat)
+    pace = Pace(config.trainer.epochs, patience, beat, state.epoch + (state.step_in_epoch > 0))
     events = fit(
         state,
         train_split,

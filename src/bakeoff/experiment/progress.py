@@ -187,8 +187,10 @@ def _loss(value: float) -> str:
 class Pace:
     """How long the rest of a training takes, by the clock on the wall, validations and files included."""
 
-    def __init__(self, epochs: int, patience: int | None, now: float) -> None:
+    def __init__(self, epochs: int, patience: int | None, now: float, first: int = 1) -> None:
+        """`first` is the first whole epoch: a run that was resumed may begin within one."""
         self._epochs = epochs
+        self._epochs_before = first - 1
         self._patience = patience
         self._before = now
         self._first = 0.0
@@ -205,15 +207,16 @@ class Pace:
         """
         seconds, self._before = now - self._before, now
         left = min(self._epochs - epoch, most_left)
-        if epoch > 2:
+        number = epoch - self._epochs_before
+        if not 1 <= number <= 2:
             return None
-        if epoch == 2 and 1 / _FAR_OFF < seconds / max(self._first, 1e-9) < _FAR_OFF:
+        if number == 2 and 1 / _FAR_OFF < seconds / max(self._first, 1e-9) < _FAR_OFF:
             return None
         told = max(seconds, self._first) * left >= _SHORT_SECONDS
         self._first = seconds
         if not told:
             return None
-        start = "corrected: " if epoch == 2 else ""
+        start = "corrected: " if number == 2 else ""
         early = ", or less if it stops early" if self._patience else ""
         rest = counted(math.ceil(left), "epoch")
         return f"{start}{about(left * seconds)} for the remaining {rest}{early}"
