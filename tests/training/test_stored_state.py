@@ -4,24 +4,25 @@ import copy
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from toy import CPU, assert_same_bits, toy_config, toy_split, toy_state, weights_of
+from toy import CPU, Toy, assert_same_bits, toy_config, toy_split, toy_state, weights_of
 
 from bakeoff.config.schema import Config
+from bakeoff.data.batches import Batch
 from bakeoff.errors import InterruptedRunError, ResumeError
-from bakeoff.machine.runtime import Runtime
+from bakeoff.machine.runtime import Runtime, seed_everything
 from bakeoff.runs.checkpoints import Checkpoints
 from bakeoff.training.loop import SavePoint, fit
 from bakeoff.training.state import TrainState
 
-TRAIN, VAL = toy_split(100), toy_split(40, seed=1)
+TRAIN, VAL = toy_split(52), toy_split(40, seed=1)
+STEPS = 12  # of three epochs
 TIMES = ("train_seconds", "eval_seconds", "train_images_per_second")
-FP16 = Runtime(torch.device("cpu"), "fp16", channels_last=False)
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "one_cycle": {},
@@ -40,6 +41,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+class RecordingToy(Toy):
+    """Keeps what it is taught, and has several losses, whose names are in no order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[tuple[list[int], list[int], bytes]] = []  # indices, labels, pixels
+
+    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        self.taken.append((batch.indices.tolist(), batch.labels.tolist(), batch.images.numpy().tobytes()))
+        logits = self(self.normalise(batch.images))
+        small = {"z": logits.square().mean() * 0.037, "a": logits.abs().mean() * 0.0011}
+        return self.loss_of_logits(logits, batch.labels) | small
+
+
 def finished(state: TrainState, config: Config, runtime: Runtime = CPU) -> TrainState:
     for _ in fit(state, TRAIN, VAL, config, runtime):
         pass
@@ -54,7 +69,8 @@ def without_times(state: TrainState) -> list[dict[str, Any]]:
 
 
 def assert_same(state: TrainState, other: TrainState) -> None:
-    assert without_times(state) == without_times(other)
+    # As text: the order of a loss's parts is the order in which they are added.
+    assert json.dumps(without_times(state)) == json.dumps(without_times(other))
     assert (state.epoch, state.step, state.step_in_epoch) == (other.epoch, other.step, other.step_in_epoch)
     assert state.epochs_without_gain == other.epochs_without_gain
     ours, theirs = state.state_dict(), other.state_dict()
@@ -85,16 +101,72 @@ def stopped_at(border: int, state: TrainState, config: Config, runtime: Runtime 
     raise AssertionError("it has fewer steps")
 
 
-@pytest.mark.parametrize("setting", list(SETTINGS))
-def test_a_stored_state_goes_on_with_the_same_bits_from_every_step(setting: str, tmp_path: Path) -> None:
+def stored_at(borders: Collection[int], config: Config, folder: Path) -> dict[int, Path]:
+    """One training that is stored after some of its steps: step -> where its checkpoint is."""
+    state, places = recording_state(config), {}
+    for event in fit(state, TRAIN, VAL, config, CPU, pause=lambda: state.step in borders):
+        if isinstance(event, SavePoint):
+            places[state.step] = folder / str(state.step)
+            places[state.step].mkdir()
+            Checkpoints(places[state.step], keep=1).write(state.state_dict())
+    return places
+
+
+def recording_state(config: Config) -> TrainState:
+    seed_everything(config.seed)  # the first weights are drawn before the state is
+    return toy_state(config, RecordingToy())
+
+
+def steps_of(state: TrainState, config: Config) -> dict[int, dict[str, Any]]:
+    """Trains to the end; what each step did, by its number."""
+    assert isinstance(state.model, RecordingToy)
+    done: dict[int, dict[str, Any]] = {}
+
+    def record(state: TrainState, num_images: int, loss: torch.Tensor) -> None:
+        assert isinstance(state.model, RecordingToy)
+        assert state.step not in done
+        rates = [group["lr"] for group in state.optimizer.param_groups]
+        done[state.step] = {"rates": rates, "loss": loss.item(), "batches": state.model.taken}
+        state.model.taken = []
+
+    for _ in fit(state, TRAIN, VAL, config, CPU, progress=record):
+        pass
+    return done
+
+
+# Of each setting two borders: in an epoch, and where its last step is done and nothing is validated.
+QUICK_BORDERS = (6, 8)
+ALL_BORDERS = [
+    pytest.param(setting, range(1, STEPS + 1), marks=() if setting == "average" else pytest.mark.slow)
+    for setting in SETTINGS
+]
+
+
+@pytest.mark.parametrize(
+    ("setting", "borders"),
+    [*((name, QUICK_BORDERS) for name in SETTINGS if name != "average"), *ALL_BORDERS],
+    ids=str,
+)
+def test_a_stored_state_goes_on_with_the_same_steps_and_bits(
+    setting: str, borders: Collection[int], tmp_path: Path
+) -> None:
+    """Rates, indices, augmented images, losses; then weights, optimizer, history and the rest."""
     config = toy_config(trainer__epochs=3, **SETTINGS[setting])
-    straight = finished(toy_state(config), config)
-    for border in range(1, 22):
-        folder = tmp_path / str(border)
-        folder.mkdir()
-        state = through_disk(stopped_at(border, toy_state(config), config), config, folder)
+    straight = recording_state(config)
+    expected = steps_of(straight, config)
+    assert list(expected) == list(range(1, STEPS + 1))
+    places = stored_at(borders, config, tmp_path)
+    assert list(places) == list(borders)
+    for border, place in places.items():
+        found, problems = Checkpoints(place, keep=1).newest()
+        assert found is not None
+        assert not problems
+        torch.manual_seed(999)
+        state = recording_state(config)
+        state.load_state_dict(found.parts())
         assert state.step == border
-        assert_same(finished(state, config), straight)
+        assert steps_of(state, config) == {step: expected[step] for step in range(border + 1, STEPS + 1)}
+        assert_same(state, straight)
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
@@ -122,7 +194,7 @@ def test_a_state_that_was_stopped_in_its_validation_validates_again(
         patch.setattr("bakeoff.training.loop.validate", stopped)
         with pytest.raises(InterruptedRunError):
             finished(state, config)
-    assert (state.epoch, state.step_in_epoch) == (1, 7)
+    assert (state.epoch, state.step_in_epoch) == (1, 4)
     assert_same(finished(through_disk(state, config, tmp_path), config), straight)
 
 
@@ -146,7 +218,7 @@ def pieces(parts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def test_a_piece_that_is_missing_unknown_or_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
     config = toy_config(trainer__epochs=2, trainer__ema_decay=0.9)
-    state = stopped_at(9, toy_state(config), config)
+    state = stopped_at(6, toy_state(config), config)
     parts = state.state_dict()
     parts["plain"] = json.loads(json.dumps(parts["plain"]))
     num_refused = 0

@@ -134,7 +134,8 @@ class TrainState:
         device = self.guard.good_steps.device
         sums = rest.get("loss_sums", {})
         check_pieces(dict.fromkeys(plain["loss_parts"]), sums, "the sums of the losses")
-        self.loss_sums = {name: own.to(device, copy=True) for name, own in sums.items()}
+        # In their first order, which a file of tensors does not keep: the loss is their sum, to the bit.
+        self.loss_sums = {name: sums[name].to(device, copy=True) for name in plain["loss_parts"]}
         self.best = self._best(plain["best"], parts)
 
     def _load_plain(self, plain: Mapping[str, Any]) -> None:
