@@ -1,172 +1,146 @@
-"""Kills trainings at random instants, goes on until they finish, and compares bits with undisturbed ones.
+"""Kills trainings at random instants, goes on until they finish, and compares them with undisturbed ones.
 
-    .venv/bin/python scripts/try_resume.py   # 100 kills of the CNN, 10 of each other family
+    .venv/bin/python scripts/try_resume.py   # 100 kills of the CNN, 10 of each other family and combination
     .venv/bin/python scripts/try_resume.py cnn_small --kills 20 --seed 3
 
-A trial is one run that is killed with SIGKILL after a random time, again and again, until a part of it
-ends by itself. Processes are forked from one that has imported everything, so that a part costs no start-up.
+A trial is one run that is killed with SIGKILL again and again until a part of it ends by itself. All files
+of its directory must be those of the undisturbed run, but for times, hosts and the log. Half of the kills
+come at any time, the other half where the fewest have landed so far: an epoch, a validation, a save, the
+finish. Ends with 1 if one run differs.
 """
 
 import argparse
-import hashlib
-import json
-import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-MODELS = {
-    # overrides that make a short run of each family; the last number: its kills by default
-    "cnn_small": (["trainer.epochs=12"], 100),
-    "vit": (["trainer.epochs=4", "model.depth=1"], 10),
-    "faster_rcnn": (["trainer.epochs=2", "data.train_limit=200"], 10),
-    "shufflenet_small": (["trainer.epochs=2", "data.train_limit=200"], 10),
-}
-SETTINGS = {
-    "average": ["trainer.ema_decay=0.9"],
-    "accumulation": ["trainer.accumulate=3"],
-    "early stopping": ["trainer.early_stopping_patience_epochs=2"],
-    "clipping": ["optim.clip_norm=0.1"],
-    "kept features": ["model.freeze=all_but_head"],
-}
+from killed_runs import Killer, faults, result_of, train_until_done
+from run_phases import BEFORE, PHASES, TRAINING
+
+SECONDS_BETWEEN_SAVES = 0.05
 COMMON = [
     "data=digits", "trainer.threads=1", "trainer.deterministic=true", "trainer.device=cpu",
-    "trainer.checkpoint_every_seconds=0.05",
+    f"trainer.checkpoint_every_seconds={SECONDS_BETWEEN_SAVES}",
 ]  # fmt: skip
+SMALL_DETECTOR = ["model.weights=none", "model.image_size=64", "trainer.overfit_batches=2"]
+# Of each family a small one: overrides for a run of seconds, and its kills.
+MODELS: dict[str, tuple[list[str], int]] = {
+    "cnn_small": (["trainer.epochs=24", "trainer.batch_size=64"], 100),
+    "vit": (["trainer.epochs=6", "model.depth=1", "model.width=32", "data.train_limit=400"], 10),
+    "faster_rcnn": (["trainer.epochs=3", "model.channels=[8,8]", "data.train_limit=200"], 10),
+    "shufflenet_small": (["trainer.epochs=3", "data.train_limit=200"], 10),
+    "lab_faster_rcnn": (["trainer.epochs=2", "trainer.batch_size=2", *SMALL_DETECTOR], 10),
+}
+KILLS_OF_A_COMBINATION = 10
+FACTORS: dict[str, list[list[str]]] = {
+    "schedule": [[f"optim.schedule={name}"] for name in ("one_cycle", "cosine", "step", "constant")],
+    "average": [[], ["trainer.ema_decay=0.9"]],
+    "accumulation": [[], ["trainer.accumulate=3"]],
+    "early stopping": [[], ["trainer.early_stopping_patience_epochs=1", "trainer.epochs=8"]],
+    "clipping": [["optim.clip_norm=null"], ["optim.clip_norm=0.1"]],
+    "kept features": [[], ["model.freeze=all_but_head"]],
+}
+# A row is one combination: the level of each factor. Any two levels of two factors meet in a row.
+COMBINATIONS = [
+    (0, 1, 1, 1, 1, 1), (0, 0, 0, 0, 0, 0),
+    (1, 1, 1, 1, 0, 0), (1, 0, 0, 0, 1, 1),
+    (2, 1, 1, 0, 1, 0), (2, 0, 0, 1, 0, 1),
+    (3, 1, 0, 1, 1, 0), (3, 0, 1, 0, 0, 1),
+]  # fmt: skip
+SMALL = ["model=shufflenet_small", "trainer.epochs=4", "data.train_limit=150", "trainer.batch_size=30"]
+
+
+def words_of(row: tuple[int, ...]) -> list[str]:
+    """The overrides of a combination."""
+    levels = [levels[place] for levels, place in zip(FACTORS.values(), row, strict=True)]
+    return [*SMALL, *(word for words in levels for word in words)]
+
+
+def trials() -> dict[str, tuple[list[str], int]]:
+    """Name -> overrides and kills."""
+    models = {name: ([f"model={name}", *words], kills) for name, (words, kills) in MODELS.items()}
+    combined = {
+        f"combination{number}": (words_of(row), KILLS_OF_A_COMBINATION)
+        for number, row in enumerate(COMBINATIONS, start=1)
+    }
+    return models | combined
 
 
 def main() -> int:
-    """Prints a line for each model; 1 if a run ended with other bits."""
-    options = argparse.ArgumentParser(
+    """Prints a line for each; 1 if a run is not as the undisturbed one."""
+    known = trials()
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("models", nargs="*", default=list(MODELS), help=", ".join(MODELS))
-    options.add_argument("--kills", type=int, help="of each model")
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument(
-        "--set", default="", metavar="WORDS", help="further overrides, such as trainer.ema_decay=0.9"
-    )
-    given = options.parse_args()
-    os.environ["BAKEOFF_OUTPUTS"] = folder = tempfile.mkdtemp(prefix="try_resume-")
-    import torch
+    parser.add_argument("names", nargs="*", default=list(known), help=", ".join(known))
+    parser.add_argument("--kills", type=int, help="of each")
+    parser.add_argument("--seed", type=int, default=0, help="of the instants")
+    given = parser.parse_args()
+    import_all()
+    folder = Path(tempfile.mkdtemp(prefix="try_resume-"))
+    total: Counter[str] = Counter()
+    for name in given.names:
+        words, kills = known[name]
+        chance = random.Random(f"{name} {given.seed}")
+        total += try_runs(name, [*COMMON, *words], given.kills or kills, chance, folder)
+    print(f"all: {total['kills']} kills in {total['runs']} runs, {total['different']} of them different")
+    print(f"seed {given.seed}; landed in {landed(total)}")
+    if not total["different"]:
+        shutil.rmtree(folder)
+    return 1 if total["different"] else 0
 
-    from bakeoff.experiment import resume, train  # noqa: F401 - imported once, before any fork
+
+def import_all() -> None:
+    """Once, before any fork; a forked process cannot use the threads of its parent."""
+    import sklearn.datasets  # noqa: F401 - of the digits
+    import torch
+    import torch._inductor  # of `trainer.deterministic`
+    import torchvision  # noqa: F401
+
+    from bakeoff.experiment import resume, train  # noqa: F401
 
     torch.set_num_threads(1)
-    failed = 0
-    for name in given.models:
-        words, kills = MODELS[name]
-        words = [*COMMON, f"model={name}", *words, *given.set.split()]
-        failed += try_model(
-            name, words, given.kills or kills, random.Random(f"{name} {given.seed}"), Path(folder)
-        )
-    shutil.rmtree(folder)
-    return 1 if failed else 0
 
 
-def try_model(name: str, words: list[str], kills: int, chance: random.Random, folder: Path) -> int:
-    """Trains once undisturbed, then until so many kills have hit; how many runs ended otherwise."""
+def try_runs(name: str, words: list[str], kills: int, chance: random.Random, folder: Path) -> Counter[str]:
+    """Trains once undisturbed, then until so many kills have hit; prints and counts."""
     start = time.monotonic()
-    straight = train_until_done(words, folder / f"{name}-straight", None)[0]
-    longest = time.monotonic() - start
-    expected = bits_of(straight)
-    hit = runs = different = parts = 0
-    while hit < kills:
-        runs += 1
-        run, killed = train_until_done(words, folder / f"{name}-{runs}", lambda: chance.uniform(0.1, longest))
-        hit += killed
-        parts += killed + 1
-        if bits_of(run) != expected:
-            different += 1
-            print(f"{name}: run {runs} differs: {run}")
+    straight = train_until_done(words, folder / f"{name}-0", None)
+    expected = result_of(straight.run)
+    lengths = {phase: straight.board.mean_seconds(phase) for phase in PHASES}
+    lengths |= {TRAINING: straight.seconds, BEFORE: SECONDS_BETWEEN_SAVES}
+    killer = Killer(chance, straight.seconds, lengths)
+    count: Counter[str] = Counter()
+    while count["kills"] < kills:
+        trial = train_until_done(words, folder / f"{name}-{count['runs'] + 1}", killer)
+        count.update(
+            runs=1, kills=len(trial.kills), trained=trial.board.trained, steps=straight.board.trained,
+            **Counter(trial.kills),
+        )  # fmt: skip
+        count[BEFORE] += trial.before_first_checkpoint
+        if wrong := faults(trial, expected):
+            count["different"] += 1
+            print(f"{name}: {trial.run}: {'; '.join(wrong)}", flush=True)
         else:
-            shutil.rmtree(run.parent.parent)
-    same = f"{runs - different} of {runs} with the same bits"
-    print(f"{name}: {hit} kills in {runs} runs ({' '.join(words)}): {same}")
-    return different
-
-
-def train_until_done(words: list[str], outputs: Path, seconds: Any) -> tuple[Path, int]:
-    """The run directory, and how often its process was killed."""
-    killed, run = 0, None
-    while True:
-        ended = in_child(words, outputs, run, seconds and seconds())
-        killed += not ended
-        found = [path for path in outputs.glob("*/*") if path.parent.name != "datasets"]
-        if len(found) > 1:
-            raise AssertionError(f"{found}: more than one run directory")
-        if ended:
-            return found[0], killed
-        # Killed before there was a run to go on with: from the beginning.
-        run = found[0] if found and (found[0] / "attempts" / "0001" / "attempt.json").exists() else None
-        if run is None and found:
-            shutil.rmtree(found[0])
-
-
-def in_child(words: list[str], outputs: Path, run: Path | None, seconds: float | None) -> bool:
-    """Trains or goes on in a forked process; False if it was killed."""
-    child = os.fork()
-    if child == 0:
-        work(words, outputs, run)
-    if seconds is not None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid:
-                break
-            time.sleep(0.001)
-        else:
-            os.kill(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
-    else:
-        _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return False
-    if os.WEXITSTATUS(status) != 0:
-        raise AssertionError(f"exit code {os.WEXITSTATUS(status)}: {run or outputs}")
-    return True
-
-
-def work(words: list[str], outputs: Path, run: Path | None) -> None:
-    """What the child does; never returns."""
-    from bakeoff.cli import main as bakeoff
-
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, sys.stdout.fileno())
-    line = ["resume", str(run)] if run else ["train", *words, f"output_dir={outputs}"]
-    code = bakeoff(line)
-    os._exit(code)
-
-
-def bits_of(run: Path) -> dict[str, str]:
-    """Hashes of all that must be the same."""
-    bits = {
-        name: hashlib.sha256((run / name).read_bytes()).hexdigest()
-        for name in ("weights.safetensors", "predictions.npz", "predictions_val.npz")
-    }
-    times = ("train_seconds", "eval_seconds", "train_images_per_second")
-    lines = [json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]
-    bits["epochs"] = json.dumps(
-        [{key: value for key, value in line.items() if key not in times} for line in lines]
+            shutil.rmtree(trial.run.parents[1])
+    same = count["runs"] - count["different"]
+    print(f"{name}: {' '.join(words)}")
+    print(
+        f"  {count['kills']} kills in {count['runs']} runs, {same} of {count['runs']} the same; "
+        f"{count['trained']} steps trained for {count['steps']}; {time.monotonic() - start:.0f} s"
     )
-    summary = json.loads((run / "summary.json").read_text())
-    kept = (
-        "identity",
-        "setting",
-        "epochs_run",
-        "best_epoch",
-        "test",
-        "val",
-        "train_loss_final",
-        "fingerprint",
-    )
-    bits["summary"] = json.dumps({key: summary[key] for key in kept})
-    return bits
+    print(f"  landed in {landed(count)}", flush=True)
+    return count
+
+
+def landed(count: Counter[str]) -> str:
+    """Where kills came, in words."""
+    places = ", ".join(f"{phase} {count[phase]}" for phase in PHASES)
+    return f"{places}; of them {BEFORE} {count[BEFORE]}"
 
 
 if __name__ == "__main__":

@@ -32,11 +32,16 @@ SHORTEST = {
     "draw_terminal.py": ["drawn.svg"],
     "study_few_images.py": ["--tables", "20"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
+    "try_resume.py": ["cnn_small", "vit", "combination1", "--kills", "4"],
     "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
     "bench_start.py": ["--repeats", "1"],
     "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
 }
-NO_PROGRAM = {"notebook_loop.py": "what bench_notebook.py imports"}
+NO_PROGRAM = {
+    "notebook_loop.py": "what bench_notebook.py imports",
+    "killed_runs.py": "what try_resume.py imports",
+    "run_phases.py": "what try_resume.py imports",
+}
 # Imports every script once, in one process: torch is the most of each one's start.
 SHOW_HELP = """
 import runpy, sys
