@@ -13,6 +13,7 @@ from bakeoff.training.state import TrainState
 
 _LARGEST_SHARE = 0.02  # of the time that passes, spent on saving
 _BYTES_PER_SECOND = 500e6  # that a save writes and hashes, before one has been timed
+_MANY_BYTES = 500e6  # of a checkpoint: worth a line
 
 
 class TakenOverError(ResumeError):
@@ -28,10 +29,9 @@ class Keeper:
         self.checkpoints = Checkpoints(run.path, trainer.keep_checkpoints)
         self._run, self._state, self._began = run, state, began
         self._every = trainer.checkpoint_every_seconds
-        if self._every is not None:  # until a save has been timed
-            self._every = max(self._every, _num_bytes(state) / _BYTES_PER_SECOND / _LARGEST_SHARE)
+        self._expected_seconds = _num_bytes(state) / _BYTES_PER_SECOND  # of the next save
         self._saved_at = time.monotonic()
-        self._told = False
+        self._told = state.step > 0  # by an earlier part
 
     def check_owner(self) -> None:
         """Whether the run is still this process's.
@@ -50,7 +50,12 @@ class Keeper:
     @property
     def is_due(self) -> bool:
         """Whether the interval is over."""
-        return self._every is not None and time.monotonic() - self._saved_at >= self._every
+        return self._every is not None and time.monotonic() - self._saved_at >= self._interval
+
+    @property
+    def _interval(self) -> float:
+        # Each save is paid off before the next one begins, so that their sum is.
+        return max(self._every or 0.0, self._expected_seconds / _LARGEST_SHARE)
 
     def save(self) -> None:
         """Saves the state as it stands, at a step border; the next time not before that has paid off.
@@ -63,20 +68,31 @@ class Keeper:
         start = time.monotonic()
         self._state.total_seconds = time.perf_counter() - self._began
         try:
-            self.checkpoints.write(self._state.state_dict())
+            checkpoint = self.checkpoints.write(self._state.state_dict())
         finally:
             self._saved_at = time.monotonic()
-        seconds = self._saved_at - start
-        least = seconds / _LARGEST_SHARE
-        if self._every is not None and least > self._every:
-            self._every = least
-            if not self._told:
-                self._told = True
-                say(
-                    self._run,
-                    f"note: a checkpoint takes {seconds:.1f} s, so there is one every {about(least)}: saving "
-                    f"takes at most {_LARGEST_SHARE:.0%} of the time",
-                )
+            self._expected_seconds = self._saved_at - start
+        self._tell(sum(entry["bytes"] for entry in checkpoint.files.values()))
+
+    def _tell(self, num_bytes: int) -> None:
+        """Once a run, of checkpoints that are large or slow."""
+        stretched = self._every is not None and self._interval > self._every
+        if self._told or not (stretched or num_bytes >= _MANY_BYTES):
+            return
+        self._told = True
+        size = f"{num_bytes / 1e9:.2f} GB" if num_bytes >= _MANY_BYTES else f"{num_bytes / 1e6:.1f} MB"
+        often = "only when the run is stopped"
+        if self._every is not None:
+            often = about(self._interval).replace("about", "about every", 1)
+        if stretched:
+            often += f", so that saving takes at most {_LARGEST_SHARE:.0%} of the time"
+        keep = self.checkpoints.keep
+        kept = "the newest is" if keep == 1 else f"the newest {keep} are"
+        say(
+            self._run,
+            f"note: a checkpoint takes {size} and {self._expected_seconds:.1f} s; one is saved {often}; "
+            f"{kept} kept until the run has finished",
+        )
 
 
 def _num_bytes(state: TrainState) -> int:
