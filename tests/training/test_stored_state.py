@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from toy import CPU, Toy, assert_same_bits, toy_config, toy_split, toy_state, weights_of
+from toy import CPU, FailingToy, Toy, assert_same_bits, toy_config, toy_split, toy_state, weights_of
 
 from bakeoff.config.schema import Config
 from bakeoff.data.batches import Batch
-from bakeoff.errors import InterruptedRunError, ResumeError
+from bakeoff.errors import DivergedError, InterruptedRunError, ResumeError
 from bakeoff.machine.runtime import Runtime, seed_everything
 from bakeoff.runs.checkpoints import Checkpoints
 from bakeoff.training.loop import SavePoint, fit
@@ -196,6 +196,14 @@ def test_a_state_that_was_stopped_in_its_validation_validates_again(
             finished(state, config)
     assert (state.epoch, state.step_in_epoch) == (1, 4)
     assert_same(finished(through_disk(state, config, tmp_path), config), straight)
+
+
+def test_a_state_that_has_gone_wrong_is_not_stored() -> None:
+    """The host looks every fifty steps, and before each pause."""
+    config = toy_config(trainer__epochs=3)
+    state = toy_state(config, FailingToy(bad_call=2))
+    with pytest.raises(DivergedError, match="step 2, epoch 1"):
+        stopped_at(3, state, config)
 
 
 def test_the_loss_scale_is_stored(tmp_path: Path) -> None:
