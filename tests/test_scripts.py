@@ -32,6 +32,7 @@ SHORTEST = {
     "draw_terminal.py": ["drawn.svg"],
     "study_few_images.py": ["--tables", "20"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
+    "bench_checkpoints.py": ["--seconds", "1", "model=cnn_small", "data=digits"],
     "try_resume.py": ["cnn_small", "vit", "combination1", "--kills", "4"],
     "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
     "bench_start.py": ["--repeats", "1"],

@@ -41,13 +41,20 @@ def keeper_of(tmp_path: Path, first_step: int = 0, **trainer: Any) -> Keeper:
 def pretend_saves(
     monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: Callable[[int], float], num_bytes: int = 1000
 ) -> list[float]:
-    """Saves take so long, by their number; returns when they begin."""
+    """Saves take so long, by their number; returns when they begin. A quarter of the bytes is the model's."""
     begun: list[float] = []
 
     def write(*_: object) -> Any:
         begun.append(clock.now)
         clock.now += seconds(len(begun))
-        return SimpleNamespace(files={"model": {"bytes": num_bytes}, "best": {"bytes": 24}})
+        sizes = {
+            "model.safetensors": num_bytes // 4,
+            "optimizer.safetensors": num_bytes // 2,
+            "state.json": 24,
+        }
+        if len(begun) > 1:  # the first one comes before a validation
+            sizes["best.safetensors"] = num_bytes // 4
+        return SimpleNamespace(files={name: {"bytes": size} for name, size in sizes.items()})
 
     monkeypatch.setattr(Checkpoints, "write", write)
     return begun
@@ -95,11 +102,11 @@ def test_saving_takes_at_most_its_share(
 def test_before_a_save_has_been_timed_its_size_counts(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(checkpointing, "_num_bytes", lambda _: 2_150_000_000)
+    monkeypatch.setattr(checkpointing, "_num_bytes", lambda _: 2_100_000_000)
     keeper = keeper_of(tmp_path)
     begun = pretend_saves(monkeypatch, clock, lambda _: 4.3)
-    train_for(keeper, clock, 216.0, step_seconds=0.5)
-    assert begun == [1215.0]  # 2.15 GB at 500 MB a second are 4.3 s, 2 % of 215
+    train_for(keeper, clock, 360.0)
+    assert begun == [1350.0]  # 2.1 GB at 300 MB a second are 7 s, 2 % of 350
 
 
 def test_without_an_interval_nothing_is_due(clock: Clock, tmp_path: Path) -> None:

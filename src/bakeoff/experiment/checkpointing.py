@@ -6,13 +6,13 @@ from bakeoff.config.schema import TrainerConfig
 from bakeoff.errors import ResumeError
 from bakeoff.experiment.progress import say
 from bakeoff.runs.attempts import Attempt
-from bakeoff.runs.checkpoints import Checkpoints
+from bakeoff.runs.checkpoints import BEST_WEIGHTS, MODEL_WEIGHTS, Checkpoints
 from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
 from bakeoff.text import about
 from bakeoff.training.state import TrainState
 
 _LARGEST_SHARE = 0.02  # of the time that passes, spent on saving
-_BYTES_PER_SECOND = 500e6  # that a save writes and hashes, before one has been timed
+_BYTES_PER_SECOND = 300e6  # that a save writes and hashes, before one has been timed: a slow one
 _MANY_BYTES = 500e6  # of a checkpoint: worth a line
 
 
@@ -31,6 +31,7 @@ class Keeper:
         self._every = trainer.checkpoint_every_seconds
         self._expected_seconds = _num_bytes(state) / _BYTES_PER_SECOND  # of the next save
         self._saved_at = time.monotonic()
+        self._best_comes = trainer.select == "best"
         self._told = state.step > 0  # by an earlier part
 
     def check_owner(self) -> None:
@@ -72,7 +73,10 @@ class Keeper:
         finally:
             self._saved_at = time.monotonic()
             self._expected_seconds = self._saved_at - start
-        self._tell(sum(entry["bytes"] for entry in checkpoint.files.values()))
+        sizes = {name: entry["bytes"] for name, entry in checkpoint.files.items()}
+        if self._best_comes and BEST_WEIGHTS not in sizes:  # with the first validation
+            sizes[BEST_WEIGHTS] = sizes[MODEL_WEIGHTS]
+        self._tell(sum(sizes.values()))
 
     def _tell(self, num_bytes: int) -> None:
         """Once a run, of checkpoints that are large or slow."""

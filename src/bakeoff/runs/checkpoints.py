@@ -24,6 +24,7 @@ FOLDER = "checkpoints"
 _STATE, _MANIFEST, _BEST = "state.json", "manifest.json", "best"
 _TENSORS = ("model", "optimizer", "average", _BEST)
 _SUFFIX = ".safetensors"
+MODEL_WEIGHTS, BEST_WEIGHTS = f"{_TENSORS[0]}{_SUFFIX}", f"{_BEST}{_SUFFIX}"
 _SCHEMA = 1
 
 
