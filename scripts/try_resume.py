@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from killed_runs import Killer, faults, result_of, train_until_done
-from run_phases import BEFORE, PHASES, TRAINING
+from run_phases import BEFORE, PHASES, SAVE, TRAINING
 
 SECONDS_BETWEEN_SAVES = 0.05
 COMMON = [
@@ -110,6 +110,7 @@ def try_runs(name: str, words: list[str], kills: int, chance: random.Random, fol
     """Trains once undisturbed, then until so many kills have hit; prints and counts."""
     start = time.monotonic()
     straight = train_until_done(words, folder / f"{name}-0", None)
+    assert straight.board.mean_seconds(SAVE), "no checkpoint was made"
     expected = result_of(straight.run)
     lengths = {phase: straight.board.mean_seconds(phase) for phase in PHASES}
     lengths |= {TRAINING: straight.seconds, BEFORE: SECONDS_BETWEEN_SAVES}
