@@ -85,7 +85,14 @@ def measure(words: list[str], folder: Path, seconds: float, saves: int | None) -
     print(f"{' '.join(words)}: {state.step} steps, {state.epoch - 1} whole epochs, seed {config.seed}")
     phases = {name: state.times[name] for name in ("train", "eval", "save")}
     print("  " + ", ".join(f"{name} {value:.2f} s" for name, value in phases.items()), end="")
-    print(f": saving is {phases['save'] / sum(phases.values()):.2%} of the time")
+    whole = sum(phases.values())
+    print(f": saving is {phases['save'] / whole:.2%} of the time")
+    if took and not saves:  # the last one has not paid off yet
+        until_due = max(0.0, keeper._saved_at + keeper._interval - time.monotonic())
+        share = phases["save"] / (whole + until_due)
+        print(
+            f"  the next checkpoint is due in {until_due:.0f} s; until then saving is {share:.2%} of the time"
+        )
     if newest is not None:
         parts = ", ".join(f"{name} {entry['bytes'] / 1e6:.1f}" for name, entry in newest.files.items())
         size = sum(entry["bytes"] for entry in newest.files.values()) / 1e6
