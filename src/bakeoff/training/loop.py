@@ -117,10 +117,9 @@ def _train_until_pause(state: TrainState, training: Given, losses: Losses, batch
         training.budget.stepped(state)
         last = training.epoch_is_over(state)
         paused = training.pause()
-        paused = training.pause()
         # The host waits for the device here, and only here (and for the plan of a budget). A state that has
-        # tripped is never saved. What is saved in a pause has not gone wrong.
-        if (paused or last or paused or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
+        # tripped is never saved.
+        if (last or paused or state.step % _STEPS_BETWEEN_CHECKS == 0) and state.guard.tripped():
             _diverged(state, lr, training.config.optim.lr)
         if paused:
             return True
