@@ -1,6 +1,7 @@
 """Checkpoints on the disk: whole or not counted, the best weights once, no room lost, nothing lost on the way."""
 
 import errno
+import json
 import os
 import shutil
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from bakeoff.errors import ResourceError
+from bakeoff.errors import ResourceError, ResumeError
 from bakeoff.runs import checkpoints
 from bakeoff.runs.checkpoints import Checkpoints
 
@@ -141,17 +142,99 @@ def test_of_a_damaged_one_the_older_is_taken_and_it_is_said(name: str, damage: s
     assert problems[0].startswith(f"step-00000002: {name}")
 
 
-def test_a_manifest_that_names_other_files_is_refused(tmp_path: Path) -> None:
-    import json
-
+@pytest.mark.parametrize(
+    "name", ["../../config.json", "/etc/passwd", "..", "", "model.safetensors/../../x", "a.pkl"]
+)
+def test_a_manifest_that_names_other_files_is_refused(name: str, tmp_path: Path) -> None:
     run = Checkpoints(tmp_path, 2)
     place = run.write(parts(1)).path / "manifest.json"
     manifest = json.loads(place.read_text())
-    manifest["files"]["../../config.json"] = {"bytes": 1, "sha256": "0"}
+    manifest["files"][name] = {"bytes": 1, "sha256": "0"}
     place.write_text(json.dumps(manifest))
     found, problems = Checkpoints(tmp_path, 2).newest()
     assert found is None
-    assert "config.json" in problems[0]
+    assert problems == [f"step-00000001: manifest.json: names {json.dumps(name)}"]
+
+
+def test_a_huge_manifest_is_not_read(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    with open(run.write(parts(1)).path / "manifest.json", "r+b") as file:
+        file.truncate(2**40)
+    found, problems = Checkpoints(tmp_path, 2).newest()
+    assert found is None
+    assert problems[0].startswith("step-00000001: manifest.json: 1099511627776 bytes, more than ")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.json", "manifest.json"])
+def test_nobody_waits_on_a_pipe(name: str, tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    found = run.write(parts(1))
+    path = found.path / name
+    path.unlink()
+    os.mkfifo(path)
+    assert Checkpoints(tmp_path, 2).newest()[0] is None
+    if name == "model.safetensors":  # exchanged after it was checked
+        with pytest.raises(ResumeError, match="not a regular file"):
+            found.parts()
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """A run of somebody else's must not lead us to write into, or remove, folders of the user's."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Checkpoints(elsewhere, 2).write(parts(1))
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoints").symlink_to(elsewhere / "checkpoints")
+    with pytest.raises(ResumeError, match="a link or a file has the folder's name"):
+        Checkpoints(run, 2).newest()
+    with pytest.raises(ResourceError, match="a link or a file has the folder's name"):
+        Checkpoints(run, 2).write(parts(2))
+    Checkpoints(run, 2).remove()
+    assert names(elsewhere) == ["step-00000001"]
+    # One of its folders, the same.
+    (run / "checkpoints").unlink()
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "step-00000001").symlink_to(elsewhere / "checkpoints" / "step-00000001")
+    assert Checkpoints(run, 2).newest() == (None, [])
+    Checkpoints(run, 2).write(parts(1))
+    Checkpoints(run, 2).remove()
+    assert len(list((elsewhere / "checkpoints" / "step-00000001").iterdir())) == 4
+
+
+def test_what_somebody_else_has_put_there_is_left_alone(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    for step in (1, 2):
+        run.write(parts(step))
+    for name in ("aaa", "zzz", "step-1", "step-00000009-copy", ".cache"):
+        (run.folder / name).mkdir()
+    (run.folder / "notes.txt").touch()
+    (run.folder / "step-00000099").touch()
+    assert step_of(tmp_path) == 2
+    run.write(parts(3))
+    run.tidy()
+    others = [".cache", "aaa", "notes.txt", "step-00000009-copy", "step-00000099", "step-1", "zzz"]
+    assert names(tmp_path) == sorted([*others, "step-00000002", "step-00000003"])
+    run.remove()
+    assert names(tmp_path) == others
+
+
+def test_older_ones_are_not_read(tmp_path: Path) -> None:
+    """That takes time, and a half of an old one, whose removal was cut short, is nothing to tell."""
+    run = Checkpoints(tmp_path, 2)
+    old = run.write(parts(1)).path
+    run.write(parts(2))
+    (old / "model.safetensors").unlink()
+    found, problems = Checkpoints(tmp_path, 2).newest()
+    assert found is not None
+    assert (found.plain["step"], problems) == (2, [])
+
+
+def test_steps_are_compared_as_numbers(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 1)
+    run.write(parts(99_999_999))
+    run.write(parts(100_000_000))
+    assert names(tmp_path) == ["step-100000000"]
 
 
 @pytest.mark.parametrize("call", ["mkdir", "write_tensors", "write_json", "rename", "sync_folder"])
@@ -192,6 +275,46 @@ def test_half_a_checkpoint_of_a_killed_process_does_not_count_and_goes(tmp_path:
     assert step_of(tmp_path) == 1
     run.write(parts(3))
     assert names(tmp_path) == ["step-00000001", "step-00000003"]
+
+
+def test_a_run_killed_in_its_first_save_has_no_damaged_one(tmp_path: Path) -> None:
+    """It begins anew; one that is damaged must not."""
+    run = Checkpoints(tmp_path, 2)
+    made = run.write(parts(1)).path
+    (made / "manifest.json").unlink()
+    assert Checkpoints(tmp_path, 2).newest()[1] != []
+    made.rename(made.with_name(".step-00000001.77.tmp"))
+    assert Checkpoints(tmp_path, 2).newest() == (None, [])
+
+
+def test_the_one_that_goes_on_leaves_only_what_is_whole(tmp_path: Path) -> None:
+    run = Checkpoints(tmp_path, 2)
+    for step in (1, 2):
+        run.write(parts(step, best=1))
+    folder = run.folder
+    for name in (".step-00000003.77.tmp", ".step-00000002.77.old", "step-00000004"):
+        shutil.copytree(folder / "step-00000002", folder / name)
+        (folder / name / "model.safetensors").unlink()
+    (folder / "step-00000002").rename(folder / ".step-00000002.78.tmp")
+    again = Checkpoints(tmp_path, 2)
+    found = again.tidy()
+    assert found is not None
+    assert found.path == folder / "step-00000002"
+    assert torch.equal(found.parts()["model"]["weight"], torch.full((3, 2), 2.0))
+    assert names(tmp_path) == ["step-00000001", "step-00000002"]
+    written = again.write(parts(5, best=1)).path / "best.safetensors"
+    assert written.samefile(folder / "step-00000002" / "best.safetensors")
+
+
+def test_a_process_that_has_lost_the_run_puts_nothing_in_place(tmp_path: Path) -> None:
+    def lost() -> None:
+        raise ResumeError("another one goes on")
+
+    run = Checkpoints(tmp_path, 2)
+    run.write(parts(1))
+    with pytest.raises(ResumeError):
+        run.write(parts(2), lost)
+    assert names(tmp_path) == ["step-00000001"]
 
 
 def test_a_whole_one_that_was_not_yet_renamed_counts(tmp_path: Path) -> None:

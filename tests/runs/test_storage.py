@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import files_below
 
-from bakeoff.errors import ConfigError, ResourceError
+from bakeoff.errors import ConfigError, ResourceError, ResumeError
 from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.reading import UnreadableFileError, read_bytes, read_json, sha256_of
 from bakeoff.runs.records import EpochRecord, ValidationScores
@@ -442,3 +443,61 @@ def test_abandoned_after_the_summary_a_run_is_finished(tmp_path: Path) -> None:
     run.abandon(4, "stopped again")
     assert read_json(run.path / "status.json")["status"] == "finished"
     assert "stopped again" in (run.path / "run.log").read_text()
+
+
+@pytest.mark.parametrize("name", ["run.log", "epochs.jsonl", "status.json"])
+def test_what_is_written_where_it_stands_follows_no_link_and_waits_on_no_pipe(
+    name: str, tmp_path: Path
+) -> None:
+    """A run of somebody else's, that goes on here, must not write into a file of the user's."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "own").write_text("as it was")
+    write: Callable[[], object] = {
+        "run.log": lambda: append_line(run / name, "a line"),
+        "epochs.jsonl": lambda: RunDir(run).append_epoch(
+            EpochRecord(1, 1, 0.1, 1.0, {}, None, 1.0, 1.0, 1.0)
+        ),
+        "status.json": lambda: RunDir(run).write_status("running", 1),
+    }[name]
+    for kind in ("link", "pipe"):
+        (run / name).symlink_to(tmp_path / "own") if kind == "link" else os.mkfifo(run / name)
+        with pytest.raises(ResourceError, match=re.escape(f"{run / name}: cannot write")):
+            write()
+        (run / name).unlink()
+    assert (tmp_path / "own").read_text() == "as it was"
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_pictures_go_into_no_folder_of_somebody_else(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "plots").symlink_to(tmp_path / "elsewhere") if kind == "link" else (run / "plots").touch()
+    with pytest.raises(ResourceError, match="a link or a file has the folder's name"):
+        RunDir(run).plot_file("curves.png")
+
+
+def test_a_process_that_has_lost_its_run_writes_none_of_its_files(tmp_path: Path) -> None:
+    def lost() -> None:
+        raise ResumeError("another one goes on")
+
+    run = RunDir(tmp_path)
+    run.before_writing = lost
+    epoch = EpochRecord(1, 1, 0.1, 1.0, {}, None, 1.0, 1.0, 1.0)
+    nothing = np.zeros(0)
+    writes: list[Callable[[], object]] = [
+        lambda: run.write_status("running", 1),
+        lambda: run.append_epoch(epoch),
+        lambda: run.rewrite_epochs([epoch]),
+        lambda: run.log("a line"),
+        lambda: run.write_weights({}, finished=True),
+        lambda: run.write_predictions("test", nothing, nothing, nothing),
+        lambda: run.write_confusion(["a"], nothing),
+        lambda: run.plot_file("curves.png"),
+        lambda: run.write_summary(None),  # type: ignore[arg-type]
+    ]
+    for write in writes:
+        with pytest.raises(ResumeError):
+            write()
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ from bakeoff.errors import OK, ConfigError, ResumeError
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
+from bakeoff.runs.attempts import clear_finished
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.paths import expanded
 from bakeoff.runs.reading import UnreadableFileError, read_json
@@ -41,6 +42,7 @@ def resume(words: list[str]) -> int:
                     f"{path}: it has finished, and its checkpoints are gone; train a new run with "
                     f"{' '.join(options.changes)}"
                 )
+            clear_finished(path)
             _print_result(path)
             return OK
         with loading_torch():

@@ -64,8 +64,12 @@ def beginning(values: dict[str, Any], prepared: Prepared, environment: Environme
     )
 
 
-def claim(run: Path, first: Beginning, environment: Environment, state: TrainState) -> attempts.Attempt:
+def claim(
+    run: Path, first: Beginning, environment: Environment, state: TrainState, after: int = 0
+) -> attempts.Attempt:
     """Makes a run this process's, and writes what it began with and from where it goes on.
+
+    `after` is the number of its newest attempt when the state was read.
 
     Raises:
         ResumeError: another process works on it.
@@ -76,7 +80,7 @@ def claim(run: Path, first: Beginning, environment: Environment, state: TrainSta
         "from_step": state.step,
         "seconds_before": state.total_seconds,
     }
-    return attempts.begin(run, {**part, "first": asdict(first)})
+    return attempts.begin(run, {**part, "first": asdict(first)}, after)
 
 
 def read_beginning(run: Path) -> Beginning | None:

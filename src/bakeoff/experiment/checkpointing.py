@@ -1,9 +1,10 @@
 """When a run's state is saved: now and then, and when it is stopped; and whose run it is."""
 
 import time
+from contextlib import suppress
 
 from bakeoff.config.schema import TrainerConfig
-from bakeoff.errors import ResumeError
+from bakeoff.errors import ResourceError, ResumeError
 from bakeoff.experiment.progress import say
 from bakeoff.runs.attempts import Attempt
 from bakeoff.runs.checkpoints import BEST_WEIGHTS, MODEL_WEIGHTS, Checkpoints
@@ -28,6 +29,7 @@ class Keeper:
         self.attempt: Attempt | None = None  # of this process; None before it is claimed
         self.checkpoints = Checkpoints(run.path, trainer.keep_checkpoints)
         self._run, self._state, self._began = run, state, began
+        run.before_writing = self.check_owner
         self._every = trainer.checkpoint_every_seconds
         self._expected_seconds = _num_bytes(state) / _BYTES_PER_SECOND  # of the next save
         self._saved_at = time.monotonic()
@@ -44,9 +46,11 @@ class Keeper:
             raise TakenOverError(f"{self._run.path}: another process goes on with this run; this one ends")
 
     def forget(self) -> None:
-        """Removes what a finished run does not need to go on."""
-        self.checkpoints.remove()
-        (self._run.path / LAST_WEIGHTS).unlink(missing_ok=True)
+        """Removes what a finished run does not need to go on; what cannot be removed stays."""
+        if self.attempt and self.attempt.is_newest():
+            self.checkpoints.remove()
+            with suppress(OSError):
+                (self._run.path / LAST_WEIGHTS).unlink(missing_ok=True)
 
     @property
     def is_due(self) -> bool:
@@ -69,7 +73,10 @@ class Keeper:
         start = time.monotonic()
         self._state.total_seconds = time.perf_counter() - self._began
         try:
-            checkpoint = self.checkpoints.write(self._state.state_dict())
+            checkpoint = self.checkpoints.write(self._state.state_dict(), self.check_owner)
+        except ResourceError:
+            self.check_owner()  # the next owner removes what is half written
+            raise
         finally:
             self._saved_at = time.monotonic()
             self._expected_seconds = self._saved_at - start

@@ -77,9 +77,12 @@ def resume(
     else:
         run = RunDir(path)
         keeper = Keeper(run, state, prepared.config.trainer, began)
+        keeper.checkpoints = stopped.checkpoints  # the best weights of the one that was read are linked to
         first = stopped.first or beginning.beginning(stopped.values, prepared, environment)
-    keeper.attempt = beginning.claim(run.path, first, environment, state)
-    keeper.checkpoints.newest()  # its best weights are linked to
+    keeper.attempt = beginning.claim(
+        run.path, first, environment, state, after=0 if changed else stopped.attempt
+    )
+    keeper.checkpoints.tidy()
     with outcome_recorded(run, state, prepared.config, stop, keeper):
         run.rewrite_epochs(state.epochs)
         if changed or stopped.checkpoint is None:

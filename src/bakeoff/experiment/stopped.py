@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import ResumeError
+from bakeoff.config.schema import parse
+from bakeoff.errors import ConfigError, ResumeError
 from bakeoff.experiment import beginning
 from bakeoff.experiment.beginning import Beginning
 from bakeoff.experiment.gates import Prepared, prepare
@@ -30,8 +31,10 @@ class Stopped:
     path: Path
     values: dict[str, Any]  # its config, with this machine's places
     first: Beginning | None  # None: it was killed before it had begun
-    checkpoint: Checkpoint | None
-    problems: list[str]  # of newer checkpoints
+    attempt: int  # the number of its newest one
+    checkpoints: Checkpoints
+    checkpoint: Checkpoint | None  # the newest
+    problems: list[str]  # of those that should be newer
 
 
 def read_stopped(path: Path, data_root: str | None) -> Stopped:
@@ -40,7 +43,7 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
     Raises:
         ResumeError: it cannot go on.
     """
-    attempts.check_free(path)
+    attempt = attempts.check_free(path)
     try:
         # Killed in its first moment it has none.
         status = read_json(path / STATUS, attempts=2) if (path / STATUS).exists() else {}
@@ -52,15 +55,18 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
     if status.get("status") == "diverged":
         raise ResumeError(f"{path}: it diverged ({status.get('error')}); train it anew with other settings")
     values.pop("schema", None)
-    data = values.get("data")
-    if isinstance(data, dict):  # else a gate says what is wrong
-        data["root"] = data_root or data_root_here(str(data.get("name")), str(data.get("root")))
+    try:
+        config = parse(values)  # it may be anybody's
+    except ConfigError as error:
+        raise ResumeError(f"{path / CONFIG}: {error}; it cannot go on") from error
+    values["data"]["root"] = data_root or data_root_here(config.data.name, config.data.root)
     first = beginning.read_beginning(path)
     with doing("checking the newest checkpoint"):
-        checkpoint, problems = Checkpoints(path, keep=1).newest()
+        checkpoints = Checkpoints(path, config.trainer.keep_checkpoints)
+        checkpoint, problems = checkpoints.newest()
     if problems and checkpoint is None:
         raise ResumeError(f"{path}: no checkpoint is whole ({problems[-1]}); train it anew")
-    return Stopped(path, values, first, checkpoint, problems)
+    return Stopped(path, values, first, attempt, checkpoints, checkpoint, problems)
 
 
 def put_changes(stopped: Stopped, changes: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:

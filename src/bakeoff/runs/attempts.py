@@ -2,13 +2,17 @@
 
     attempts/0001/attempt.json    host, pid, the process's start time, and what the run must stay
 
-Each start or resume makes the next folder by an exclusive `mkdir`, so of two at one instant one gets it.
+Each start or resume makes the next folder with its record in it, by the rename of a folder that it filled.
+That fails where another one has the name, so of two at one instant one gets it. (After a `mkdir` a process
+could be killed before it has written who it is.)
 Whoever finds a newer attempt than its own has lost the run and writes nothing more.
 """
 
 import os
 import re
+import shutil
 import socket
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,17 +21,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import ResumeError
+from bakeoff.errors import ResourceError, ResumeError
+from bakeoff.runs.checkpoints import Checkpoints
 from bakeoff.runs.liveness import is_alive, process_start
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.records import RunPart
-from bakeoff.runs.rundir import STATUS
-from bakeoff.runs.storage import storage_errors, sync_folder, write_json
+from bakeoff.runs.rundir import LAST_WEIGHTS, PLOTS, STATUS
+from bakeoff.runs.storage import make_folder, remove_leftovers, storage_errors, sync_folder, write_json
 
 FOLDER = "attempts"
 _RECORD = "attempt.json"
-_NAME = re.compile(r"\d{4,}")
-_SECONDS_TO_START = 60.0  # within which a new folder gets its record
+_NAME = re.compile(r"\d{4,9}")
+_HALF = re.compile(r"\.\d{4,9}\.\d+\.tmp")
+_SECONDS_TO_APPEAR = 60.0  # for a new folder's record, where other machines see it later than the folder
+_UNKNOWN = "another process goes on with it, since a moment ago"
 
 
 @dataclass(frozen=True)
@@ -53,31 +60,32 @@ def check_free(run: Path) -> int:
     """
     last = max(_numbers(run), default=0)
     if last and (owner := _owner(run, last)):
-        raise ResumeError(f"{run}: {owner}; stop it first, or wait until it has finished")
+        raise _taken(run, owner)
     return last
 
 
-def begin(run: Path, facts: Mapping[str, Any]) -> Attempt:
+def _taken(run: Path, owner: str) -> ResumeError:
+    return ResumeError(f"{run}: {owner}; stop it first, or wait until it has finished")
+
+
+def begin(run: Path, facts: Mapping[str, Any], after: int | None = None) -> Attempt:
     """Claims a run for this process.
 
     Args:
         run: the run directory.
         facts: what else to record of it, plain.
+        after: the newest attempt when the run was looked at; None: whatever it is now.
 
     Raises:
         ResumeError: a process works on it, or another one was faster.
         ResourceError: nothing can be written there.
     """
+    last = check_free(run)
+    if after is not None and last != after:
+        raise ResumeError(f"{run}: another process has gone on with it a moment ago; resume it again")
     # The number that was checked, not the newest: somebody else may have taken the next one since.
-    attempt = Attempt(run, check_free(run) + 1)
+    attempt = Attempt(run, last + 1)
     folder = run / FOLDER / f"{attempt.number:04d}"
-    with storage_errors(folder):
-        folder.parent.mkdir(exist_ok=True)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            raise ResumeError(f"{run}: another process goes on with it, since a moment ago") from None
-        sync_folder(folder.parent)
     own = os.getpid()
     record = {
         "host": socket.gethostname(),
@@ -86,8 +94,41 @@ def begin(run: Path, facts: Mapping[str, Any]) -> Attempt:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
     }
-    write_json(folder / _RECORD, record)
+    make_folder(folder.parent)
+    making = folder.with_name(f".{folder.name}.{own}.tmp")
+    try:
+        with storage_errors(folder):
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir()
+            write_json(making / _RECORD, record)
+            making.rename(folder)
+            sync_folder(folder.parent)
+    except ResourceError:
+        shutil.rmtree(making, ignore_errors=True)
+        if folder.exists() and not _is_from(run, attempt.number, own):  # it removes the half claims of others
+            raise _taken(run, _owner(run, attempt.number) or _UNKNOWN) from None
+        raise
+    _remove_half_files(run)
     return attempt
+
+
+def clear_finished(run: Path) -> None:
+    """Removes what a process that was killed at the end of a run has left: half files, and checkpoints."""
+    with suppress(ResumeError):
+        check_free(run)
+        _remove_half_files(run)
+        Checkpoints(run, keep=1).remove()
+        with suppress(OSError):
+            (run / LAST_WEIGHTS).unlink(missing_ok=True)
+
+
+def _remove_half_files(run: Path) -> None:
+    for place in (run, run / PLOTS, *(run / FOLDER / f"{number:04d}" for number in _numbers(run))):
+        remove_leftovers(place)
+    with suppress(OSError), os.scandir(run / FOLDER) as entries:
+        for entry in entries:
+            if _HALF.fullmatch(entry.name):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def records(run: Path) -> list[dict[str, Any]]:
@@ -95,7 +136,7 @@ def records(run: Path) -> list[dict[str, Any]]:
     found = []
     for number in sorted(_numbers(run)):
         with suppress(UnreadableFileError):
-            found.append(read_json(run / FOLDER / f"{number:04d}" / _RECORD))
+            found.append(_record(run, number))
     return found
 
 
@@ -112,29 +153,60 @@ def parts(run: Path) -> list[RunPart]:
 
 
 def _numbers(run: Path) -> list[int]:
+    """Of whatever has an attempt's name, files and links too: a new one must have another."""
+    folder = run / FOLDER
     try:
-        return [int(entry.name) for entry in os.scandir(run / FOLDER) if _NAME.fullmatch(entry.name)]
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            raise ResumeError(f"{folder}: a link or a file has the folder's name")
+        with os.scandir(folder) as entries:
+            return [int(entry.name) for entry in entries if _NAME.fullmatch(entry.name)]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise ResumeError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
+def _record(run: Path, number: int) -> dict[str, Any]:
+    """What an attempt has written.
+
+    Raises:
+        UnreadableFileError: nothing, or not in a folder of its own.
+    """
+    folder = run / FOLDER / f"{number:04d}"
+    if folder.is_symlink():
+        raise UnreadableFileError(f"{folder.name}: is a link")
+    return read_json(folder / _RECORD)
+
+
+def _is_from(run: Path, number: int, pid: int) -> bool:
+    with suppress(UnreadableFileError):
+        record = _record(run, number)
+        return (record.get("host"), record.get("pid")) == (socket.gethostname(), pid)
+    return False
 
 
 def _owner(run: Path, number: int) -> str:
     """Who works on a run, in words; an empty text if nobody does."""
     folder = run / FOLDER / f"{number:04d}"
     try:
-        record = read_json(folder / _RECORD)
+        record = _record(run, number)
     except UnreadableFileError:
-        # Its process has made the folder and not written yet, or died in between.
-        with suppress(OSError):
-            if time.time() - folder.stat().st_mtime < _SECONDS_TO_START:
-                return "another process goes on with it, since a moment ago"
-        return ""
+        return _UNKNOWN if _is_new(folder) else ""
     with suppress(UnreadableFileError):  # of another host only the heartbeat tells
         status = read_json(run / STATUS, attempts=2)
         record["heartbeat"] = status.get("heartbeat")
         own = all(status.get(name) == record.get(name) for name in ("host", "pid", "process_started"))
         if own and status.get("status") != "running":
             return ""  # its process lives, and has done with this run
-    if not is_alive(record):
+    # Until its first heartbeat the status is that of the part before.
+    if not is_alive(record) and not is_alive({**record, "heartbeat": record.get("started")}):
         return ""
     return f"it runs on {record.get('host')} (process {record.get('pid')}) since {record.get('started')}"
+
+
+def _is_new(folder: Path) -> bool:
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and abs(time.time() - status.st_mtime) < _SECONDS_TO_APPEAR

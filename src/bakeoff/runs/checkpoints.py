@@ -6,10 +6,13 @@ A checkpoint is made in a hidden folder, its manifest written last, and renamed.
 manifest that its files bear out counts, hidden or not: at no moment is there none that was there before.
 """
 
+import dataclasses
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,7 @@ from typing import Any
 from bakeoff.errors import ResumeError
 from bakeoff.runs.reading import UnreadableFileError, opened, read_json, sha256_of
 from bakeoff.runs.rundir import MAX_WEIGHT_BYTES, write_tensors
-from bakeoff.runs.storage import storage_errors, sync_folder, write_json
+from bakeoff.runs.storage import make_folder, storage_errors, sync_folder, write_json
 
 FOLDER = "checkpoints"
 _STATE, _MANIFEST, _BEST = "state.json", "manifest.json", "best"
@@ -26,6 +29,8 @@ _TENSORS = ("model", "optimizer", "average", _BEST)
 _SUFFIX = ".safetensors"
 MODEL_WEIGHTS, BEST_WEIGHTS = f"{_TENSORS[0]}{_SUFFIX}", f"{_BEST}{_SUFFIX}"
 _SCHEMA = 1
+_MAX_STATE_BYTES = 2**28  # 400 bytes for each epoch that is done
+_NAME = re.compile(r"\.?step-(\d{8,15})(?:\.\d+\.(?:tmp|old))?")
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,12 @@ class Checkpoint:
         parts: dict[str, Any] = {"plain": self.plain}
         for name in _TENSORS:
             if f"{name}{_SUFFIX}" in self.files:
+                path = self.path / f"{name}{_SUFFIX}"
                 try:
-                    parts[name] = load_file(self.path / f"{name}{_SUFFIX}")
-                except (OSError, SafetensorError) as error:
-                    raise ResumeError(f"{self.path / name}{_SUFFIX}: cannot be read ({error})") from error
+                    with opened(path, MAX_WEIGHT_BYTES) as (descriptor, _):
+                        parts[name] = load_file(f"/dev/fd/{descriptor}")
+                except (UnreadableFileError, SafetensorError) as error:
+                    raise ResumeError(f"{path}: cannot be read ({error})") from error
         return parts
 
 
@@ -68,8 +75,12 @@ class Checkpoints:
         self.keep = keep
         self._last: Checkpoint | None = None  # written or read; its best weights can be linked to
 
-    def write(self, parts: Mapping[str, Any]) -> Checkpoint:
+    def write(self, parts: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> Checkpoint:
         """Writes what `TrainState.state_dict` gave, then removes all but the newest.
+
+        Args:
+            parts: the state.
+            check: called when all is written; what it raises leaves what was there.
 
         Raises:
             ResourceError: no room or no permission; what was there is still there.
@@ -77,34 +88,71 @@ class Checkpoints:
         plain = parts["plain"]
         target = self.folder / f"step-{plain['step']:08d}"
         making = self.folder / f".{target.name}.{os.getpid()}.tmp"
+        make_folder(self.folder)
         with storage_errors(target):
-            self.folder.mkdir(exist_ok=True)
-            shutil.rmtree(making, ignore_errors=True)
+            _remove(making)
             try:
                 making.mkdir()
                 files = self._write_files(making, parts)
+                check()
                 self._put_in_place(making, target)
             except BaseException:
-                shutil.rmtree(making, ignore_errors=True)
+                _remove(making)
                 raise
         self._last = Checkpoint(target, dict(plain), files)
         self._remove_old()
         return self._last
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest that is whole, and what is wrong with newer ones."""
-        whole, problems = [], []
-        for folder in self._folders():
+        """The newest that is whole, and what is wrong with newer ones. Older ones are not read.
+
+        Raises:
+            ResumeError: a link or a file has the folder's name.
+        """
+        whole: list[Checkpoint] = []
+        problems = []
+        for name in sorted(self._names(), key=_step_of, reverse=True):
+            if whole and _step_of(name) < whole[0].plain["step"]:
+                break
             try:
-                whole.append(_verified(folder))
+                whole.append(_verified(self.folder / name))
             except UnreadableFileError as error:
-                problems.append(f"{folder.name}: {error}")
+                # A hidden one without a manifest has never been a checkpoint.
+                if not name.startswith(".") or (self.folder / name / _MANIFEST).exists():
+                    problems.append(f"{name}: {error}")
         self._last = max(whole, key=lambda each: each.order, default=None)
+        if self._last is not None:  # a hidden one of the same step was being replaced
+            step = self._last.plain["step"]
+            problems = [text for text in problems if _step_of(text) > step or text[0] != "."]
         return self._last, problems
 
+    def tidy(self) -> Checkpoint | None:
+        """For the one process that goes on: only what is whole stays, under names that are not hidden.
+
+        Returns:
+            The newest that is whole.
+
+        Raises:
+            ResumeError: as `newest`.
+            ResourceError: it cannot be renamed.
+        """
+        found, _ = self.newest()
+        if found is not None and found.path.name.startswith("."):
+            target = self.folder / f"step-{found.plain['step']:08d}"
+            with storage_errors(target):
+                self._put_in_place(found.path, target)
+            self._last = found = dataclasses.replace(found, path=target)
+        for name in self._names():
+            if name.startswith(".") or (found is not None and _step_of(name) > found.plain["step"]):
+                _remove(self.folder / name)
+        return found
+
     def remove(self) -> None:
-        """Removes all of them: the run has finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Removes all of them: the run has finished. What else somebody has put there stays."""
+        with suppress(ResumeError, OSError):
+            for name in self._names():
+                _remove(self.folder / name)
+            self.folder.rmdir()
 
     def _write_files(self, making: Path, parts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         files: dict[str, dict[str, Any]] = {}
@@ -135,26 +183,55 @@ class Checkpoints:
     def _put_in_place(self, making: Path, target: Path) -> None:
         """Renames; where a checkpoint of the same step stands, it is hidden first and removed after."""
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
+        _remove(old)
         with suppress(FileNotFoundError):
-            shutil.rmtree(old, ignore_errors=True)
             target.rename(old)
-        making.rename(target)
+        try:
+            making.rename(target)
+        except OSError:
+            with suppress(OSError):
+                old.rename(target)
+            raise
         sync_folder(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
 
     def _remove_old(self) -> None:
         """Keeps the newest few by name; a folder that is being made belongs to nobody else."""
         with suppress(OSError):
-            shown = sorted(path for path in self._folders() if not path.name.startswith("."))
-            hidden = [path for path in self._folders() if path.name.startswith(".")]
-            for path in (*shown[: -self.keep], *hidden):
-                shutil.rmtree(path, ignore_errors=True)
+            names = sorted(self._names(), key=_step_of)
+            hidden = [name for name in names if name.startswith(".")]
+            for name in (*[name for name in names if name[0] != "."][: -self.keep], *hidden):
+                _remove(self.folder / name)
 
-    def _folders(self) -> Iterator[Path]:
-        with suppress(FileNotFoundError):
-            yield from sorted(
-                Path(entry.path) for entry in os.scandir(self.folder) if entry.is_dir(follow_symlinks=False)
-            )
+    def _names(self) -> list[str]:
+        """Of our folders; whatever else is there is somebody else's."""
+        try:
+            if not stat.S_ISDIR(os.lstat(self.folder).st_mode):
+                raise ResumeError(f"{self.folder}: a link or a file has the folder's name")
+            with os.scandir(self.folder) as entries:
+                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return [name for name in folders if _NAME.fullmatch(name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ResumeError(f"{self.folder}: cannot be read ({error.strerror})") from error
+
+
+def _step_of(name: str) -> int:
+    found = _NAME.match(name)
+    assert found is not None
+    return int(found[1])
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder, or what else has its name; what cannot be removed stays. Links are not followed."""
+    if path.is_symlink():
+        with suppress(OSError):
+            path.unlink()
+    # Without its manifest half of a folder is no damaged checkpoint, but none.
+    with suppress(OSError):
+        (path / _MANIFEST).unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _entry(path: Path) -> dict[str, Any]:
@@ -178,7 +255,7 @@ def _verified(folder: Path) -> Checkpoint:
         with opened(folder / name, MAX_WEIGHT_BYTES) as (descriptor, size):
             if size != entry.get("bytes") or sha256_of(Path(f"/dev/fd/{descriptor}")) != entry.get("sha256"):
                 raise UnreadableFileError(f"{name}: damaged")
-    plain = read_json(folder / _STATE)
-    if not all(type(plain.get(name)) is int for name in ("step", "epoch")):
-        raise UnreadableFileError(f"{_STATE}: has no step and no epoch")
+    plain = read_json(folder / _STATE, _MAX_STATE_BYTES)
+    if plain.get("step") != _step_of(folder.name) or type(plain.get("epoch")) is not int:
+        raise UnreadableFileError(f"{_STATE}: not of this step, or of no epoch")
     return Checkpoint(folder, plain, files)

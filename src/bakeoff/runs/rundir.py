@@ -11,7 +11,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from bakeoff.runs.paths import folder_word
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
     append_line,
+    make_folder,
     remove_temporaries,
     storage_errors,
     sync_folder,
@@ -91,6 +92,7 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.before_writing: Callable[[], None] = lambda: None  # may raise, and nothing is written
 
     @classmethod
     def create(cls, path: Path) -> "RunDir":
@@ -116,9 +118,8 @@ class RunDir:
 
     def plot_file(self, name: str) -> Path:
         """Where a picture belongs; makes the folder."""
-        folder = self.path / PLOTS
-        with storage_errors(folder):
-            folder.mkdir(exist_ok=True)
+        folder = self._place(PLOTS)
+        make_folder(folder)
         return folder / name
 
     def write_config(self, values: Mapping[str, Any], overrides: Sequence[str]) -> None:
@@ -144,7 +145,7 @@ class RunDir:
         error = error and error[:_MAX_ERROR_CHARACTERS]
         own = os.getpid()
         record = Status(status, step, error, socket.gethostname(), own, now, process_start(own))
-        write_json_in_place(self.path / STATUS, dataclasses.asdict(record))
+        write_json_in_place(self._place(STATUS), dataclasses.asdict(record))
 
     def abandon(self, step: int, error: str) -> None:
         """What can be done when the process ends this moment: the status, and no half files left."""
@@ -154,7 +155,7 @@ class RunDir:
 
     def append_epoch(self, record: EpochRecord) -> None:
         """Adds a line to the history."""
-        append_line(self.path / EPOCHS, json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False))
+        append_line(self._place(EPOCHS), json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False))
 
     def rewrite_epochs(self, records: Sequence[EpochRecord]) -> None:
         """Puts the history back to where a checkpoint stands."""
@@ -162,12 +163,12 @@ class RunDir:
             json.dumps(without_nan(dataclasses.asdict(record)), allow_nan=False) + "\n" for record in records
         ]
         content = "".join(lines).encode()
-        write_atomically(self.path / EPOCHS, lambda file: file.write(content))
+        write_atomically(self._place(EPOCHS), lambda file: file.write(content))
 
     def log(self, text: str) -> None:
         """Adds a line with the time to the log. What cannot be logged is lost, and nothing else with it."""
         with suppress(ResourceError):
-            append_line(self.path / LOG, f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}")
+            append_line(self._place(LOG), f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}")
 
     def write_predictions(
         self, split: str, index: "np.ndarray", label: "np.ndarray", probabilities: "np.ndarray"
@@ -178,12 +179,12 @@ class RunDir:
         def write(file: Any) -> None:
             np.savez(file, index=index, label=label, probabilities=probabilities)
 
-        write_atomically(self.path / PREDICTIONS[split], write)
+        write_atomically(self._place(PREDICTIONS[split]), write)
 
     def write_confusion(self, class_names: Sequence[str], counts: "np.ndarray") -> None:
         """Writes counts int64 [classes, classes + 1]; the last column is "no answer"."""
         write_json(
-            self.path / CONFUSION,
+            self._place(CONFUSION),
             {
                 "class_names": list(class_names),
                 "columns": [*class_names, "no answer"],
@@ -193,7 +194,7 @@ class RunDir:
 
     def write_weights(self, tensors: Mapping[str, "Tensor"], *, finished: bool) -> None:
         """Writes weights: the chosen ones of a finished run, else the last good ones."""
-        write_tensors(self.path / (WEIGHTS if finished else LAST_WEIGHTS), tensors)
+        write_tensors(self._place(WEIGHTS if finished else LAST_WEIGHTS), tensors)
 
     def write_files(self, files: Mapping[str, Sequence[str]], skipped: Sequence[tuple[str, str]]) -> None:
         """Writes which pictures the splits hold, in their order, and which could not be read and why."""
@@ -207,7 +208,12 @@ class RunDir:
 
     def write_summary(self, summary: Summary) -> None:
         """Writes the result. From here on the run counts as finished."""
-        write_json(self.path / SUMMARY, dataclasses.asdict(summary))
+        write_json(self._place(SUMMARY), dataclasses.asdict(summary))
+
+    def _place(self, name: str) -> Path:
+        """Where a file is to be written, by a process that still may."""
+        self.before_writing()
+        return self.path / name
 
 
 def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:

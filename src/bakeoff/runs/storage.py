@@ -8,6 +8,7 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from typing import Any, BinaryIO
 from bakeoff.errors import ResourceError
 
 _TEMPORARIES: set[Path] = set()  # of this process, now
+# As `_replacing` names them, and as safetensors does, which puts its own in their place.
+_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp|\.tmp[0-9A-Za-z]{6}")
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -87,6 +90,33 @@ def remove_temporaries() -> None:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files that killed processes have left in a folder, where no other may write."""
+    if folder.is_symlink():
+        return
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, or finds it. A link in its place is not followed: what it leads to is not ours.
+
+    Raises:
+        ResourceError: it cannot be made, or something else has its name.
+    """
+    with storage_errors(path):
+        try:
+            path.mkdir()
+        except FileExistsError:
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                return
+            raise NotADirectoryError(errno.ENOTDIR, "a link or a file has the folder's name") from None
+        sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename or a new file in `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -102,10 +132,22 @@ def append_line(path: Path, text: str) -> None:
     Raises:
         ResourceError: the line cannot be written.
     """
-    with storage_errors(path), open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+    with (
+        storage_errors(path),
+        open(path, "a", encoding="utf-8", errors="backslashreplace", opener=_open_own) as file,
+    ):
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Opens a file to write where it stands: a regular one, and by no link, since runs come from others."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file")
+    return descriptor
 
 
 def without_nan(value: Any) -> Any:
@@ -146,7 +188,7 @@ def write_json_in_place(path: Path, value: Any) -> None:
     content = _json_bytes(value)
     with storage_errors(path):
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = _open_own(os.fspath(path), os.O_WRONLY)
         except FileNotFoundError:
             return write_atomically(path, lambda file: file.write(content))
         try:
