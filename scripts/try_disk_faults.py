@@ -1,0 +1,318 @@
+"""A disk that fails, and a process that dies, at every system call of a save and of a run's end.
+
+    .venv/bin/python scripts/try_disk_faults.py   # all points; and damage to each file of a checkpoint
+    .venv/bin/python scripts/try_disk_faults.py --points 10 --damage 1 --seed 3
+
+usage: try_disk_faults.py [--points N] [--damage N] [--seed S]
+
+Needs strace, which lets one system call fail (ENOSPC, EIO) or kills the process there. After each trial the
+checkpoint of before must be whole, and the run must go on to the bits of one that nobody disturbed, with no
+temporary file left. Ends with 1 if one trial is wrong, with 4 without strace.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tiny_resume import STEPS_PER_EPOCH, begin, copied, ended, leftovers, load_all, start
+from try_resume import bits_of
+
+from bakeoff.errors import BakeoffError
+from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
+
+CALLS = (
+    "mkdir", "mkdirat", "open", "openat", "creat", "write", "pwrite64", "writev", "fsync", "fdatasync",
+    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat",
+    "rmdir", "truncate", "ftruncate", "chmod", "fchmod", "fchmodat", "fallocate", "copy_file_range",
+    "sendfile",
+)  # fmt: skip
+FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
+_START, _END = "/border-start", "/border-end"  # opened in vain, so that they stand in strace's list
+DAMAGES: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
+    "one bit flipped": lambda content, chance: _flipped(content, chance.randrange(8 * len(content))),
+    "one byte cut": lambda content, _: content[:-1],
+    "one byte more": lambda content, _: content + b"\0",
+    "empty": lambda *_: b"",
+    "missing": lambda *_: None,
+}
+
+
+@dataclass
+class Work:
+    """What all trials share."""
+
+    folder: Path
+    chance: random.Random
+    expected: dict[str, str]  # the bits of a run that nobody disturbed
+
+
+@dataclass
+class Scene:
+    """A run that stands right before what is tried."""
+
+    name: str
+    save_at: tuple[int, ...]  # the steps of the checkpoints that it has got
+    border: str  # where it was stopped, see `tiny_resume`
+    run: Path = Path()
+    points: list[tuple[str, int]] = field(default_factory=list)  # system call, how many-th
+
+    @property
+    def is_finish(self) -> bool:
+        """Whether the result is written, and not a checkpoint."""
+        return self.border == "finish"
+
+    def prepare(self, folder: Path) -> None:
+        """Trains until there."""
+        self.run = begin(folder / self.name.replace(" ", "-"), self.save_at, self.border)
+
+    def go_on(self, run: Path, strace: list[str], log: Path) -> int:
+        """Goes on with a copy, traced from the border on; the exit code of what was tried."""
+        attach, attached = os.pipe(), os.pipe()
+
+        def traced(original: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                os.write(attach[1], b".")
+                os.read(attached[0], 1)
+                _mark(_START)
+                if self.is_finish:
+                    return original(*arguments)
+                _end_after(original, arguments)
+
+            return call
+
+        def begin_tracing(pid: int) -> None:
+            os.close(attach[1])
+            assert os.read(attach[0], 1), f"ended before its border: {run}"
+            command = ["strace", "-f", "-y", "-s", "0", "-o", str(log), *strace, "-p", str(pid)]
+            tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            assert tracer.stderr
+            line = tracer.stderr.readline()
+            assert "attached" in line, line
+            os.write(attached[1], b".")
+            tracer.communicate()
+
+        # The step of the last save is where the run stands: what is tried is its next one.
+        steps = () if self.is_finish else (self.next_save,)
+        border = "finish" if self.is_finish else "save 1"
+        try:
+            pid = start(["resume", str(run)], steps, {border: traced}, log.with_suffix(".out"))
+            begin_tracing(pid)
+            return ended(pid)
+        finally:
+            for descriptor in (attach[0], *attached):
+                os.close(descriptor)
+
+    @property
+    def next_save(self) -> int:
+        """The step of the save that is tried."""
+        last = self.save_at[-1]
+        return last if last % STEPS_PER_EPOCH == 0 else last + 1
+
+
+def _end_after(original: Callable[..., Any], arguments: tuple[Any, ...]) -> NoReturn:
+    """The save, and then the end of the process: exit code 0 if there is a checkpoint, else why not."""
+    code = 1
+    try:
+        original(*arguments)
+        code = 0
+    except BakeoffError as error:
+        code = error.exit_code
+    finally:
+        _mark(_END)
+        os._exit(code)
+
+
+def _mark(path: str) -> None:
+    try:
+        os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+
+
+SCENES = (
+    Scene("a save", (5, 6, 7), "save 3"),
+    Scene("a save of the same step", (7, 8), "save 3"),  # before and after the validation of an epoch
+    Scene("a finish", (10, 11), "finish"),
+)
+
+
+def listed(scene: Scene, folder: Path) -> list[tuple[str, int]]:
+    """The system calls behind the border that change the run directory: name, how many-th of that name."""
+    run, log = copied(scene.run, folder / "run"), folder / "calls"
+    code = scene.go_on(run, ["-e", f"trace={','.join(CALLS)}"], log)
+    assert code == 0, f"exit code {code}: {log}"
+    counts: Counter[str] = Counter()
+    points, inside = [], False
+    for line in log.read_text().splitlines():
+        found = re.match(r"\d+ +(\w+)\((.*)", line)
+        if not found:
+            continue
+        name, rest = found.groups()
+        counts[name] += 1
+        inside = (inside or _START in rest) and _END not in rest
+        reads = name.startswith("open") and not re.search(r"O_CREAT|O_WRONLY|O_RDWR", rest)
+        if inside and str(run) in rest and not reads:
+            points.append((name, counts[name]))
+    return points
+
+
+def try_point(scene: Scene, point: tuple[str, int], fault: str, work: Work) -> str:
+    """What is wrong after one fault; an empty text if nothing is."""
+    run, log = copied(scene.run, work.folder / "run"), work.folder / "log"
+    before, _ = Checkpoints(run, 2).newest()
+    name, number = point
+    code = scene.go_on(run, ["-e", f"trace={name}", "-e", f"inject={name}:{fault}:when={number}"], log)
+    killed = fault.startswith("signal")
+    if not killed and "INJECTED" not in log.read_text():
+        return "the fault was not met"
+    has_summary = (run / "summary.json").exists()
+    allowed = {-signal.SIGKILL} if killed else {4, 0} if has_summary or not scene.is_finish else {4}
+    if code not in allowed:
+        return f"exit code {code}: {log.with_suffix('.out').read_text()[-400:]}"
+    if not has_summary:
+        assert before is not None
+        found, _ = Checkpoints(run, 2).newest()
+        if problem := not_whole(scene, before, found, saved=code == 0):
+            return problem
+    return goes_on(run, work, log.with_suffix(".out"))
+
+
+def not_whole(scene: Scene, before: Checkpoint, found: Checkpoint | None, saved: bool) -> str:
+    """Whether the checkpoint of before is there with its bytes, or a newer one of its step in its place."""
+    if found is None or found.order < before.order:
+        return "the checkpoint of before is lost"
+    if saved and found.order == before.order:
+        return "exit code 0, but no new checkpoint"
+    same_step = found.plain["step"] == before.plain["step"]
+    place = found.path if found.order == before.order else before.path
+    if found.order > before.order and same_step:
+        return ""
+    kept = scene.run / "checkpoints" / before.path.name
+    changed = [path.name for path in kept.iterdir() if path.read_bytes() != (place / path.name).read_bytes()]
+    return f"changed: {changed}" if changed else ""
+
+
+def goes_on(run: Path, work: Work, output: Path) -> str:
+    """Goes on without a fault; what is wrong then."""
+    code = ended(start(["resume", str(run)], output=output))
+    if code != 0:
+        return f"going on ended with exit code {code}: {output.read_text()[-400:]}"
+    if bits_of(run) != work.expected:
+        return "other bits"
+    return f"left over: {left}" if (left := leftovers(run)) else ""
+
+
+def try_damage(scene: Scene, name: str, damage: str, work: Work) -> str:
+    """Damages one file of the newest checkpoint; what is wrong then."""
+    run, output = copied(scene.run, work.folder / "run"), work.folder / "out"
+    output.unlink(missing_ok=True)
+    newest, _ = Checkpoints(run, 2).newest()
+    assert newest is not None
+    path = newest.path / name
+    before = path.read_bytes()
+    changed = DAMAGES[damage](before, work.chance)
+    path.unlink()  # not in place: the best weights may be a file of two checkpoints
+    if changed is not None:
+        path.write_bytes(changed)
+    if problem := goes_on(run, work, output):
+        return problem
+    said = f"a checkpoint is not whole and is not used: {newest.path.name}: " in output.read_text()
+    # The manifest's last byte is the end of a line: nothing is lost with it.
+    harmless = changed is not None and path.name == "manifest.json" and _same_json(changed, before)
+    return "" if said or harmless else "it was not said"
+
+
+def _same_json(first: bytes, second: bytes) -> bool:
+    try:
+        return bool(json.loads(first) == json.loads(second))
+    except ValueError:
+        return False
+
+
+def _flipped(content: bytes, at: int) -> bytes:
+    changed = bytearray(content)
+    changed[at // 8] ^= 1 << at % 8
+    return bytes(changed)
+
+
+def main() -> int:
+    """Prints a line for each kind of fault; 1 if one trial is wrong."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--points", type=int, default=0, help="how many, drawn at random; 0: all")
+    options.add_argument("--damage", type=int, default=20, help="how many flipped bits for each file")
+    options.add_argument("--seed", type=int, default=0)
+    given = options.parse_args()
+    if shutil.which("strace") is None:
+        print("error: strace is not installed: nothing was tried; install it", file=sys.stderr)
+        return 4
+    folder = Path(tempfile.mkdtemp(prefix="try_disk_faults-"))
+    load_all()
+    undisturbed = begin(folder / "undisturbed", (), "")
+    work = Work(folder, random.Random(given.seed), bits_of(undisturbed))
+    bad = try_points(given.points, work) + try_damages(given.damage, work)
+    told = "all trials are right" if not bad else f"{bad} trials are wrong, see {folder}"
+    print(f"seed {given.seed}: {told}")
+    if not bad:
+        shutil.rmtree(folder)
+    return 1 if bad else 0
+
+
+def try_points(most: int, work: Work) -> int:
+    """Every fault at every point, or at some of them; how many trials were wrong."""
+    trials = []
+    for scene in SCENES:
+        scene.prepare(work.folder)
+        scene.points = listed(scene, work.folder)
+        counts = Counter(name for name, _ in scene.points)
+        calls = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        print(f"{scene.name}: {len(scene.points)} system calls: {calls}")
+        trials += [(scene, point, fault) for point in scene.points for fault in FAULTS]
+    chosen = work.chance.sample(trials, min(most, len(trials))) if most else trials
+    right: Counter[tuple[str, str]] = Counter()
+    for scene, point, fault in chosen:
+        if problem := try_point(scene, point, fault, work):
+            print(f"WRONG {scene.name}, {point[0]} number {point[1]}, {fault}: {problem}", flush=True)
+        else:
+            right[scene.name, fault] += 1
+    tried = Counter((scene.name, fault) for scene, _, fault in chosen)
+    for (name, fault), number in sorted(tried.items()):
+        print(f"{name}, {fault}: {right[name, fault]} of {number} right")
+    return len(chosen) - right.total()
+
+
+def try_damages(flips: int, work: Work) -> int:
+    """Each damage of each file; how many trials were wrong."""
+    scene, wrong = SCENES[0], 0
+    files = sorted(path.name for path in (scene.run / "checkpoints" / f"step-{6:08d}").iterdir())
+    for damage in DAMAGES:
+        times = flips if damage == "one bit flipped" else 1
+        problems = [
+            (name, problem)
+            for name in files
+            for _ in range(times)
+            if (problem := try_damage(scene, name, damage, work))
+        ]
+        for name, problem in problems:
+            print(f"WRONG {damage}, {name}: {problem}")
+        total = times * len(files)
+        print(f"{damage}, in each of {len(files)} files: {total - len(problems)} of {total} right")
+        wrong += len(problems)
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())
