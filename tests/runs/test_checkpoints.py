@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -323,3 +324,44 @@ def test_a_whole_one_that_was_not_yet_renamed_counts(tmp_path: Path) -> None:
     made = run.write(parts(2)).path
     made.rename(made.with_name(".step-00000002.77.tmp"))
     assert step_of(tmp_path) == 2
+
+
+def test_at_every_moment_one_is_whole_and_at_most_one_more_than_kept_is_there(tmp_path: Path) -> None:
+    """Looked at before and after each call that may change the disk."""
+    run = Checkpoints(tmp_path, 2)
+    run.write(parts(1, best=1))
+    one = sum(path.stat().st_size for path in run.folder.rglob("*.safetensors"))
+    counts, steps, sizes = set(), set(), []
+
+    def look(_frame: object, event: str, function: Any) -> None:
+        if event in ("c_call", "c_return") and function.__name__ in CHANGES:
+            found, _ = Checkpoints(tmp_path, 2).newest()
+            steps.add(found and found.plain["step"])
+            counts.add(len(names(tmp_path)))
+            files = [path.stat() for path in run.folder.rglob("*.safetensors")]
+            sizes.append(sum({status.st_ino: status.st_size for status in files}.values()))
+
+    for step, epoch, best in ((2, 1, 1), (3, 1, 1), (3, 2, 3), (4, 2, 3), (5, 2, 5)):
+        sys.setprofile(look)
+        try:
+            run.write(parts(step, epoch, best))
+        finally:
+            sys.setprofile(None)
+    assert steps == {1, 2, 3, 4, 5}
+    assert counts == {1, 2, 3}
+    assert max(sizes) <= 3 * one
+    assert len(sizes) > 300
+
+
+CHANGES = {
+    "mkdir",
+    "rename",
+    "replace",
+    "link",
+    "unlink",
+    "rmdir",
+    "fsync",
+    "open",
+    "write",
+    "serialize_file",
+}

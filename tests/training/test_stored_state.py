@@ -256,3 +256,28 @@ def test_weights_of_the_state_are_those_that_were_stored(tmp_path: Path) -> None
     state = stopped_at(5, toy_state(config), config)
     before = weights_of(state)
     assert_same_bits(before, weights_of(through_disk(state, config, tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("step_in_epoch", "3", "step_in_epoch"),
+        ("total_seconds", None, "total_seconds"),
+        ("epochs_without_gain", 1.5, "epochs_without_gain"),
+        ("loss_parts", [1], "loss_parts.0"),
+        ("best", {"epoch": 1, "has_weights": True}, "best.scores"),
+        ("epochs", 5, "epochs"),
+        ("epochs", [{"epoch": 1}], "epochs.0.step"),
+        ("phase_seconds", {"train": []}, "phase_seconds.train"),
+        ("phase_peak_bytes", [], "phase_peak_bytes"),
+        ("highest_bytes", {}, "highest_bytes"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_name(name: str, value: Any, told: str) -> None:
+    """Runs come from other people: nothing is computed with what is no number."""
+    config = toy_config(trainer__epochs=2)
+    parts = finished(toy_state(config), config).state_dict()
+    toy_state(config).load_state_dict(parts)
+    parts["plain"][name] = value
+    with pytest.raises(ResumeError, match=f"the checkpoint's {told} is of another kind"):
+        toy_state(config).load_state_dict(parts)

@@ -1,13 +1,18 @@
 """Putting stored tensors back into what they came from: all of them, or an error that names the piece."""
 
+import functools
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from bakeoff.errors import ResumeError
 
 _MOST_NAMED = 3
+_adapter = functools.cache(TypeAdapter)  # making one takes longer than asking it
 
 
 def check_pieces(expected: Mapping[str, Tensor | None], found: Mapping[str, Tensor], what: str) -> None:
@@ -29,6 +34,24 @@ def check_pieces(expected: Mapping[str, Tensor | None], found: Mapping[str, Tens
         if names:
             more = f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else ""
             raise ResumeError(f"{what} {kind} {', '.join(names[:_MOST_NAMED])}{more}")
+
+
+def check_kinds(kinds: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Checks plain values, which may come from anybody, before anything computes with them.
+
+    Args:
+        kinds: types by name.
+        found: plain values; all of the names are there.
+
+    Raises:
+        ResumeError: names the first that is of another kind.
+    """
+    for name, kind in kinds.items():
+        try:
+            _adapter(kind).validate_json(json.dumps(found[name]), strict=True)
+        except ValidationError as error:
+            place = ".".join(map(str, (name, *error.errors()[0]["loc"])))
+            raise ResumeError(f"the checkpoint's {place} is of another kind than a checkpoint has") from error
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.training.ema import WeightAverage
 from bakeoff.training.guard import StepGuard
 from bakeoff.training.optim import begin_state, state_tensors
-from bakeoff.training.restoring import check_pieces, copy_into
+from bakeoff.training.restoring import check_kinds, check_pieces, copy_into
 from bakeoff.training.scaling import LossScale
 
 Tensors = Mapping[str, Tensor]
@@ -157,6 +157,24 @@ class TrainState:
         return Best(plain["epoch"], ValidationScores(**plain["scores"]), weights)
 
 
+@dataclass
+class _PlainBest:
+    epoch: int
+    scores: ValidationScores
+    has_weights: bool
+
+
+# Of the plain values that are not counters.
+_KINDS = {
+    "loss_parts": list[str],
+    "best": _PlainBest | None,
+    "epochs": list[EpochRecord],
+    "phase_seconds": dict[str, float],
+    "phase_peak_bytes": dict[str, int],
+    "highest_bytes": int,
+}
+
+
 def _plain_best(best: Best) -> dict[str, Any]:
     return {"epoch": best.epoch, "scores": asdict(best.scores), "has_weights": bool(best.weights)}
 
@@ -188,6 +206,8 @@ def _plain_pieces(parts: Mapping[str, Any]) -> Mapping[str, Any]:
     missing = [name for name in wanted if name not in plain]
     if missing:
         raise ResumeError(f"the checkpoint has no {', '.join(missing)}")
+    counters = get_type_hints(TrainState)
+    check_kinds({name: counters[name] for name in _COUNTERS} | _KINDS, plain)
     return plain
 
 
