@@ -16,9 +16,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from try_resume import bits_of
+
 from bakeoff import cli
 from bakeoff.config.compose import expand, parse_arguments
-from bakeoff.experiment import part
+from bakeoff.experiment import part, resume
 from bakeoff.experiment.checkpointing import Keeper
 from bakeoff.experiment.extras import Extras
 from bakeoff.experiment.gates import prepare
@@ -31,7 +33,6 @@ LINE = [
     "trainer.batch_size=50", "trainer.ema_decay=0.9", "trainer.threads=1", "trainer.deterministic=true",
     "trainer.device=cpu", "optim.warmup_epochs=0",
 ]  # fmt: skip
-STEPS_PER_EPOCH = 4
 Border = Callable[[Callable[..., Any]], Callable[..., Any]]  # takes the place of the function at a border
 
 
@@ -109,6 +110,8 @@ def _place(border: str, instead: Border) -> None:
         part.write_results = instead(part.write_results)
     if border == "claim":
         attempts.begin = instead(attempts.begin)
+    if border == "train":
+        resume.train_and_test = instead(resume.train_and_test)
     if border.startswith("save"):
         original, number, calls = Checkpoints.write, int(border.split()[1]), 0
 
@@ -123,6 +126,16 @@ def _place(border: str, instead: Border) -> None:
 def _killed(*_: Any) -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
+
+
+def goes_on(run: Path, expected: dict[str, str], output: Path) -> str:
+    """Goes on with a run to its end; what is wrong then, other bits than `expected` for one."""
+    code = ended(start(["resume", str(run)], output=output))
+    if code != 0:
+        return f"going on ended with exit code {code}: {output.read_text()[-400:]}"
+    if bits_of(run) != expected:
+        return "other bits"
+    return f"left over: {left}" if (left := leftovers(run)) else ""
 
 
 def copied(run: Path, place: Path) -> Path:

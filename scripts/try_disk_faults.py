@@ -1,9 +1,7 @@
-"""A disk that fails, and a process that dies, at every system call of a save and of a run's end.
+"""A disk that fails, and a process that dies, at every system call of a save, a finish, a resume's start.
 
-    .venv/bin/python scripts/try_disk_faults.py   # all points; and damage to each file of a checkpoint
-    .venv/bin/python scripts/try_disk_faults.py --points 10 --damage 1 --seed 3
-
-usage: try_disk_faults.py [--points N] [--damage N] [--seed S]
+    .venv/bin/python scripts/try_disk_faults.py   # all points
+    .venv/bin/python scripts/try_disk_faults.py --points 10 --seed 3
 
 Needs strace, which lets one system call fail (ENOSPC, EIO) or kills the process there. After each trial the
 checkpoint of before must be whole, and the run must go on to the bits of one that nobody disturbed, with no
@@ -11,7 +9,6 @@ temporary file left. Ends with 1 if one trial is wrong, with 4 without strace.
 """
 
 import argparse
-import json
 import os
 import random
 import re
@@ -26,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tiny_resume import STEPS_PER_EPOCH, begin, copied, ended, leftovers, load_all, start
+from tiny_resume import begin, copied, ended, goes_on, load_all, start
 from try_resume import bits_of
 
 from bakeoff.errors import BakeoffError
@@ -40,13 +37,6 @@ CALLS = (
 )  # fmt: skip
 FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
 _START, _END = "/border-start", "/border-end"  # opened in vain, so that they stand in strace's list
-DAMAGES: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
-    "one bit flipped": lambda content, chance: _flipped(content, chance.randrange(8 * len(content))),
-    "one byte cut": lambda content, _: content[:-1],
-    "one byte more": lambda content, _: content + b"\0",
-    "empty": lambda *_: b"",
-    "missing": lambda *_: None,
-}
 
 
 @dataclass
@@ -64,18 +54,22 @@ class Scene:
 
     name: str
     save_at: tuple[int, ...]  # the steps of the checkpoints that it has got
-    border: str  # where it was stopped, see `tiny_resume`
+    killed_at: str  # a border of `tiny_resume`
+    tried_from: str  # another one, of the process that goes on
+    next_save: int | None = None  # the step of the save that is tried
     run: Path = Path()
     points: list[tuple[str, int]] = field(default_factory=list)  # system call, how many-th
 
-    @property
-    def is_finish(self) -> bool:
-        """Whether the result is written, and not a checkpoint."""
-        return self.border == "finish"
-
     def prepare(self, folder: Path) -> None:
         """Trains until there."""
-        self.run = begin(folder / self.name.replace(" ", "-"), self.save_at, self.border)
+        self.run = begin(folder / self.name.replace(" ", "-"), self.save_at, self.killed_at)
+        if self.tried_from == "claim":  # what a save leaves that was killed at its very end, and a half one
+            newest = self.run / "checkpoints" / f"step-{self.save_at[-2]:08d}"
+            half = newest.with_name(f".step-{self.save_at[-1]:08d}.1.tmp")
+            shutil.copytree(newest, half)
+            (half / "manifest.json").unlink()
+            newest.rename(newest.with_name(f".{newest.name}.1.tmp"))
+            (self.run / ".tmpAbc123").touch()
 
     def go_on(self, run: Path, strace: list[str], log: Path) -> int:
         """Goes on with a copy, traced from the border on; the exit code of what was tried."""
@@ -86,9 +80,9 @@ class Scene:
                 os.write(attach[1], b".")
                 os.read(attached[0], 1)
                 _mark(_START)
-                if self.is_finish:
-                    return original(*arguments)
-                _end_after(original, arguments)
+                if self.tried_from.startswith("save"):
+                    _end_after(original, arguments)
+                return original(*arguments)
 
             return call
 
@@ -103,22 +97,25 @@ class Scene:
             os.write(attached[1], b".")
             tracer.communicate()
 
-        # The step of the last save is where the run stands: what is tried is its next one.
-        steps = () if self.is_finish else (self.next_save,)
-        border = "finish" if self.is_finish else "save 1"
+        steps = () if self.next_save is None else (self.next_save,)
+        borders = {self.tried_from: traced}
+        if self.tried_from == "claim":
+            borders["train"] = _ends
         try:
-            pid = start(["resume", str(run)], steps, {border: traced}, log.with_suffix(".out"))
+            pid = start(["resume", str(run)], steps, borders, log.with_suffix(".out"))
             begin_tracing(pid)
             return ended(pid)
         finally:
             for descriptor in (attach[0], *attached):
                 os.close(descriptor)
 
-    @property
-    def next_save(self) -> int:
-        """The step of the save that is tried."""
-        last = self.save_at[-1]
-        return last if last % STEPS_PER_EPOCH == 0 else last + 1
+
+def _ends(original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        _mark(_END)
+        return original(*arguments)
+
+    return call
 
 
 def _end_after(original: Callable[..., Any], arguments: tuple[Any, ...]) -> NoReturn:
@@ -142,9 +139,11 @@ def _mark(path: str) -> None:
 
 
 SCENES = (
-    Scene("a save", (5, 6, 7), "save 3"),
-    Scene("a save of the same step", (7, 8), "save 3"),  # before and after the validation of an epoch
-    Scene("a finish", (10, 11), "finish"),
+    Scene("a save", (5, 6, 7), "save 3", "save 1", next_save=7),
+    # Before and after the validation of an epoch.
+    Scene("a save of the same step", (7, 8), "save 3", "save 1", next_save=8),
+    Scene("a finish", (10, 11), "finish", "finish"),
+    Scene("the start of a resume", (5, 6, 7), "save 3", "claim"),
 )
 
 
@@ -178,7 +177,8 @@ def try_point(scene: Scene, point: tuple[str, int], fault: str, work: Work) -> s
     if not killed and "INJECTED" not in log.read_text():
         return "the fault was not met"
     has_summary = (run / "summary.json").exists()
-    allowed = {-signal.SIGKILL} if killed else {4, 0} if has_summary or not scene.is_finish else {4}
+    may_go_on = has_summary or scene.tried_from.startswith("save")
+    allowed = {-signal.SIGKILL} if killed else {4, 0} if may_go_on else {4}
     if code not in allowed:
         return f"exit code {code}: {log.with_suffix('.out').read_text()[-400:]}"
     if not has_summary:
@@ -186,7 +186,7 @@ def try_point(scene: Scene, point: tuple[str, int], fault: str, work: Work) -> s
         found, _ = Checkpoints(run, 2).newest()
         if problem := not_whole(scene, before, found, saved=code == 0):
             return problem
-    return goes_on(run, work, log.with_suffix(".out"))
+    return goes_on(run, work.expected, log.with_suffix(".out"))
 
 
 def not_whole(scene: Scene, before: Checkpoint, found: Checkpoint | None, saved: bool) -> str:
@@ -204,56 +204,12 @@ def not_whole(scene: Scene, before: Checkpoint, found: Checkpoint | None, saved:
     return f"changed: {changed}" if changed else ""
 
 
-def goes_on(run: Path, work: Work, output: Path) -> str:
-    """Goes on without a fault; what is wrong then."""
-    code = ended(start(["resume", str(run)], output=output))
-    if code != 0:
-        return f"going on ended with exit code {code}: {output.read_text()[-400:]}"
-    if bits_of(run) != work.expected:
-        return "other bits"
-    return f"left over: {left}" if (left := leftovers(run)) else ""
-
-
-def try_damage(scene: Scene, name: str, damage: str, work: Work) -> str:
-    """Damages one file of the newest checkpoint; what is wrong then."""
-    run, output = copied(scene.run, work.folder / "run"), work.folder / "out"
-    output.unlink(missing_ok=True)
-    newest, _ = Checkpoints(run, 2).newest()
-    assert newest is not None
-    path = newest.path / name
-    before = path.read_bytes()
-    changed = DAMAGES[damage](before, work.chance)
-    path.unlink()  # not in place: the best weights may be a file of two checkpoints
-    if changed is not None:
-        path.write_bytes(changed)
-    if problem := goes_on(run, work, output):
-        return problem
-    said = f"a checkpoint is not whole and is not used: {newest.path.name}: " in output.read_text()
-    # The manifest's last byte is the end of a line: nothing is lost with it.
-    harmless = changed is not None and path.name == "manifest.json" and _same_json(changed, before)
-    return "" if said or harmless else "it was not said"
-
-
-def _same_json(first: bytes, second: bytes) -> bool:
-    try:
-        return bool(json.loads(first) == json.loads(second))
-    except ValueError:
-        return False
-
-
-def _flipped(content: bytes, at: int) -> bytes:
-    changed = bytearray(content)
-    changed[at // 8] ^= 1 << at % 8
-    return bytes(changed)
-
-
 def main() -> int:
     """Prints a line for each kind of fault; 1 if one trial is wrong."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--points", type=int, default=0, help="how many, drawn at random; 0: all")
-    options.add_argument("--damage", type=int, default=20, help="how many flipped bits for each file")
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
     if shutil.which("strace") is None:
@@ -263,7 +219,7 @@ def main() -> int:
     load_all()
     undisturbed = begin(folder / "undisturbed", (), "")
     work = Work(folder, random.Random(given.seed), bits_of(undisturbed))
-    bad = try_points(given.points, work) + try_damages(given.damage, work)
+    bad = try_points(given.points, work)
     told = "all trials are right" if not bad else f"{bad} trials are wrong, see {folder}"
     print(f"seed {given.seed}: {told}")
     if not bad:
@@ -292,26 +248,6 @@ def try_points(most: int, work: Work) -> int:
     for (name, fault), number in sorted(tried.items()):
         print(f"{name}, {fault}: {right[name, fault]} of {number} right")
     return len(chosen) - right.total()
-
-
-def try_damages(flips: int, work: Work) -> int:
-    """Each damage of each file; how many trials were wrong."""
-    scene, wrong = SCENES[0], 0
-    files = sorted(path.name for path in (scene.run / "checkpoints" / f"step-{6:08d}").iterdir())
-    for damage in DAMAGES:
-        times = flips if damage == "one bit flipped" else 1
-        problems = [
-            (name, problem)
-            for name in files
-            for _ in range(times)
-            if (problem := try_damage(scene, name, damage, work))
-        ]
-        for name, problem in problems:
-            print(f"WRONG {damage}, {name}: {problem}")
-        total = times * len(files)
-        print(f"{damage}, in each of {len(files)} files: {total - len(problems)} of {total} right")
-        wrong += len(problems)
-    return wrong
 
 
 if __name__ == "__main__":

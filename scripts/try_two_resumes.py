@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tiny_resume import Border, begin, copied, ended, leftovers, load_all, start
+from tiny_resume import Border, begin, copied, ended, goes_on, leftovers, load_all, start
 from try_resume import bits_of
 
 from bakeoff.runs.checkpoints import Checkpoints
@@ -168,10 +168,7 @@ def kill(run: Path, _index: int, chance: random.Random, expected: Any, ways: Cou
             return "no checkpoint is whole"
     if most > 3:  # two that are kept and one that is written
         return f"{most} checkpoints at once"
-    code = ended(start(["resume", str(run)], EVERY_STEP, output=run.parent / "out0"))
-    if code != 0 or bits_of(run) != expected:
-        return f"other bits, or exit code {code}"
-    return f"left: {left}" if (left := leftovers(run)) else ""
+    return goes_on(run, expected, run.parent / "out0")
 
 
 def folders(run: Path) -> list[str]:

@@ -35,8 +35,9 @@ SHORTEST = {
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "bench_checkpoints.py": ["--seconds", "1", "model=cnn_small", "data=digits"],
     "try_resume.py": ["cnn_small", "vit", "combination1", "--kills", "4"],
-    "try_disk_faults.py": ["--points", "12", "--damage", "1"],
-    "try_two_resumes.py": ["--races", "10", "--stops", "3", "--kills", "3"],
+    "try_disk_faults.py": ["--points", "8"],
+    "try_damage.py": ["--trials", "10"],
+    "try_two_resumes.py": ["--races", "10", "--stops", "2", "--kills", "3"],
     "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
     "bench_start.py": ["--repeats", "1"],
     "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
@@ -45,7 +46,7 @@ NO_PROGRAM = {
     "notebook_loop.py": "what bench_notebook.py imports",
     "killed_runs.py": "what try_resume.py imports",
     "run_phases.py": "what try_resume.py imports",
-    "tiny_resume.py": "what try_disk_faults.py and try_two_resumes.py import",
+    "tiny_resume.py": "what try_damage.py, try_disk_faults.py and try_two_resumes.py import",
 }
 NEEDS = {"try_disk_faults.py": "strace"}  # a program of the system
 # Imports every script once, in one process: torch is the most of each one's start.

@@ -12,6 +12,7 @@ from tiny_run import LINE, read
 
 from bakeoff.comparison.read import Run, read_run
 from bakeoff.config.compose import expand, parse_arguments
+from bakeoff.experiment.extras import holds
 from bakeoff.experiment.train import train
 from bakeoff.machine.signals import StopSignal
 
@@ -79,6 +80,19 @@ def test_datasets_of_somebody_else_cost_nothing(tmp_path: Path) -> None:
     run = run_with(tmp_path)
     assert isinstance(read_run(run), Run)
     assert "without the test images for reports" in (run / "run.log").read_text()
+
+
+def test_beside_a_run_that_was_moved_nothing_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output directory in a config of somebody else's is no place to write to."""
+    run = tmp_path / "outputs" / "2026-01-01" / "run"
+    run.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert holds(Path("outputs"), run)
+    assert holds(tmp_path / "outputs", Path("outputs/2026-01-01/run"))
+    assert not holds(tmp_path / "elsewhere", run)
+    assert not holds(Path("outputs/2026"), run)
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -103,10 +103,12 @@ class Extras:
         self.run.write_summary(self.summary)
 
     def _store_test_images(self) -> None:
-        if max(self.prepared.data.image_shape[1:]) <= _LARGEST_STORED_SIDE:
+        output_dir = Path(self.prepared.config.output_dir)
+        small = max(self.prepared.data.image_shape[1:]) <= _LARGEST_STORED_SIDE
+        if small and holds(output_dir, self.run.path):
             images, labels = self.prepared.data.test.as_arrays()
             test_hash = self.summary.fingerprint.test_split
-            write_test_images(Path(self.prepared.config.output_dir), test_hash, images, labels)
+            write_test_images(output_dir, test_hash, images, labels)
 
     def _saving(self, step: Callable[[], object]) -> Callable[[], None]:
         """The step within the phase of saving."""
@@ -124,6 +126,11 @@ class Extras:
     @cached_property
     def _counts(self) -> np.ndarray:
         return metrics.confusion(self.test.label, metrics.answers(self.test.probabilities), len(self._names))
+
+
+def holds(output_dir: Path, run: Path) -> bool:
+    """Whether a run is where its config says; one that goes on may have been moved, or be somebody else's."""
+    return output_dir.resolve() in run.resolve().parents
 
 
 def attempt(run: RunDir, name: str, step: Callable[[], object]) -> None:
