@@ -144,6 +144,7 @@ def test_a_claim_is_never_seen_without_its_record(tmp_path: Path, monkeypatch: p
 def test_who_goes_on_removes_what_killed_processes_have_left(tmp_path: Path) -> None:
     left = [".weights.safetensors.12.0a1b2c3d.tmp", ".tmpUqSQh1", "plots/.curves.png.12.0a1b2c3d.tmp"]
     (tmp_path / "plots").mkdir()
+    (tmp_path / "attempts" / ".0001.12.tmp").mkdir(parents=True)  # a claim that was not finished
     for name in (*left, ".own", "notes.tmp", ".tmp"):
         (tmp_path / name).touch()
     attempts.begin(tmp_path, {})
@@ -155,6 +156,7 @@ def test_who_goes_on_removes_what_killed_processes_have_left(tmp_path: Path) -> 
         "plots",
     ]
     assert list((tmp_path / "plots").iterdir()) == []
+    assert [path.name for path in (tmp_path / "attempts").iterdir()] == ["0001"]
 
 
 def _claim(run: Path, start: float, results: "multiprocessing.Queue[int]") -> None:
