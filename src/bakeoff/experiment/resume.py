@@ -19,7 +19,7 @@ from bakeoff.experiment.outcome import outcome_recorded
 from bakeoff.experiment.part import Part, finish, train_and_test
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import input_fingerprints
-from bakeoff.experiment.stopped import DEVICE, other_device, prepared_again, put_changes, read_stopped
+from bakeoff.experiment.stopped import DEVICE, EPOCHS, other_device, prepared_again, put_changes, read_stopped
 from bakeoff.experiment.train import first_state, record_inputs
 from bakeoff.machine.runtime import describe, num_threads
 from bakeoff.machine.signals import StopSignal
@@ -65,6 +65,8 @@ def resume(
     state = first_state(prepared)
     if stopped.checkpoint is not None:
         state.load_state_dict(_parts(stopped.checkpoint, state, DEVICE in changed))
+    if EPOCHS in changed:  # the plan of a budget was for fewer
+        state.planned_steps = state.planned_at_step = state.out_of_time_at_step = None
     stop.check()
     began = part_began - state.total_seconds
     if changed:
