@@ -66,7 +66,7 @@ def measure(words: list[str], folder: Path, seconds: float, saves: int | None) -
     config, runtime, state = prepared.config, prepared.runtime, first_state(prepared)
     run = RunDir.create(folder / "run")
     began = time.perf_counter()
-    keeper = Keeper(run, state, config.trainer, attempts.begin(run.path, {}), began)
+    keeper = Keeper(run, state, config.trainer, began, attempts.begin(run.path, {}))
     took: list[float] = []
 
     def over() -> bool:

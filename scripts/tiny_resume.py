@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from try_resume import bits_of
+from killed_runs import result_of
 
 from bakeoff import cli
 from bakeoff.config.compose import expand, parse_arguments
@@ -133,7 +133,7 @@ def goes_on(run: Path, expected: dict[str, str], output: Path) -> str:
     code = ended(start(["resume", str(run)], output=output))
     if code != 0:
         return f"going on ended with exit code {code}: {output.read_text()[-400:]}"
-    if bits_of(run) != expected:
+    if result_of(run) != expected:
         return "other bits"
     return f"left over: {left}" if (left := leftovers(run)) else ""
 

@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from killed_runs import result_of
 from tiny_resume import begin, copied, ended, goes_on, load_all, start
-from try_resume import bits_of
 
 from bakeoff.runs.checkpoints import Checkpoints
 
@@ -42,7 +42,7 @@ def main() -> int:
     given = options.parse_args()
     load_all()
     folder = Path(tempfile.mkdtemp(prefix="try_damage-"))
-    expected = bits_of(begin(folder / "undisturbed", (), ""))
+    expected = result_of(begin(folder / "undisturbed", (), ""))
     begun = begin(folder / "begun", (5, 6), "finish")
     chance = random.Random(given.seed)
     files = sorted(path.name for path in (begun / "checkpoints" / f"step-{6:08d}").iterdir())

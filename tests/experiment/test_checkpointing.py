@@ -35,7 +35,7 @@ def keeper_of(tmp_path: Path, first_step: int = 0, **trainer: Any) -> Keeper:
     config = toy_config(**{f"trainer__{name}": value for name, value in trainer.items()})
     state = toy_state(config)
     state.step = first_step
-    return Keeper(RunDir(tmp_path), state, config.trainer, attempts.begin(tmp_path, {}), 0.0)
+    return Keeper(RunDir(tmp_path), state, config.trainer, 0.0, attempts.begin(tmp_path, {}))
 
 
 def pretend_saves(

@@ -24,9 +24,16 @@ class TakenOverError(ResumeError):
 class Keeper:
     """Saves one run's state at the borders that its consumer names."""
 
-    def __init__(self, run: RunDir, state: TrainState, trainer: TrainerConfig, began: float) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        state: TrainState,
+        trainer: TrainerConfig,
+        began: float,
+        attempt: Attempt | None = None,
+    ) -> None:
         """`began` is by `time.perf_counter`, moved back by what earlier parts of the run took."""
-        self.attempt: Attempt | None = None  # of this process; None before it is claimed
+        self.attempt = attempt  # of this process; None before the run is claimed
         self.checkpoints = Checkpoints(run.path, trainer.keep_checkpoints)
         self._run, self._state, self._began = run, state, began
         run.before_writing = self.check_owner
