@@ -26,7 +26,8 @@ SECONDS_BETWEEN_PARTS = 0.2  # which must count nowhere
 OTHER_FILES = ("attempts", "run.log", "environment.json", "status.json")
 OTHER_FIELDS = {
     "summary.json": {
-        "run_id", "time", "speed", "peak_memory_bytes", "peak_train_memory_bytes", "peak_eval_memory_bytes",
+        "run_id", "time", "speed", "parts", "peak_memory_bytes", "peak_train_memory_bytes",
+        "peak_eval_memory_bytes",
     },
     "epochs.jsonl": {"train_seconds", "eval_seconds", "train_images_per_second"},
 }  # fmt: skip

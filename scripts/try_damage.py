@@ -17,8 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from killed_runs import result_of
-from tiny_resume import begin, copied, ended, goes_on, load_all, start
+from tiny_resume import begin, bits_of, copied, ended, goes_on, load_all, start
 
 from bakeoff.runs.checkpoints import Checkpoints
 
@@ -42,7 +41,7 @@ def main() -> int:
     given = options.parse_args()
     load_all()
     folder = Path(tempfile.mkdtemp(prefix="try_damage-"))
-    expected = result_of(begin(folder / "undisturbed", (), ""))
+    expected = bits_of(begin(folder / "undisturbed", (), ""))
     begun = begin(folder / "begun", (5, 6), "finish")
     chance = random.Random(given.seed)
     files = sorted(path.name for path in (begun / "checkpoints" / f"step-{6:08d}").iterdir())

@@ -23,8 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from killed_runs import result_of
-from tiny_resume import begin, copied, ended, goes_on, load_all, start
+from tiny_resume import begin, bits_of, copied, ended, goes_on, load_all, start
 
 from bakeoff.errors import BakeoffError
 from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
@@ -218,7 +217,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="try_disk_faults-"))
     load_all()
     undisturbed = begin(folder / "undisturbed", (), "")
-    work = Work(folder, random.Random(given.seed), result_of(undisturbed))
+    work = Work(folder, random.Random(given.seed), bits_of(undisturbed))
     bad = try_points(given.points, work)
     told = "all trials are right" if not bad else f"{bad} trials are wrong, see {folder}"
     print(f"seed {given.seed}: {told}")

@@ -24,8 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from killed_runs import result_of
-from tiny_resume import Border, begin, copied, ended, goes_on, leftovers, load_all, start
+from tiny_resume import Border, begin, bits_of, copied, ended, goes_on, leftovers, load_all, start
 
 from bakeoff.runs.checkpoints import Checkpoints
 
@@ -45,7 +44,7 @@ def main() -> int:
     given = options.parse_args()
     load_all()
     folder = Path(tempfile.mkdtemp(prefix="try_two_resumes-"))
-    expected = result_of(begin(folder / "undisturbed", (), ""))
+    expected = bits_of(begin(folder / "undisturbed", (), ""))
     run = begin(folder / "begun", (5, 6), "save 2")
     chance = random.Random(given.seed)
     wrong = 0
@@ -113,7 +112,7 @@ def race(run: Path, index: int, _chance: random.Random, expected: Any, ways: Cou
         return f"exit codes {refused} and {went_on}: {text}"
     if f"(process {other}) since" not in text:
         return f"it does not say who: {text}"
-    return "other bits" if result_of(run) != expected else f"left: {left}" if (left := leftovers(run)) else ""
+    return "other bits" if bits_of(run) != expected else f"left: {left}" if (left := leftovers(run)) else ""
 
 
 def stop(run: Path, _index: int, chance: random.Random, expected: Any, ways: Counter[str]) -> str:
@@ -129,7 +128,7 @@ def stop(run: Path, _index: int, chance: random.Random, expected: Any, ways: Cou
     if (run / "summary.json").exists():
         os.kill(first, signal.SIGCONT)
         ways["had finished"] += 1
-        return "" if ended(first) == 0 and result_of(run) == expected else "other bits"
+        return "" if ended(first) == 0 and bits_of(run) == expected else "other bits"
     claim.write_text(json.dumps(json.loads(claim.read_text()) | {"process_started": "another boot 1"}))
     code = ended(start(["resume", str(run)], EVERY_STEP, output=run.parent / "out1"))
     if code != 0:
@@ -144,7 +143,7 @@ def stop(run: Path, _index: int, chance: random.Random, expected: Any, ways: Cou
     changed = [path.name for path in {**before, **after} if before.get(path) != after.get(path)]
     if changed:
         return f"changed: {changed}; exit code {code}: {text}"
-    if result_of(run) != expected:
+    if bits_of(run) != expected:
         return "other bits"
     if code != 6 or "another process goes on with this run" not in text:
         return f"exit code {code}: {text}"
