@@ -105,8 +105,8 @@ def test_before_a_save_has_been_timed_its_size_counts(
     monkeypatch.setattr(checkpointing, "_num_bytes", lambda _: 2_100_000_000)
     keeper = keeper_of(tmp_path)
     begun = pretend_saves(monkeypatch, clock, lambda _: 4.3)
-    train_for(keeper, clock, 360.0)
-    assert begun == [1350.0]  # 2.1 GB at 300 MB a second are 7 s, 2 % of 350
+    train_for(keeper, clock, 710.0)
+    assert begun == [1700.0]  # 2.1 GB at 150 MB a second are 14 s, 2 % of 700
 
 
 def test_without_an_interval_nothing_is_due(clock: Clock, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from bakeoff.text import about
 from bakeoff.training.state import TrainState
 
 _LARGEST_SHARE = 0.02  # of the time that passes, spent on saving
-_BYTES_PER_SECOND = 300e6  # that a save writes and hashes, before one has been timed: a slow one
+_BYTES_PER_SECOND = 150e6  # that a save writes and hashes, before one has been timed: a slow one
 _MANY_BYTES = 500e6  # of a checkpoint: worth a line
 
 
