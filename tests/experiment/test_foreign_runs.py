@@ -22,7 +22,8 @@ def run(tmp_path: Path) -> Path:
     (folder / "attempts" / "0001").mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"schema": 1, **job.values}))
     texts = ("identity", "setting", "weights", "data", "device", "precision")
-    record = {**dict.fromkeys(texts, "x"), "config": {}, "code": {}, "threads": 1, "pid": 0}
+    first = {**dict.fromkeys(texts, "x"), "config": {}, "code": {}, "threads": 1}
+    record = {"first": first | {"versions": {}, "resumed_from": None}, "pid": 0}
     (folder / "attempts" / "0001" / "attempt.json").write_text(json.dumps(record))
     return folder
 
@@ -42,7 +43,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def test_the_run_itself_comes_as_far_as_its_config(run: Path) -> None:
-    assert "changed since it began: seed, " in refused(run)
+    assert "changed since it began: seed=0 (it began with None), " in refused(run)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +62,22 @@ def test_a_config_that_is_none(run: Path, change: Callable[[dict[str, Any]], obj
 
 
 @pytest.mark.parametrize(
-    "name", ["identity", "setting", "weights", "data", "device", "config", "code", "threads"]
+    "name",
+    [
+        "identity",
+        "setting",
+        "weights",
+        "data",
+        "device",
+        "config",
+        "code",
+        "threads",
+        "versions",
+        "resumed_from",
+    ],
 )
 def test_a_start_that_says_something_else_than_a_start_does(run: Path, name: str) -> None:
-    edit(run / "attempts" / "0001" / "attempt.json", lambda values: values.update({name: [1]}))
+    edit(run / "attempts" / "0001" / "attempt.json", lambda values: values["first"].update({name: [1]}))
     assert "nothing says what it began with" in refused(run)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import multiprocessing
 import random
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_run_ends_as_one_that_was_not_and_what_differs_is_seen(tmp_path: Path) -> None:
+    """In a process of its own: in one that has trained, a fork of it cannot."""
+    child = multiprocessing.get_context("spawn").Process(target=kill_twice, args=(tmp_path,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+
+
+def kill_twice(tmp_path: Path) -> None:
     """One kill in an epoch and one in a save, in the processes of one run."""
     import killed_runs
     import run_phases
