@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from toy import toy_config, toy_state
 
+from bakeoff.errors import ResourceError
 from bakeoff.experiment import checkpointing
 from bakeoff.experiment.checkpointing import Keeper
 from bakeoff.runs import attempts
@@ -158,3 +159,21 @@ def test_what_large_or_slow_checkpoints_take_is_said_once_a_run(
     later.mkdir()
     keeper_of(later, first_step=7).save()  # a part that went on from a checkpoint
     assert not (later / LOG).exists()
+
+
+def test_what_cannot_be_saved_is_said_once_until_it_can_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems = iter(["full", "full", "", "full", "broken"])
+
+    def write(*_: object) -> Any:
+        if problem := next(problems):
+            raise ResourceError(problem)
+        return SimpleNamespace(files={"model.safetensors": {"bytes": 9}})
+
+    keeper = keeper_of(tmp_path)
+    monkeypatch.setattr(keeper.checkpoints, "write", write)
+    for _ in range(5):
+        keeper.save_or_say()
+    said = [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["full", "full", "broken"]

@@ -9,7 +9,7 @@ from bakeoff.experiment.progress import say
 from bakeoff.runs.attempts import Attempt
 from bakeoff.runs.checkpoints import BEST_WEIGHTS, MODEL_WEIGHTS, Checkpoints
 from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
-from bakeoff.text import about
+from bakeoff.text import about, one_line
 from bakeoff.training.state import TrainState
 
 _LARGEST_SHARE = 0.02  # of the time that passes, spent on saving
@@ -42,6 +42,7 @@ class Keeper:
         self._saved_at = time.monotonic()
         self._best_comes = trainer.select == "best"
         self._told = state.step > 0  # by an earlier part
+        self._problem: str | None = None  # with the last save
 
     def check_owner(self) -> None:
         """Whether the run is still this process's.
@@ -69,6 +70,22 @@ class Keeper:
         # Each save is paid off before the next one begins, so that their sum is.
         return max(self._every or 0.0, self._expected_seconds / _LARGEST_SHARE)
 
+    def save_or_say(self) -> None:
+        """Saves the state; what cannot be saved is said once, since the run can go on from an older one.
+
+        Raises:
+            TakenOverError: the run belongs to another process.
+        """
+        try:
+            self.save()
+        except TakenOverError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on without
+            problem = one_line(error)
+            if problem != self._problem:
+                say(self._run, f"note: step {self._state.step} could not be saved: {problem}")
+            self._problem = problem
+
     def save(self) -> None:
         """Saves the state as it stands, at a step border; the next time not before that has paid off.
 
@@ -90,6 +107,7 @@ class Keeper:
         sizes = {name: entry["bytes"] for name, entry in checkpoint.files.items()}
         if self._best_comes and BEST_WEIGHTS not in sizes:  # with the first validation
             sizes[BEST_WEIGHTS] = sizes[MODEL_WEIGHTS]
+        self._problem = None
         self._tell(sum(sizes.values()))
 
     def _tell(self, num_bytes: int) -> None:

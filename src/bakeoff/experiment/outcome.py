@@ -14,7 +14,6 @@ from bakeoff.errors import (
     is_out_of_memory,
 )
 from bakeoff.experiment.checkpointing import Keeper, TakenOverError
-from bakeoff.experiment.progress import say
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.checkpoints import FOLDER as CHECKPOINTS
 from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
@@ -50,7 +49,7 @@ def outcome_recorded(
         run.log(f"{status}: {_one_line(error)}")
         # Borders raise this, so that the state is whole.
         if isinstance(error, InterruptedRunError) and state.step > 0:
-            _save(run, keeper)
+            keeper.save_or_say()
         # A full disk or a broken device may be the very reason; the first error is the one to show.
         with suppress(Exception):
             if status in ("diverged", "interrupted"):
@@ -60,15 +59,6 @@ def outcome_recorded(
         if isinstance(error, BakeoffError):
             error.args = (f"{error}; {_what_is_left(run, config, status)}",)
         raise
-
-
-def _save(run: RunDir, keeper: Keeper) -> None:
-    try:
-        keeper.save()
-    except TakenOverError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run can go on from an older checkpoint
-        say(run, f"note: this step could not be saved: {_one_line(error)}")
 
 
 def _what_is_left(run: RunDir, config: Config, status: str) -> str:

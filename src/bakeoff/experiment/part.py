@@ -166,7 +166,7 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
                 run.write_status("running", state.step)
                 beat = time.monotonic()
                 if keeper.is_due:
-                    attempt(run, "a checkpoint", keeper.save)
+                    keeper.save_or_say()
             if stop.name is not None:
                 raise InterruptedRunError(
                     f"{stopped_by(stop.name)} in step {state.step}, epoch {state.epoch}"

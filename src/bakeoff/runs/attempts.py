@@ -142,7 +142,10 @@ def records(run: Path) -> list[dict[str, Any]]:
 
 def parts(run: Path) -> list[RunPart]:
     """The stretches of a run's work; one that was lost, because no checkpoint came of it, is left out."""
-    found = records(run)
+    try:
+        found = records(run)
+    except ResumeError:  # somebody has put something in the folder's place, and the result is worth more
+        return []
     kept = [
         record
         for record, later in zip(found, [*found[1:], None], strict=True)
