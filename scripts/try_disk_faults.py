@@ -203,6 +203,20 @@ def not_whole(scene: Scene, before: Checkpoint, found: Checkpoint | None, saved:
     return f"changed: {changed}" if changed else ""
 
 
+def why_not_traced() -> str:
+    """Why no process can be traced here; an empty text if one can be."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    sleeper = subprocess.Popen(["sleep", "60"])
+    tracer = subprocess.Popen(["strace", "-p", str(sleeper.pid)], stderr=subprocess.PIPE, text=True)
+    assert tracer.stderr
+    line = tracer.stderr.readline().strip()
+    sleeper.kill()
+    sleeper.wait()
+    tracer.communicate()
+    return "" if "attached" in line else f"this system lets no process be traced ({line})"
+
+
 def main() -> int:
     """Prints a line for each kind of fault; 1 if one trial is wrong."""
     options = argparse.ArgumentParser(
@@ -211,8 +225,8 @@ def main() -> int:
     options.add_argument("--points", type=int, default=0, help="how many, drawn at random; 0: all")
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
-    if shutil.which("strace") is None:
-        print("error: strace is not installed: nothing was tried; install it", file=sys.stderr)
+    if reason := why_not_traced():
+        print(f"error: {reason}: nothing was tried", file=sys.stderr)
         return 4
     folder = Path(tempfile.mkdtemp(prefix="try_disk_faults-"))
     load_all()

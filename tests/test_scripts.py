@@ -109,6 +109,8 @@ def test_a_script_does_its_work(name: str, tmp_path: Path) -> None:
         [sys.executable, SCRIPTS / name, *SHORTEST[name]],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, input="",
     )  # fmt: skip
+    if "lets no process be traced" in done.stderr:
+        pytest.skip(done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
     assert "Traceback" not in done.stderr
