@@ -11,6 +11,9 @@ OK = 0
 SOME_RUNS_BAD = 7
 
 
+GO_ON = "go on with: "  # before a command that stands at the end of an error's text, to be copied
+
+
 class BakeoffError(Exception):
     """Something that the user can fix. The text says what, where, and what to do, in one line."""
 

@@ -5,7 +5,14 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bakeoff.errors import BakeoffError, ConfigError, InterruptedRunError, ResourceError, is_out_of_memory
+from bakeoff.errors import (
+    GO_ON,
+    BakeoffError,
+    ConfigError,
+    InterruptedRunError,
+    ResourceError,
+    is_out_of_memory,
+)
 from bakeoff.terminal import is_terminal, line_width, painted, wants_colour, wrapped
 from bakeoff.text import one_line, printable
 
@@ -52,13 +59,15 @@ def _own_file(error: Exception) -> str | None:
 def fail(error: BakeoffError, debug: bool, colour: str = "auto") -> int:
     """Prints an error's line, with the traceback on request, and returns its exit code.
 
-    It is one line; a terminal shows it broken between words.
+    It is one line; a terminal shows it broken between words, and a command to be copied on a line of its own.
     """
     if debug:
         traceback.print_exc()
     text = f"error: {printable(one_line(error, most=None))}"
     width = line_width(sys.stderr) if is_terminal(sys.stderr) else None
-    first, *others = wrapped(text, width)
+    text, go_on, command = text.partition(GO_ON) if width else (text, "", "")
+    first, *others = wrapped(text + go_on.rstrip(), width)
+    others += [command] if command else []
     first = first.replace("error:", painted("error:", "bold red", wants_colour(sys.stderr, colour)), 1)
     print("\n".join([first, *others]), file=sys.stderr)
     return error.exit_code

@@ -44,9 +44,10 @@ def test_latest_is_the_last_stopped_run_and_a_finished_run_is_shown_and_not_touc
     code, out, error = bakeoff("resume", "latest")
     assert (code, error) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "cnn on digits goes on from step 7, epoch 2; cpu, 1 thread"
-    assert lines[1].split() == ["training", "validation", "validation", "learning", "images"]
-    assert lines[3].startswith("epoch 2/3")
+    assert lines[0] == f"run directory  {run}"
+    assert lines[1] == "cnn on digits goes on from step 7, epoch 2 of 3; cpu, 1 thread"
+    assert lines[2].split() == ["training", "validation", "validation", "learning", "images"]
+    assert lines[4].startswith("epoch 2/3")
     assert lines[-2:] == [f"run directory  {run}", f"next           bakeoff compare {run.parent}"]
     assert (run / "run.log").read_text().count("goes on from step 7") == 1
     before = {path: os.stat(path).st_mtime_ns for path in run.rglob("*")}
@@ -69,14 +70,19 @@ def test_latest_is_no_run_that_cannot_go_on(state: str, run: Path, bakeoff: Bake
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["optim.lr=3"], 6, "optim.lr=3: only trainer.epochs and trainer.device may change in a run that goes on"),
-        (["trainer.epochs"], 2, "trainer.epochs: what may change is given as trainer.epochs=NUMBER"),
-        (["--allow", "trainer.epochs"], 2, "--allow trainer.epochs: how many? write trainer.epochs=NUMBER too"),
-        (["--allow", "optim.lr"], 2, "--allow"),
-        (["trainer.epochs=9"], 6, "with --allow trainer.epochs it goes on in a new run directory"),
-        (["--allow", "trainer.epochs", "trainer.epochs=1"], 6, "it can only go on with more of them"),
-        (["--allow", "trainer.epochs", "trainer.epochs=many"], 2, "trainer.epochs"),
-        (["trainer.device=gpu9", "--allow", "trainer.device"], 2, "trainer.device"),
+        (["optim.lr=3"], 6, "train a new run: bakeoff train --config RUN optim.lr=3"),
+        (["--allow", "optim.lr=3"], 6, "only trainer.epochs and trainer.device may change in a run that goes on"),
+        (["trainer.epochs"], 2, "write --allow trainer.epochs=NUMBER"),
+        (["trainer.epochs=9"], 2, "write --allow trainer.epochs=VALUE; the run then goes on in a new run"),
+        (["--allow", "trainer.epochs"], 2, "--allow trainer.epochs: how many? write --allow trainer.epochs=NUMBER"),
+        (["--allow", "trainer.epoch=9"], 2, "write --allow trainer.epochs=NUMBER or --allow trainer.device[=DEVICE]"),
+        (["--epochs", "9"], 2, "write --allow trainer.epochs=NUMBER"),
+        (["epochs=9"], 2, "write --allow trainer.epochs=NUMBER"),
+        (["--allow", "trainer.epochs=1"], 6, "it can only go on with more of them"),
+        (["--allow", "trainer.epochs=many"], 2, "trainer.epochs"),
+        (["--allow", "trainer.device=gpu9"], 2, "trainer.device"),
+        (["--force"], 2, "--force: one run at a time, and no such option; see bakeoff resume --help"),
+        (["latest"], 2, "latest: one run at a time"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line_and_touch_nothing(
@@ -94,10 +100,37 @@ def test_mistakes_are_one_line_and_touch_nothing(
 
 def test_more_epochs_of_a_finished_run_are_a_new_training(tmp_path: Path, bakeoff: Bakeoff) -> None:
     make_run(tmp_path / "run")
-    words = ("trainer.epochs=9", "--allow", "trainer.epochs")
-    code, _, error = bakeoff("resume", str(tmp_path / "run"), *words)
+    run = tmp_path / "run"
+    code, _, error = bakeoff("resume", str(run), "--allow", "trainer.epochs=9")
     assert code == 6
-    assert "has finished, and its checkpoints are gone; train a new run with trainer.epochs=9" in error
+    assert "has finished, and its checkpoints are gone; train a new run with the new value" in error
+    assert error.endswith(f"bakeoff train --config {run}\n")
+
+
+def test_without_a_run_it_asks_which(bakeoff: Bakeoff) -> None:
+    said = "error: which run? write bakeoff resume latest, or bakeoff resume RUN\n"
+    assert bakeoff("resume") == (2, "", said)
+    code, out, _ = bakeoff("help", "resume")
+    assert code == 0
+    assert "usage: bakeoff resume [-h] [--allow KEY[=VALUE]] [--data-root DIR] [RUN]" in out
+
+
+def test_a_run_is_found_as_compare_shows_it_and_as_a_shell_completes_it(run: Path, bakeoff: Bakeoff) -> None:
+    for name in (f"{run.parent.name}/{run.name}", f"{run.parent.name}/{run.name}/", f"{run.name}/"):
+        code, _, error = bakeoff("resume", name, "--allow", "trainer.epochs=1")
+        assert code == 6, error
+
+
+def test_a_newer_run_that_cannot_go_on_is_named(run: Path, bakeoff: Bakeoff) -> None:
+    newer = run.with_name("235959-cnn-digits-s0-zzzz")
+    shutil.copytree(run, newer)
+    (newer / "status.json").write_text(json.dumps(read(run, "status.json") | {"status": "diverged"}))
+    code, out, error = bakeoff("resume", "latest")
+    assert code == 0
+    assert error == (
+        f"note: latest is {run}, the last stopped run; the newer {newer} cannot go on (diverged)\n"
+    )
+    assert out.startswith(f"run directory  {run}\n")
 
 
 def begin(outputs: Path, *words: str) -> subprocess.Popen[str]:

@@ -163,7 +163,7 @@ def test_lines_and_bars_count_the_epochs_of_a_plan(tmp_path: Path) -> None:
     assert "epoch 3/3" in screen.written
     assert "epoch 4" not in screen.written
     lines = [line.partition(" ")[2] for line in run.path.joinpath("run.log").read_text().splitlines()]
-    assert lines[0] == "plan: 16 steps, or 2.3 of at most 1,000 epochs, fit into the time for training"
+    assert lines[0] == "plan: 16 steps (2.3 of at most 1,000 epochs) fit into the time for training"
     assert lines[3].startswith("      epoch 1/3  ")
     assert len(lines[3]) == len(lines[2])
     assert lines[4:] == ["the time for training is over after step 15 of 16 planned"]

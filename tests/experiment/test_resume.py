@@ -235,7 +235,7 @@ def test_a_run_that_cannot_go_on_is_refused_with_the_reason_and_not_touched(
 def test_a_run_that_somebody_works_on_is_refused(tmp_path: Path) -> None:
     run = stopped(tmp_path, stop_at_step(7))
     RunDir(run).write_status("running", 7)  # by this process, which lives
-    with pytest.raises(ResumeError, match=r"it runs on .* \(process \d+\) since 2"):
+    with pytest.raises(ResumeError, match=r"it is running on .* \(process \d+\) since 2"):
         resume(run, StopSignal())
 
 

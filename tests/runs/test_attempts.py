@@ -41,7 +41,7 @@ def test_attempts_are_counted_and_say_who(tmp_path: Path) -> None:
 def test_a_run_whose_process_lives_is_refused_with_who_where_and_since_when(tmp_path: Path) -> None:
     attempts.begin(tmp_path, {})
     with pytest.raises(
-        ResumeError, match=rf"runs on \S+ \(process {os.getpid()}\) since 2\d\d\d-.*stop it first"
+        ResumeError, match=rf"running on \S+ \(process {os.getpid()}\) since 2\d\d\d-.*stop it first"
     ):
         attempts.begin(tmp_path, {})
     # The same number given to another process is no life.
@@ -56,11 +56,11 @@ def test_what_another_host_does_is_told_by_its_heartbeat(tmp_path: Path) -> None
     change(tmp_path, 1, host="elsewhere")
     now = datetime.now(UTC)
     (tmp_path / "status.json").write_text(json.dumps({"heartbeat": now.isoformat()}))
-    with pytest.raises(ResumeError, match="runs on elsewhere"):
+    with pytest.raises(ResumeError, match="running on elsewhere"):
         attempts.begin(tmp_path, {})
     (tmp_path / "status.json").write_text(json.dumps({"heartbeat": (now - timedelta(hours=1)).isoformat()}))
     # It may have begun after that, and has not come to its first heartbeat.
-    with pytest.raises(ResumeError, match="runs on elsewhere"):
+    with pytest.raises(ResumeError, match="running on elsewhere"):
         attempts.begin(tmp_path, {})
     change(tmp_path, 1, started=(now - timedelta(minutes=50)).isoformat())
     assert attempts.begin(tmp_path, {}).number == 2

@@ -1,12 +1,12 @@
 """`bakeoff resume RUN`: a run that was stopped goes on, with the bits of one that was not. No torch here."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bakeoff.arguments import Parser
-from bakeoff.errors import OK, ConfigError, ResumeError
+from bakeoff.errors import OK, ConfigError, ResumeError, nearest
 from bakeoff.machine.process import loading_torch
-from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.signals import SAVING, StopSignal
 from bakeoff.machine.waiting import tell
 from bakeoff.runs.attempts import clear_finished
 from bakeoff.runs.locate import find_run, outputs_root
@@ -16,7 +16,7 @@ from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.rundir import RunDir
 from bakeoff.text import percent
 
-USAGE = "resume RUN [KEY=VALUE ...]"
+USAGE = "resume RUN"
 SUMMARY = "go on with a run that was stopped"
 _MAY_CHANGE = ("trainer.epochs", "trainer.device")
 
@@ -28,44 +28,67 @@ def resume(words: list[str]) -> int:
         ResumeError: it cannot go on.
         BakeoffError: with the exit code of what went wrong.
     """
-    options = parser().parse_intermixed_args(words)
+    options, rest = parser().parse_known_intermixed_args(words)
+    if rest:
+        _refuse(rest[0])
+    if options.run is None:
+        raise ConfigError("which run? write bakeoff resume latest, or bakeoff resume RUN")
+    allowed = dict(_allowed(word) for word in options.allow)
     stop = StopSignal()
+    stop.first_words = SAVING
     with stop.caught():
         path = find_run(options.run, outputs_root(), unfinished=True)
-        changes = dict(_change(word) for word in options.changes)
-        for key in options.allow:
-            if key == "trainer.epochs" and key not in changes:
-                raise ConfigError(f"--allow {key}: how many? write {key}=NUMBER too")
         if RunDir(path).has_summary():
-            if changes:
+            if allowed:
                 raise ResumeError(
-                    f"{path}: it has finished, and its checkpoints are gone; train a new run with "
-                    f"{' '.join(options.changes)}"
+                    f"{path}: it has finished, and its checkpoints are gone; train a new run with the new "
+                    f"value and bakeoff train --config {path}"
                 )
             clear_finished(path)
             _print_result(path)
             return OK
         with loading_torch():
             from bakeoff.experiment.resume import resume as go_on
-        go_on(path, stop, options.data_root, changes, options.allow)
+        changes = {key: value for key, value in allowed.items() if value is not None}
+        go_on(path, stop, options.data_root, changes, allowed)
     return OK
 
 
-def _change(word: str) -> tuple[str, Any]:
-    """`trainer.epochs=20` as a key and a plain value.
+def _allowed(word: str) -> tuple[str, Any]:
+    """`trainer.epochs=20` as a key and a plain value; None for the device that there is.
 
     Raises:
         ConfigError: not of this form.
         ResumeError: a key that must stay as it is.
     """
-    key, equals, value = word.partition("=")
-    if not equals or not value:
-        raise ConfigError(f"{word}: what may change is given as {_MAY_CHANGE[0]}=NUMBER")
+    key, _, value = word.partition("=")
     if key not in _MAY_CHANGE:
-        raise ResumeError(
-            f"{word}: only {' and '.join(_MAY_CHANGE)} may change in a run that goes on; train a new run"
+        _refuse(word)
+    if key == "trainer.epochs" and not value:
+        raise ConfigError(f"--allow {key}: how many? write --allow {key}=NUMBER")
+    return key, int(value) if value.isdecimal() else value or None
+
+
+def _refuse(word: str) -> NoReturn:
+    """A word that is neither the run nor an option, or a key that cannot change.
+
+    Raises:
+        ConfigError: it is not understood.
+        ResumeError: a key that must stay as it is.
+    """
+    key, equals, _ = word.lstrip("-").partition("=")
+    if key in _MAY_CHANGE and equals:
+        raise ConfigError(f"{word}: write --allow {key}=VALUE; the run then goes on in a new run directory")
+    if nearest(key, _MAY_CHANGE) or key in {name.partition(".")[2] for name in _MAY_CHANGE}:
+        raise ConfigError(
+            f"{word}: write --allow {_MAY_CHANGE[0]}=NUMBER or --allow {_MAY_CHANGE[1]}[=DEVICE]"
         )
-    return key, int(value) if value.isdecimal() else value
+    if equals or "." in key:
+        raise ResumeError(
+            f"{word}: only {' and '.join(_MAY_CHANGE)} may change in a run that goes on; train a new run: "
+            f"bakeoff train --config RUN {word.lstrip('-') if equals else f'{key}=VALUE'}"
+        )
+    raise ConfigError(f"{word}: one run at a time, and no such option; see bakeoff resume --help")
 
 
 def _print_result(path: Path) -> None:
@@ -84,28 +107,27 @@ def parser() -> Parser:
     parser = Parser(
         "bakeoff resume",
         description="Goes on with a run that was stopped or killed, from its newest checkpoint. With "
-        "trainer.deterministic=true it ends with the bits of a run that was not stopped.",
-        epilog="exit codes: as bakeoff train; 6 it cannot go on: what it began with has changed,\n"
-        "            it diverged, a process works on it, or no checkpoint is whole",
+        "trainer.deterministic=true it ends with exactly the result of a run that was not stopped.",
+        epilog="exit codes: 0 the run has finished; 2 usage; 3 data; 4 storage or memory; 5 diverged;\n"
+        "            6 it cannot go on: what it began with has changed, it diverged, a process\n"
+        "            works on it, or no checkpoint is whole; 75 stopped again",
     )
     parser.add_argument(
-        "run", metavar="RUN", help="a path, the beginning of a run's name, or latest: the last stopped run"
-    )
-    parser.add_argument(
-        "changes",
-        metavar="KEY=VALUE",
-        nargs="*",
-        help="trainer.epochs=NUMBER or trainer.device=DEVICE, with --allow",
+        "run",
+        metavar="RUN",
+        nargs="?",
+        help="a path, the beginning of a run's name, or latest: the run that was stopped last",
     )
     parser.add_argument(
         "--allow",
         action="append",
         default=[],
-        choices=_MAY_CHANGE,
-        metavar="KEY",
-        help="trainer.epochs (more of them) or trainer.device may differ: it goes on in a new run directory",
+        metavar="KEY[=VALUE]",
+        help="trainer.epochs=NUMBER (more of them) or trainer.device[=DEVICE] may differ from what the run "
+        "began with: it goes on in a new run directory",
     )
     parser.add_argument(
         "--data-root", type=expanded, metavar="DIR", help="the folder of the data on this machine"
     )
+    parser.suggestions = {"allow": [f"{_MAY_CHANGE[0]}=", _MAY_CHANGE[1]]}
     return parser

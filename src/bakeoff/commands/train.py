@@ -10,7 +10,7 @@ from bakeoff.config.job import Job
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.process import loading_torch
-from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.signals import SAVING, StopSignal
 from bakeoff.machine.waiting import tell, watched
 from bakeoff.runs.paths import expanded
 
@@ -48,6 +48,7 @@ def train(words: list[str]) -> int:
                 return run_sweep(jobs, options.dry_run, stop)
         with naming_file(line.file, line.file_keys):
             check_shared(jobs[0].values)  # gate 1, before torch
+            stop.first_words = SAVING
             _run_single(jobs[0], options.dry_run, stop)
     return OK
 

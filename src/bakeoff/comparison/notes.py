@@ -8,7 +8,6 @@ import numpy as np
 from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, why_times_differ
 from bakeoff.comparison.figures import TRAIN_SECONDS, value_at
 from bakeoff.comparison.guessing import guessing_note
-from bakeoff.comparison.run import Run
 from bakeoff.comparison.statistics.few_images import FEW_IMAGES
 from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
@@ -31,7 +30,7 @@ def notes(table: Table) -> list[str]:
     lines = _together(
         {name: [f"its runs differ in {', '.join(told)}"] for name, told in mixed.items() if told}
     )
-    lines += _together({row.label: _continued(row.members) for row in rows})
+    lines += _continued(rows)
     lines += _not_alike(rows)
     lines += _of_budgets(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
@@ -55,14 +54,21 @@ def _together(of_rows: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"{shortened(of_text)}: {text}" for text, of_text in names.items()]
 
 
-def _continued(runs: Sequence[Run]) -> list[str]:
-    """Runs that began with another config than the one that they are shown with."""
-    origins = [origin for run in runs if isinstance(origin := run.summary.get("resumed_from"), dict)]
-    if not origins:
-        return []
-    keys = {key for origin in origins if isinstance(origin.get("changed"), dict) for key in origin["changed"]}
-    which = " and ".join(sorted(keys & {"trainer.epochs", "trainer.device"})) or "configuration"
-    return [f"caution: began with another {which} and was resumed with this one"]
+def _continued(rows: Sequence[SettingRow]) -> list[str]:
+    """Rows whose runs began with another config than the one that they are shown with."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        origins = [
+            origin for run in row.members if isinstance(origin := run.summary.get("resumed_from"), dict)
+        ]
+        changed = [origin["changed"] for origin in origins if isinstance(origin.get("changed"), dict)]
+        keys = {key for one in changed for key in one} & {"trainer.epochs", "trainer.device"}
+        if origins:
+            names.setdefault(" and ".join(sorted(keys)) or "configuration", []).append(row.label)
+    return [
+        f"caution: {shortened(labels)}: began with another {which} and was resumed with this one"
+        for which, labels in names.items()
+    ]
 
 
 def _not_alike(rows: Sequence[SettingRow]) -> list[str]:
@@ -90,8 +96,8 @@ def _of_budgets(rows: Sequence[SettingRow]) -> list[str]:
     budgets = {run.max_seconds for row in rows for run in row.members}
     if len(rows) > 1 and len(budgets) == 1 and None not in budgets:
         lines.append(
-            f"equal time: each run was trained for at most {budgets.pop():g} s, so compare scores; "
-            "train_seconds and the number of epochs say nothing about a model"
+            f"equal time: each run had {budgets.pop():g} s for training (a step that has begun is finished), "
+            "so compare scores; train_seconds and the number of epochs say nothing about a model"
         )
         if reason := why_times_differ([run for row in rows for run in row.members]):
             lines.append(f"caution: an equal time is not a fair one here: {reason}")

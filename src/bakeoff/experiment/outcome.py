@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 
 from bakeoff.config.schema import Config
 from bakeoff.errors import (
+    GO_ON,
     BakeoffError,
     ConfigError,
     DivergedError,
@@ -36,6 +37,7 @@ def outcome_recorded(
     try:
         run.write_status("running", state.step)
         stop.last_words = lambda text: run.abandon(state.step, text)
+        stop.advice = _goes_on(run)
         with torch_errors_explained(config.trainer.batch_size):
             yield
         with suppress(ResourceError):  # the summary says the same, and wins
@@ -61,10 +63,14 @@ def outcome_recorded(
         raise
 
 
+def _goes_on(run: RunDir) -> str:
+    return f"{GO_ON}bakeoff resume {shlex.quote(str(run.path))}"
+
+
 def _what_is_left(run: RunDir, config: Config, status: str) -> str:
     """How the run goes on, or where its weights so far are and what can be done with them."""
     if status == "interrupted" or (status == "failed" and (run.path / CHECKPOINTS).exists()):
-        return f"go on with: bakeoff resume {shlex.quote(str(run.path))}"
+        return _goes_on(run)
     left = run.path / LAST_WEIGHTS
     if not left.exists():
         return f"see {run.path}"

@@ -16,7 +16,7 @@ from bakeoff.training.state import TrainState
 
 _SECONDS_BETWEEN_READS = 0.5
 _SHORT_SECONDS = 10.0  # what is over by then is not foretold
-_NEAR_THE_END = 0.9  # of a plan: fewer steps are worth a word
+_NEAR_THE_END = 0.9  # of the steps after a plan: fewer are worth a word
 _FAR_OFF = 1.5  # by this factor an estimate is wrong enough to be put right
 # The columns of an epoch's line: two lines of heading, which are as wide as the figures.
 _COLUMNS = {
@@ -88,19 +88,16 @@ class ProgressReport:
         if planned is not None and planned != told_steps:
             self._planned_epochs = planned / steps_per_epoch
             self._epochs = math.ceil(self._planned_epochs)
-            much = f"{planned:,} steps, or {self._planned_epochs:.1f} of at most {self._limit:,} epochs"
-            say(run, f"plan: {much}, fit into the time for training")
+            much = f"{planned:,} steps ({self._planned_epochs:.1f} of at most {self._limit:,} epochs)"
+            say(run, f"plan: {much} fit into the time for training")
             if self._bar is not None:
                 self.close()
                 self.begin_epoch(state.epoch, round(state.step_in_epoch / steps_per_epoch * self._num_images))
         if end is not None and end != told_end:
             of_plan = f" of {planned:,} planned" if planned is not None else "; there was no time for a plan"
-            far = (
-                ""
-                if planned is None or end > _NEAR_THE_END * planned
-                else "; the steps became slower, so the "
-            )
-            far += "learning rate has not fallen to its end" if far else ""
+            far, start = "", state.planned_at_step or 0
+            if planned is not None and end - start < _NEAR_THE_END * (planned - start):
+                far = "; the steps became slower, so the learning rate has not fallen to its end"
             say(run, f"the time for training is over after step {end:,}{of_plan}{far}")
 
     def rated(self, done: int) -> None:

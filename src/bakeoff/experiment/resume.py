@@ -89,7 +89,9 @@ def resume(
         run.rewrite_epochs(state.epochs)
         if changed or stopped.checkpoint is None:
             record_inputs(run, prepared, stopped.values, environment)
-        notes = [f"a checkpoint is not whole and is not used: {problem}" for problem in stopped.problems]
+        notes = [f"a checkpoint is damaged and is not used ({problem})" for problem in stopped.problems]
+        if changed:
+            notes.append(f"it goes on in a new run directory; {path} stays as it is")
         notes += beginning.other_versions(first, environment)
         _announce(run, prepared, state, notes)
         part = Part(run, prepared, state, stop, keeper, fingerprints, began, part_began)
@@ -126,11 +128,12 @@ def _as_another_run(prepared: Prepared, origin: Origin) -> Prepared:
 
 
 def _announce(run: RunDir, prepared: Prepared, state: TrainState, notes: Collection[str]) -> None:
+    print(f"run directory  {run.path}")  # not broken at spaces: it is copied
     for note in notes:
         say(run, f"note: {note}")
-    epoch = min(state.epoch, prepared.config.trainer.epochs)
+    epochs = prepared.config.trainer.epochs
     done = (
-        f"from step {state.step:,}, epoch {epoch}"
+        f"from step {state.step:,}, epoch {min(state.epoch, epochs)} of {epochs}"
         if state.step
         else "from the beginning: it has no checkpoint"
     )

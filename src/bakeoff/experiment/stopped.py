@@ -1,6 +1,7 @@
 """A run that was stopped: whether it can go on, and what of it has changed since it began."""
 
 import dataclasses
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
     except UnreadableFileError as error:
         raise ResumeError(f"{path}: {error}; it cannot go on") from error
     if status.get("status") == "diverged":
-        raise ResumeError(f"{path}: it diverged ({status.get('error')}); train it anew with other settings")
+        raise ResumeError(f"{path}: it diverged ({status.get('error')}); {_anew(path, 'KEY=VALUE')}")
     values.pop("schema", None)
     try:
         config = parse(values)  # it may be anybody's
@@ -65,8 +66,14 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
         checkpoints = Checkpoints(path, config.trainer.keep_checkpoints)
         checkpoint, problems = checkpoints.newest()
     if problems and checkpoint is None:
-        raise ResumeError(f"{path}: no checkpoint is whole ({problems[-1]}); train it anew")
+        raise ResumeError(
+            f"{path}: no checkpoint is whole ({problems[-1]}); train it anew: bakeoff train --config {path}"
+        )
     return Stopped(path, values, first, attempt, checkpoints, checkpoint, problems)
+
+
+def _anew(path: Path, change: str = "") -> str:
+    return f"train it anew: bakeoff train --config {shlex.quote(str(path))} {change}".rstrip()
 
 
 def put_changes(stopped: Stopped, changes: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
@@ -77,9 +84,7 @@ def put_changes(stopped: Stopped, changes: Mapping[str, Any], allowed: Collectio
     """
     path, values, first = stopped.path, stopped.values, stopped.first
     if first is None and changes:
-        raise ResumeError(
-            f"{path}: it was stopped before it had begun; train it anew with {next(iter(changes))}"
-        )
+        raise ResumeError(f"{path}: it was stopped before it had begun; {_anew(path, 'KEY=VALUE')}")
     before = values["trainer"]["epochs"]
     for key, value in changes.items():
         section, name = key.split(".")
@@ -98,7 +103,7 @@ def put_changes(stopped: Stopped, changes: Mapping[str, Any], allowed: Collectio
             raise ResumeError(f"{EPOCHS}={epochs}: the run has {before}; it can only go on with more of them")
         if stopped.checkpoint is None:
             raise ResumeError(
-                f"{path}: it has no checkpoint to go on from; train it anew with {EPOCHS}={epochs}"
+                f"{path}: it has no checkpoint to go on from; {_anew(path, f'{EPOCHS}={epochs}')}"
             )
     return {key: _value(values, key) for key in changed}
 
@@ -148,6 +153,6 @@ def other_device(stopped: Stopped, prepared: Prepared, allowed: Collection[str])
         )
     if stopped.checkpoint is None:
         raise ResumeError(
-            f"{stopped.path}: it has no checkpoint to go on from; train it anew with {DEVICE}={now}"
+            f"{stopped.path}: it has no checkpoint to go on from; {_anew(stopped.path, f'{DEVICE}={now}')}"
         )
     return {DEVICE: now}

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import ClassVar, NoReturn
 
@@ -19,6 +19,7 @@ from bakeoff.errors import InterruptedRunError
 # Ctrl-C, a stop, a closed terminal, Ctrl-\ and what batch systems send before they take a machine back.
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
 _STANDARD_ERROR = 2
+SAVING = "stopping and saving; Ctrl-C again leaves at once"
 
 
 class StopSignal:
@@ -33,7 +34,9 @@ class StopSignal:
     def __init__(self) -> None:
         self.name: str | None = None  # of the first one
         self.count = 0
+        self.first_words: str | None = None  # for a person at a terminal, since the next border may be far
         self.last_words: Callable[[str], None] = lambda _: None  # given what happened, as a text
+        self.advice: str | None = None  # what to do after the second one
         self.ends_at_second = True
 
     @contextmanager
@@ -70,6 +73,9 @@ class StopSignal:
         self.count += 1
         if self.name is None:
             self.name = signal.Signals(number).name
+            if self.first_words and os.isatty(_STANDARD_ERROR):
+                with suppress(OSError):  # unbuffered, below whatever stands there
+                    os.write(_STANDARD_ERROR, f"\n{self.first_words}\n".encode())
         elif self.ends_at_second:
             self._end()
 
@@ -82,7 +88,7 @@ class StopSignal:
         try:
             self.last_words(text)
         finally:
-            _end_at_once(text)
+            _end_at_once(f"{text}; {self.advice}" if self.advice else text)
 
 
 def own_process() -> None:

@@ -204,7 +204,9 @@ def _owner(run: Path, number: int) -> str:
     # Until its first heartbeat the status is that of the part before.
     if not is_alive(record) and not is_alive({**record, "heartbeat": record.get("started")}):
         return ""
-    return f"it runs on {record.get('host')} (process {record.get('pid')}) since {record.get('started')}"
+    return (
+        f"it is running on {record.get('host')} (process {record.get('pid')}) since {record.get('started')}"
+    )
 
 
 def _is_new(folder: Path) -> bool:

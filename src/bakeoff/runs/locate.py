@@ -84,14 +84,16 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn, unfinis
     """Finds the run that a command line names: a path, `latest`, or a unique prefix of a run id.
 
     `latest` is the last run that has finished; `note` is told of a later one that has not. With
-    `unfinished` it is the last one that was stopped: not finished, not diverged, and nobody works on it.
+    `unfinished` it is the one that was stopped last: not finished, not diverged, and nobody works on it.
 
     Raises:
         ConfigError: no such run, or several.
     """
     path = home_path(name)
-    if path.is_dir() and is_run_dir(path):
-        return path
+    for found in (path, root / path):  # as compare shows it, below the root
+        if found.is_dir() and is_run_dir(found):
+            return found
+    name = name.rstrip("/") or name  # a shell completes the name of a folder so
     if "/" in name:  # no name of a run
         problem = "no such path" if not os.path.lexists(path) else "no run directory"
         raise ConfigError(f"run {name}: {problem}; give a run directory, or the beginning of a run's name")
@@ -99,7 +101,7 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn, unfinis
     if not runs:
         raise ConfigError(f"run {name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
     if name == "latest":
-        return _last_stopped(runs, root) if unfinished else _last_finished(runs, root, note)
+        return _last_stopped(runs, root, note) if unfinished else _last_finished(runs, root, note)
     matches = [run for run in runs if run.name.startswith(name)]
     exact = [run for run in matches if run.name == name]
     if len(exact or matches) == 1:
@@ -134,11 +136,26 @@ def _last_finished(runs: Sequence[Path], root: Path, note: Callable[[str], None]
     return last
 
 
-def _last_stopped(runs: Sequence[Path], root: Path) -> Path:
+def _last_stopped(runs: Sequence[Path], root: Path, note: Callable[[str], None]) -> Path:
     stopped = [run for run in runs if not (run / SUMMARY).is_file() and _may_go_on(run)]
     if not stopped:
         raise ConfigError(f"run latest: none of the {counted(len(runs), 'run')} below {root} was stopped")
-    return max(stopped, key=_started)
+    last = max(stopped, key=_last_seen)
+    others = [run for run in runs if not (run / SUMMARY).is_file() and _last_seen(run) > _last_seen(last)]
+    if others:
+        newer = max(others, key=_last_seen)
+        note(
+            f"note: latest is {last}, the last stopped run; the newer {newer} cannot go on ({_state(newer)})"
+        )
+    return last
+
+
+def _last_seen(run: Path) -> float:
+    """When a run last wrote how far it is."""
+    try:
+        return (run / STATUS).stat(follow_symlinks=False).st_mtime
+    except OSError:
+        return _started(run)
 
 
 def _may_go_on(run: Path) -> bool:

@@ -104,10 +104,10 @@ def _train_all(todo: Sequence[_PlannedJob], stop: StopSignal) -> int:
         content = {"values": item.job.values, "overrides": list(item.job.overrides), "said": sorted(said)}
         code = _run_child("bakeoff.sweeps.job", content, stop)
         if stop.name is not None:
-            name = item.job.values["sweep"]["name"]
-            raise InterruptedRunError(
-                f"{stopped_by(stop.name)}; the other jobs of sweep.name={name} were not started"
-            )
+            name, others = item.job.values["sweep"]["name"], len(todo) - number
+            left = f"; {counted(others, 'job')} of sweep.name={name} not started" if others else ""
+            again = f"; resume the stopped run, then give this command again with sweep.name={name}"
+            raise InterruptedRunError(f"{stopped_by(stop.name)}{left}{again}")
         if code < 0:
             tell(f"the process of this job was {_ended_by(code)}")
         # What was printed may be lost (exit code 4) and the run be whole: its directory says what it is.
