@@ -179,6 +179,38 @@ def test_a_state_stored_after_a_validation_goes_on_with_the_same_bits(epoch: int
     assert_same(finished(through_disk(state, config, tmp_path), config), straight)
 
 
+class Unfreezing(Toy):
+    """Its first layer learns from the second epoch on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_epoch(1)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.layers[0].requires_grad_(epoch > 1)
+
+
+@pytest.mark.parametrize("step", [STEPS // 3, STEPS // 3 + 1])
+def test_a_state_stored_where_weights_begin_to_learn_goes_on_with_the_same_bits(
+    step: int, tmp_path: Path
+) -> None:
+    """Between two epochs what the second unfreezes has no state yet."""
+    config = toy_config(trainer__epochs=3)
+    torch.manual_seed(0)
+    model = Unfreezing()
+    straight = finished(toy_state(config, copy.deepcopy(model)), config)
+    state = toy_state(config, copy.deepcopy(model))
+    for event in fit(state, TRAIN, VAL, config, CPU, pause=lambda: state.step == step):
+        if state.step == step and isinstance(event, SavePoint) == (step % (STEPS // 3) > 0):
+            break
+    Checkpoints(tmp_path, keep=1).write(state.state_dict())
+    found, _ = Checkpoints(tmp_path, keep=1).newest()
+    assert found is not None
+    fresh = toy_state(config, model)
+    fresh.load_state_dict(found.parts())
+    assert_same(finished(fresh, config), straight)
+
+
 def test_a_state_that_was_stopped_in_its_validation_validates_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

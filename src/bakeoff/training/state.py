@@ -119,7 +119,8 @@ class TrainState:
         copy_into(self.model.state_dict(), _part(parts, "model"), "the model")
         if self.ema:
             copy_into(self.ema.model.state_dict(), _part(parts, "average"), "the average")
-        self.model.set_epoch(self.epoch)  # may unfreeze parameters, whose state is stored then
+        # May unfreeze parameters, whose state is stored then. Between two epochs the next has not begun.
+        self.model.set_epoch(self.epoch if self.step_in_epoch else max(1, self.epoch - 1))
         begin_state(self.optimizer)
         rest: dict[str, dict[str, Tensor]] = {}
         for name, tensor in _part(parts, "optimizer").items():
