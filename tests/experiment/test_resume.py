@@ -207,6 +207,11 @@ def spoil_config(run: Path) -> None:
     (run / "config.json").write_text("{")
 
 
+def spoil_beginning(run: Path) -> None:
+    shutil.rmtree(run / "attempts")
+    (run / "environment.json").unlink()
+
+
 def spoil_checkpoint(run: Path) -> None:
     (path,) = (run / "checkpoints").glob("*/model.safetensors")
     path.write_bytes(path.read_bytes()[:-1])
@@ -218,6 +223,7 @@ def spoil_checkpoint(run: Path) -> None:
         (spoil_status, r"it diverged \(optim.lr=9: not finite\)"),
         (spoil_attempts, "nothing says what it began with"),
         (spoil_config, "config.json"),
+        (spoil_beginning, "it has a checkpoint, and nothing says what it began with"),
         (spoil_checkpoint, r"no checkpoint is whole \(step-00000007: model.safetensors: damaged\)"),
     ],
 )

@@ -257,6 +257,20 @@ def test_cocos_weights_give_torchvisions_features_then_and_after_saving(
     torch.testing.assert_close(first.probabilities(images), again.probabilities(images), rtol=1e-3, atol=1e-5)
 
 
+def test_a_network_that_is_filled_later_is_that_of_its_weights_and_does_not_read_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that goes on has the same frozen norms and stages, though its weights may be gone by then."""
+    monkeypatch.setattr(pretrained, "fetch", lambda _: 1 / 0)
+    later = dataclasses.replace(TASK, weights_follow=True)
+    model = torchvision_detector.build(torchvision_detector.Config(image_size=64), later)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+    learning = {
+        name.split(".")[0] for name, p in model.network.backbone.body.named_parameters() if p.requires_grad
+    }
+    assert learning == {"layer2", "layer3", "layer4"}
+
+
 def test_weights_of_other_networks_are_refused_by_the_standard_detector(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@
 (`models.base.check_model`). 3. What needs the data: the family builds its network for these images.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from bakeoff.machine.runtime import (
 from bakeoff.machine.signals import check_stop
 from bakeoff.machine.waiting import doing
 from bakeoff.models.base import Classifier, TaskSpec, TrainingSpec, auto_precision, check_model
-from bakeoff.models.weights.origin import origin_of, shown_origin
+from bakeoff.models.weights.origin import NONE, origin_of, shown_origin
 from bakeoff.runs.records import Origin
 from bakeoff.text import counted, one_line
 from bakeoff.training.budget import SECONDS_BEFORE_PLAN
@@ -81,8 +82,12 @@ class Prepared:
         return tuple(told)
 
 
-def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
+def prepare(
+    values: dict[str, Any], dataset: DataSet | None = None, *, weights_follow: bool = False
+) -> Prepared:
     """Checks a config, loads its data (unless given) and builds its model, on the device.
+
+    With `weights_follow` the model's first weights are not read, and neither identity nor setting knows them.
 
     Raises:
         ConfigError: gate 1 (shared sections), 2 (the model's section) or 3 (what needs the data).
@@ -107,7 +112,7 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     if config.trainer.overfit_batches is not None:
         dataset = few_images(dataset, config.trainer.overfit_batches * config.trainer.batch_size)
         config.data.augment = AugmentConfig()
-    task = _task(dataset, config)
+    task = dataclasses.replace(_task(dataset, config), weights_follow=weights_follow)
     seed_everything(config.seed)
     training = TrainingSpec(
         len(dataset.train), is_active(config.data.augment), config.trainer.label_smoothing
@@ -119,6 +124,8 @@ def prepare(values: dict[str, Any], dataset: DataSet | None = None) -> Prepared:
     ):
         model = _on_device(family.build(model_config, task), training, runtime)
     source = data_fingerprint(config.data.name, config.data.root)
+    if weights_follow and "weights" in values["model"]:
+        values = {**values, "model": {**values["model"], "weights": NONE}}  # they may be gone by now
     return Prepared(
         config,
         runtime,

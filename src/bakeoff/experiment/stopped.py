@@ -13,7 +13,6 @@ from bakeoff.experiment import beginning
 from bakeoff.experiment.beginning import Beginning
 from bakeoff.experiment.gates import Prepared, prepare
 from bakeoff.machine.waiting import doing
-from bakeoff.models.weights.origin import NONE
 from bakeoff.runs import attempts
 from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
 from bakeoff.runs.paths import data_root_here
@@ -69,6 +68,8 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
         raise ResumeError(
             f"{path}: no checkpoint is whole ({problems[-1]}); train it anew: bakeoff train --config {path}"
         )
+    if first is None and checkpoint is not None:  # as a process leaves it that is killed where --allow begins
+        raise ResumeError(f"{path}: it has a checkpoint, and nothing says what it began with; train it anew")
     return Stopped(path, values, first, attempt, checkpoints, checkpoint, problems)
 
 
@@ -119,10 +120,8 @@ def prepared_again(stopped: Stopped, changed: Mapping[str, Any]) -> Prepared:
     if first is None:
         return prepare(values)
     trainer = {**values["trainer"], "threads": first.threads}
-    model = dict(values["model"])
-    if stopped.checkpoint is not None and "weights" in model:
-        model["weights"] = NONE  # the checkpoint holds all of them
-    prepared = prepare({**values, "trainer": trainer, "model": model})
+    # A checkpoint holds all weights.
+    prepared = prepare({**values, "trainer": trainer}, weights_follow=stopped.checkpoint is not None)
     if stopped.checkpoint is None and not changed and prepared.identity != first.identity:
         raise ResumeError(f"{stopped.path}: changed since it began: model.weights; put the file back")
     return dataclasses.replace(

@@ -43,6 +43,7 @@ class TaskSpec:
     mean: tuple[float, ...]  # by channel, of values in 0..1, over the training images
     std: tuple[float, ...]
     has_ink: bool = False  # bright writing or drawing on black, as MNIST; not photographs
+    weights_follow: bool = False  # the network is filled after it is made: `model.weights` is not read
 
     @property
     def num_classes(self) -> int:

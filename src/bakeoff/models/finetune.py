@@ -67,7 +67,7 @@ class FineTuned(LogitsClassifier):
         self.config = config
         network = make_network(config.arch, config.image_size, task.num_classes)
         self.body, self.hidden, self.head, self.own_names = cut(network)
-        if config.weights != NONE:
+        if config.weights != NONE and not task.weights_follow:
             self._load(task)
         stages = {"none": [], "features": [self.body], "all_but_head": [self.body, self.hidden]}
         self.frozen: list[nn.Module] = stages[config.freeze]

@@ -74,7 +74,7 @@ class TorchvisionDetector(Detector):
             min_size=config.image_size,
             max_size=round(config.image_size * max(task.height, task.width) / min(task.height, task.width)),
         )
-        if not from_scratch:
+        if not from_scratch and not task.weights_follow:
             self._load(task)
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
