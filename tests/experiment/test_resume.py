@@ -264,7 +264,8 @@ def test_with_more_epochs_it_goes_on_in_a_new_directory(tmp_path: Path) -> None:
     assert summary["resumed_from"] == {"run_id": run.name, "step": 7, "changed": {"trainer.epochs": 5}}
     assert {first["identity"], first["setting"]}.isdisjoint({summary["identity"], summary["setting"]})
     assert read(new, "config.json")["trainer"]["epochs"] == 5
-    assert [part["from_step"] for part in summary["parts"]] == [7]
+    assert [part["from_step"] for part in summary["parts"]] == [0, 7]  # its times hold the first one's too
+    assert summary["parts"][0]["started"] == read(run / "attempts" / "0001", "attempt.json")["started"]
     # The schedule is that of five epochs from there on.
     rates = [json.loads(line)["lr"] for line in (new / "epochs.jsonl").read_text().splitlines()]
     assert len(rates) == 5
@@ -285,6 +286,7 @@ def test_a_run_that_went_on_elsewhere_can_be_stopped_and_resumed_too(
     (new,) = [path for path in copy.parent.iterdir() if path != copy]
     resume(new, StopSignal())
     assert bits(new) == bits(straight)
+    assert [part["from_step"] for part in read(new, "summary.json")["parts"]] == [0, 7, 12]
 
 
 def test_on_another_device_it_goes_on_in_a_new_directory(tmp_path: Path) -> None:

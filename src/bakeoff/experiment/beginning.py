@@ -1,6 +1,6 @@
 """What a run began with: written at its first start, and checked before it goes on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,22 @@ def beginning(values: dict[str, Any], prepared: Prepared, environment: Environme
 
 
 def claim(
-    run: Path, first: Beginning, environment: Environment, state: TrainState, after: int = 0
+    run: Path,
+    first: Beginning,
+    environment: Environment,
+    state: TrainState,
+    after: int = 0,
+    before: Sequence[dict[str, Any]] = (),
 ) -> attempts.Attempt:
     """Makes a run this process's, and writes what it began with and from where it goes on.
 
-    `after` is the number of its newest attempt when the state was read.
+    Args:
+        run: the run directory.
+        first: what it began with.
+        environment: of this process.
+        state: where it goes on.
+        after: the number of its newest attempt when the state was read.
+        before: the `attempts.history` of the run whose state it is, if that is another one.
 
     Raises:
         ResumeError: another process works on it.
@@ -80,7 +91,8 @@ def claim(
         "from_step": state.step,
         "seconds_before": state.total_seconds,
     }
-    return attempts.begin(run, {**part, "first": asdict(first)}, after)
+    more = {"before": list(before)} if before else {}
+    return attempts.begin(run, {**part, **more, "first": asdict(first)}, after)
 
 
 def read_beginning(run: Path) -> Beginning | None:

@@ -24,6 +24,7 @@ from bakeoff.experiment.train import first_state, record_inputs
 from bakeoff.machine.runtime import describe, num_threads
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing
+from bakeoff.runs import attempts
 from bakeoff.runs.checkpoints import Checkpoint
 from bakeoff.runs.records import Origin
 from bakeoff.runs.rundir import RunDir, folder_beside
@@ -81,9 +82,8 @@ def resume(
         keeper = Keeper(run, state, prepared.config.trainer, began)
         keeper.checkpoints = stopped.checkpoints  # the best weights of the one that was read are linked to
         first = stopped.first or beginning.beginning(stopped.values, prepared, environment)
-    keeper.attempt = beginning.claim(
-        run.path, first, environment, state, after=0 if changed else stopped.attempt
-    )
+    after, before = (0, attempts.history(path)) if changed else (stopped.attempt, [])
+    keeper.attempt = beginning.claim(run.path, first, environment, state, after, before)
     keeper.checkpoints.tidy()
     with outcome_recorded(run, state, prepared.config, stop, keeper):
         run.rewrite_epochs(state.epochs)

@@ -140,10 +140,19 @@ def records(run: Path) -> list[dict[str, Any]]:
     return found
 
 
+def history(run: Path) -> list[dict[str, Any]]:
+    """What `parts` asks of each attempt; first those of the run that this one goes on from, if it does."""
+    found = records(run)
+    before = found[0].get("before") if found else None
+    earlier = [record for record in before if isinstance(record, dict)] if isinstance(before, list) else []
+    names = [field.name for field in fields(RunPart)]
+    return [{name: record.get(name) for name in names} for record in (*earlier, *found)]
+
+
 def parts(run: Path) -> list[RunPart]:
     """The stretches of a run's work; one that was lost, because no checkpoint came of it, is left out."""
     try:
-        found = records(run)
+        found = history(run)
     except ResumeError:  # somebody has put something in the folder's place, and the result is worth more
         return []
     kept = [
@@ -151,8 +160,7 @@ def parts(run: Path) -> list[RunPart]:
         for record, later in zip(found, [*found[1:], None], strict=True)
         if later is None or later.get("seconds_before") != record.get("seconds_before")
     ]
-    names = [field.name for field in fields(RunPart)]
-    return [RunPart(**{name: record[name] for name in names}) for record in kept if record.keys() >= {*names}]
+    return [RunPart(**record) for record in kept if None not in record.values()]
 
 
 def _numbers(run: Path) -> list[int]:
