@@ -228,15 +228,15 @@ class FullDisk:
 
     def install(self) -> None:
         """Lets this process write through it."""
-        from bakeoff.experiment import train
+        from bakeoff.experiment import part
         from bakeoff.runs import storage
 
-        predict, fsync, replace = train.predict, os.fsync, os.replace
+        predict, fsync, replace = part.predict, os.fsync, os.replace
         opened = open
 
-        def after_training(*arguments: Any) -> Any:
+        def after_training(*arguments: Any, **options: Any) -> Any:
             self.trained = True
-            return predict(*arguments)
+            return predict(*arguments, **options)
 
         def checked(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any, **options: Any) -> Any:
@@ -245,7 +245,7 @@ class FullDisk:
 
             return call
 
-        train.predict = after_training
+        part.predict = after_training
         storage.open = lambda path, mode="r", **options: (  # type: ignore[attr-defined]
             (checked(opened) if mode in ("xb", "a") else opened)(path, mode, **options)
         )

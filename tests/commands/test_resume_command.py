@@ -137,7 +137,7 @@ def begin(outputs: Path, *words: str) -> subprocess.Popen[str]:
     """A training in a process of its own, once it trains."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
-        command([*words, *([] if "resume" in words else [*LINE, f"output_dir={outputs}"])]),
+        command(["resume", *words] if not words[0].startswith("trainer.") else ["train", *LINE, f"output_dir={outputs}", *words]),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert child.stdout
@@ -150,7 +150,7 @@ def begin(outputs: Path, *words: str) -> subprocess.Popen[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_each_signal_saves_and_the_last_line_goes_on(number: int, tmp_path: Path) -> None:
-    child = begin(tmp_path, "train", "trainer.epochs=4000")
+    child = begin(tmp_path, "trainer.epochs=4000")
     child.send_signal(number)
     _, error = child.communicate(timeout=60)
     assert child.returncode == 75
@@ -164,7 +164,7 @@ def test_each_signal_saves_and_the_last_line_goes_on(number: int, tmp_path: Path
 
 @pytest.mark.slow
 def test_a_second_ctrl_c_leaves_at_once_and_damages_nothing(tmp_path: Path) -> None:
-    child = begin(tmp_path, "train", "trainer.epochs=4000", "trainer.checkpoint_every_seconds=0.2")
+    child = begin(tmp_path, "trainer.epochs=4000", "trainer.checkpoint_every_seconds=0.2")
     time.sleep(1.5)
     child.send_signal(signal.SIGINT)
     child.send_signal(signal.SIGINT)
@@ -174,7 +174,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_damages_nothing(tmp_path: Path) -> N
     assert time.monotonic() - began < 10
     (run,) = tmp_path.glob("*/*-s0-*")
     assert list((run / "checkpoints").glob("step-*"))
-    resumed = begin(tmp_path, "resume", str(run))
+    resumed = begin(tmp_path, str(run))
     resumed.send_signal(signal.SIGINT)
     resumed.communicate(timeout=60)
     assert resumed.returncode == 75

@@ -1,5 +1,6 @@
 """A stopped run goes on as if it had not been stopped, and one that has changed does not go on."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from stopped_runs import (
     train,
 )
 
-from bakeoff.errors import InterruptedRunError, ResumeError
+from bakeoff.errors import InterruptedRunError, ResourceError, ResumeError
 from bakeoff.experiment import beginning, code
 from bakeoff.experiment.resume import resume
 from bakeoff.machine.signals import StopSignal
@@ -272,6 +273,20 @@ def test_with_more_epochs_it_goes_on_in_a_new_directory(tmp_path: Path) -> None:
     assert rates[-1] < rates[-2] < rates[-3]
 
 
+def test_without_room_for_a_new_directory_none_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stopped(tmp_path, stop_at_step(7))
+    before = contents(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bakeoff.runs.checkpoints.write_tensors", full)
+    with pytest.raises(ResourceError, match="make room"):
+        resume(run, StopSignal(), changes={"trainer.epochs": 5}, allowed=["trainer.epochs"])
+    assert contents(tmp_path) == before
+    assert list(run.parent.iterdir()) == [run]
+
+
 def test_a_run_that_went_on_elsewhere_can_be_stopped_and_resumed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +315,28 @@ def test_on_another_device_it_goes_on_in_a_new_directory(tmp_path: Path) -> None
     new = resume(run, StopSignal(), allowed=["trainer.device"])
     assert read(new, "summary.json")["resumed_from"]["changed"] == {"trainer.device": "cpu"}
     assert new != run
+
+
+def test_a_device_that_is_not_here_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = stopped(tmp_path, stop_at_step(7))
+    (path, config), (attempt, record) = (
+        (file, json.loads(file.read_text()))
+        for file in (run / "config.json", run / "attempts" / "0001" / "attempt.json")
+    )
+    config["trainer"]["device"] = record["first"]["config"]["trainer"]["device"] = "cuda"
+    record["first"]["device"] = "cuda"
+    path.write_text(json.dumps(config))
+    attempt.write_text(json.dumps(record))
+    environment = read(run, "environment.json") | {"weights_sha256": "ab" * 32}
+    (run / "environment.json").write_text(json.dumps(environment))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ResumeError, match=r"with --allow trainer\.device=auto it goes on"):
+        resume(run, StopSignal())
+    new = resume(run, StopSignal(), changes={"trainer.device": "auto"}, allowed=["trainer.device"])
+    assert read(new, "summary.json")["resumed_from"]["changed"] == {"trainer.device": "cpu"}
+    assert read(new, "environment.json")["weights_sha256"] == "ab" * 32  # those are not read again
 
 
 def test_other_versions_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

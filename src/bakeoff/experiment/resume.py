@@ -6,6 +6,7 @@ it gets a directory of its own, and the stopped one stays as it is.
 """
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -74,7 +75,11 @@ def resume(
         prepared = _as_another_run(prepared, Origin(path.name, state.step, changed))
         run = RunDir.create(_new_folder(path, prepared))
         keeper = Keeper(run, state, prepared.config.trainer, began)
-        keeper.save()  # first of all: without it this run would begin from nothing
+        try:
+            keeper.save()  # first of all: without it this run would begin from nothing
+        except BaseException:
+            shutil.rmtree(run.path, ignore_errors=True)  # nothing would say what this folder is
+            raise
         run.write_config(stopped.values, [f"{key}={value}" for key, value in changed.items()])
         first = beginning.beginning(stopped.values, prepared, environment)
     else:

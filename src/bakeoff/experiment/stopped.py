@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bakeoff.runs import attempts
 from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
 from bakeoff.runs.paths import data_root_here
 from bakeoff.runs.reading import UnreadableFileError, read_json
-from bakeoff.runs.rundir import CONFIG, STATUS
+from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, STATUS
 
 EPOCHS, DEVICE = "trainer.epochs", "trainer.device"
 MAY_CHANGE = (EPOCHS, DEVICE)
@@ -120,8 +121,16 @@ def prepared_again(stopped: Stopped, changed: Mapping[str, Any]) -> Prepared:
     if first is None:
         return prepare(values)
     trainer = {**values["trainer"], "threads": first.threads}
-    # A checkpoint holds all weights.
-    prepared = prepare({**values, "trainer": trainer}, weights_follow=stopped.checkpoint is not None)
+    has_weights = stopped.checkpoint is not None  # all of them
+    try:
+        prepared = prepare({**values, "trainer": trainer}, weights_follow=has_weights)
+    except ConfigError as error:
+        if not str(error).startswith(f"{DEVICE}=") or DEVICE in changed:
+            raise
+        cure = f"with --allow {DEVICE}=auto it goes on in a new run directory"
+        raise ResumeError(f"{stopped.path}: {error}; {cure}") from error
+    if has_weights:
+        prepared.model.weights_sha256 = _recorded_weights(stopped.path)
     if stopped.checkpoint is None and not changed and prepared.identity != first.identity:
         raise ResumeError(f"{stopped.path}: changed since it began: model.weights; put the file back")
     return dataclasses.replace(
@@ -131,6 +140,14 @@ def prepared_again(stopped: Stopped, changed: Mapping[str, Any]) -> Prepared:
         weights=first.weights,
         resumed_from=first.resumed_from,
     )
+
+
+def _recorded_weights(path: Path) -> str | None:
+    """The hash of the file of a run's first weights; None: from scratch, or its record cannot be read."""
+    with suppress(UnreadableFileError):
+        found = read_json(path / ENVIRONMENT).get("weights_sha256")
+        return found if isinstance(found, str) else None
+    return None
 
 
 def other_device(stopped: Stopped, prepared: Prepared, allowed: Collection[str]) -> dict[str, Any]:
