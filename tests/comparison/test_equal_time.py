@@ -13,7 +13,7 @@ from test_verdict import ENVIRONMENT, compared, made, some_right
 from bakeoff.runs.storage import write_json
 
 EQUAL = (
-    "equal time: each run was trained for at most 60 s, so compare scores; train_seconds and the number of "
+    "equal time: each run had 60 s for training (a step that has begun is finished), so compare scores; train_seconds and the number of "
     "epochs say nothing about a model"
 )
 

@@ -25,6 +25,7 @@ def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPTS))
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_one_that_was_not_and_what_differs_is_seen(tmp_path: Path) -> None:
     """In a process of its own: in one that has trained, a fork of it cannot."""
     child = multiprocessing.get_context("spawn").Process(target=kill_twice, args=(tmp_path,))

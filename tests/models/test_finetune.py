@@ -261,8 +261,15 @@ def test_evaluation_does_not_use_kept_features() -> None:
         torch.testing.assert_close(model.probabilities(other.images), expected)
 
 
-@pytest.mark.parametrize("stored", [False, True], ids=["copied", "stored"])
-@pytest.mark.parametrize("ema", [None, 0.5])
+@pytest.mark.parametrize(
+    ("ema", "stored"),
+    [
+        (None, False),
+        (0.5, True),
+        pytest.param(None, True, marks=pytest.mark.slow),
+        pytest.param(0.5, False, marks=pytest.mark.slow),
+    ],
+)
 def test_a_copy_at_any_step_border_goes_on_with_the_same_bits(ema: float | None, stored: bool) -> None:
     """Features kept so far are part of a copy; of what is stored they are computed again."""
     config = toy_config(

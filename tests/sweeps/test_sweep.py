@@ -126,7 +126,10 @@ def test_ctrl_c_ends_the_running_job_and_starts_no_other(tmp_path: Path) -> None
         process.terminate()
         process.wait(30)
     assert process.returncode == 75
-    assert "stopped by Ctrl-C; the other jobs of sweep.name=night were not started" in err.splitlines()[-1]
+    assert (
+        "stopped by Ctrl-C; 1 job of sweep.name=night not started; resume the stopped run, then give"
+        in err.splitlines()[-1]
+    )
     statuses = [
         json.loads(path.read_text())["status"] for path in tmp_path.glob("sweeps/night/*/status.json")
     ]
