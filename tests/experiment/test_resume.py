@@ -273,6 +273,20 @@ def test_with_more_epochs_it_goes_on_in_a_new_directory(tmp_path: Path) -> None:
     assert rates[-1] < rates[-2] < rates[-3]
 
 
+def test_more_epochs_are_refused_where_the_time_is_over(tmp_path: Path) -> None:
+    run = stopped(tmp_path, stop_in_test, "trainer.max_seconds=0.001")
+    with pytest.raises(ResumeError, match=r"its trainer\.max_seconds=0\.001 are over"):
+        resume(run, StopSignal(), changes={"trainer.epochs": 9}, allowed=["trainer.epochs"])
+    assert [path for path in run.parent.iterdir() if path.parent.name != "datasets"] == [run]
+
+
+def test_a_run_that_had_stopped_early_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = stopped(tmp_path, stop_in_test, "trainer.early_stopping_patience_epochs=1", "optim.lr=1e-30")
+    capsys.readouterr()
+    resume(run, StopSignal())
+    assert "it had stopped early, after 1 epoch without a better" in capsys.readouterr().out
+
+
 def test_without_room_for_a_new_directory_none_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = stopped(tmp_path, stop_at_step(7))
     before = contents(tmp_path)

@@ -128,7 +128,11 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
     report = ProgressReport(len(train_split), len(val_split or ()), config.trainer.epochs)
     patience = config.trainer.early_stopping_patience_epochs
     if patience and state.epochs_without_gain >= patience:
-        return  # an earlier part had stopped early already
+        say(
+            run,
+            f"it had stopped early, after {counted(patience, 'epoch')} without a better validation accuracy",
+        )
+        return
     steps_per_epoch = num_batches(len(train_split), config.trainer.batch_size)
     beat = time.monotonic()
     pace = Pace(config.trainer.epochs, patience, beat, state.epoch + (state.step_in_epoch > 0))

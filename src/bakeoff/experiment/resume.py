@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from bakeoff.errors import ResumeError
 from bakeoff.experiment import beginning
 from bakeoff.experiment.checkpointing import Keeper
 from bakeoff.experiment.gates import Prepared
@@ -68,6 +69,11 @@ def resume(
     if stopped.checkpoint is not None:
         state.load_state_dict(_parts(stopped.checkpoint, state, DEVICE in changed))
     if EPOCHS in changed:  # the plan of a budget was for fewer
+        budget = prepared.config.trainer.max_seconds
+        if budget is not None and state.times["train"] >= budget:
+            raise ResumeError(
+                f"{path}: its trainer.max_seconds={budget:g} are over; more epochs would not train it longer"
+            )
         state.planned_steps = state.planned_at_step = state.out_of_time_at_step = None
     stop.check()
     began = part_began - state.total_seconds

@@ -19,6 +19,7 @@ from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
 from bakeoff.runs.paths import data_root_here
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, STATUS
+from bakeoff.text import counted
 
 EPOCHS, DEVICE = "trainer.epochs", "trainer.device"
 MAY_CHANGE = (EPOCHS, DEVICE)
@@ -125,6 +126,11 @@ def prepared_again(stopped: Stopped, changed: Mapping[str, Any]) -> Prepared:
     try:
         prepared = prepare({**values, "trainer": trainer}, weights_follow=has_weights)
     except ConfigError as error:
+        if str(error).startswith("trainer.threads="):
+            told = f"it began with {counted(first.threads, 'thread')}, which this machine does not have"
+            raise ResumeError(
+                f"{stopped.path}: {told}; go on with it on one that has as many cores"
+            ) from error
         if not str(error).startswith(f"{DEVICE}=") or DEVICE in changed:
             raise
         cure = f"with --allow {DEVICE}=auto it goes on in a new run directory"
