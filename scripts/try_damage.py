@@ -84,7 +84,7 @@ def try_damage(begun: Path, name: str, damage: str, chance: random.Random, expec
         path.write_bytes(changed)
     if problem := goes_on(run, expected, output):
         return problem
-    said = f"a checkpoint is not whole and is not used: {newest.path.name}: " in output.read_text()
+    said = f"a checkpoint is damaged and is not used ({newest.path.name}: " in output.read_text()
     # The manifest's last byte is the end of a line: nothing is lost with it.
     harmless = changed is not None and name == "manifest.json" and _same_json(changed, before)
     return "" if said or harmless else "it was not said"

@@ -33,6 +33,7 @@ STANDS_FOR = {"COMMAND": "train", "model=M": "model=cnn_small", "data=D": "data=
 # Lines that cannot be run here, each with the reason.
 GUIDE = "needs the files that the guide has made by then; tests/test_contributing.py does"
 NOT_RUN = {
+    "bakeoff resume outputs/2026-11-27/091639-vit-digits-s0-bvyw": "printed by a run that was stopped, to be copied",
     "bakeoff train mo": "half a word, on which TAB is pressed",
     'bakeoff compare --where \'date >= "2026-11-27" and host == "desk" and latency < 2\'': "asks for a machine "
     "of that name; tests/comparison/test_names.py has such expressions",

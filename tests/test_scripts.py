@@ -34,7 +34,7 @@ SHORTEST = {
     "study_few_images.py": ["--tables", "20"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "bench_checkpoints.py": ["--seconds", "1", "model=cnn_small", "data=digits"],
-    "try_resume.py": ["cnn_small", "vit", "combination1", "--kills", "4"],
+    "try_resume.py": ["cnn_small", "combination1", "--kills", "4"],
     "try_disk_faults.py": ["--points", "8"],
     "try_damage.py": ["--trials", "10"],
     "try_two_resumes.py": ["--races", "10", "--stops", "2", "--kills", "3"],

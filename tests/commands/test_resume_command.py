@@ -70,7 +70,7 @@ def test_latest_is_no_run_that_cannot_go_on(state: str, run: Path, bakeoff: Bake
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["optim.lr=3"], 6, "train a new run: bakeoff train --config RUN optim.lr=3"),
+        (["optim.lr=3"], 6, "train a new run: bakeoff train --config RUN_DIRECTORY optim.lr=3"),
         (["--allow", "optim.lr=3"], 6, "only trainer.epochs and trainer.device may change in a run that goes on"),
         (["trainer.epochs"], 2, "write --allow trainer.epochs=NUMBER"),
         (["trainer.epochs=9"], 2, "write --allow trainer.epochs=VALUE; the run then goes on in a new run"),

@@ -61,7 +61,7 @@ def assert_whole(run: Path) -> dict[str, Any]:
     assert summary["time"]["train_seconds"] == pytest.approx(sum(one["train_seconds"] for one in records))
     log = (run / "run.log").read_text()
     assert f"; at most {SECONDS:g} s of training\n" in log
-    assert f"plan: {summary['planned_steps']:,} steps, or " in log
+    assert f"plan: {summary['planned_steps']:,} steps (" in log
     assert ("the time for training is over after step" in log) == (
         summary["steps_run"] < summary["planned_steps"]
     )

@@ -86,7 +86,7 @@ def _refuse(word: str) -> NoReturn:
     if equals or "." in key:
         raise ResumeError(
             f"{word}: only {' and '.join(_MAY_CHANGE)} may change in a run that goes on; train a new run: "
-            f"bakeoff train --config RUN {word.lstrip('-') if equals else f'{key}=VALUE'}"
+            f"bakeoff train --config RUN_DIRECTORY {word.lstrip('-') if equals else f'{key}=VALUE'}"
         )
     raise ConfigError(f"{word}: one run at a time, and no such option; see bakeoff resume --help")
 

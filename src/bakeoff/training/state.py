@@ -195,16 +195,7 @@ def _part(parts: Mapping[str, Any], name: str) -> Any:
 
 def _plain_pieces(parts: Mapping[str, Any]) -> Mapping[str, Any]:
     plain = _part(parts, "plain")
-    wanted = (
-        *_COUNTERS,
-        "loss_parts",
-        "best",
-        "epochs",
-        "phase_seconds",
-        "phase_peak_bytes",
-        "highest_bytes",
-    )
-    missing = [name for name in wanted if name not in plain]
+    missing = [name for name in (*_COUNTERS, *_KINDS) if name not in plain]
     if missing:
         raise ResumeError(f"the checkpoint has no {', '.join(missing)}")
     counters = get_type_hints(TrainState)
