@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,6 +43,13 @@ def load_all() -> None:
     prepare(job.values)
     style.check()
     importlib.import_module("sklearn.metrics")
+
+
+def undisturbed(prefix: str) -> tuple[Path, dict[str, str]]:
+    """A new folder, and the bits of a run in it that nothing has disturbed."""
+    load_all()
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    return folder, bits_of(begin(folder / "undisturbed", (), ""))
 
 
 def begin(outputs: Path, save_at: Collection[int], stop_at: str) -> Path:

@@ -12,12 +12,11 @@ import json
 import random
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tiny_resume import begin, bits_of, copied, ended, goes_on, load_all, start
+from tiny_resume import begin, copied, ended, goes_on, start, undisturbed
 
 from bakeoff.runs.checkpoints import Checkpoints
 
@@ -39,9 +38,7 @@ def main() -> int:
     options.add_argument("--trials", type=int, default=0, help="how many, drawn at random; 0: all")
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
-    load_all()
-    folder = Path(tempfile.mkdtemp(prefix="try_damage-"))
-    expected = bits_of(begin(folder / "undisturbed", (), ""))
+    folder, expected = undisturbed("try_damage-")
     begun = begin(folder / "begun", (5, 6), "finish")
     chance = random.Random(given.seed)
     files = sorted(path.name for path in (begun / "checkpoints" / f"step-{6:08d}").iterdir())

@@ -16,14 +16,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tiny_resume import begin, bits_of, copied, ended, goes_on, load_all, start
+from tiny_resume import begin, copied, ended, goes_on, start, undisturbed
 
 from bakeoff.errors import BakeoffError
 from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
@@ -228,10 +227,8 @@ def main() -> int:
     if reason := why_not_traced():
         print(f"error: {reason}: nothing was tried", file=sys.stderr)
         return 4
-    folder = Path(tempfile.mkdtemp(prefix="try_disk_faults-"))
-    load_all()
-    undisturbed = begin(folder / "undisturbed", (), "")
-    work = Work(folder, random.Random(given.seed), bits_of(undisturbed))
+    folder, expected = undisturbed("try_disk_faults-")
+    work = Work(folder, random.Random(given.seed), expected)
     bad = try_points(given.points, work)
     told = "all trials are right" if not bad else f"{bad} trials are wrong, see {folder}"
     print(f"seed {given.seed}: {told}")

@@ -16,7 +16,6 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -24,7 +23,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tiny_resume import Border, begin, bits_of, copied, ended, goes_on, leftovers, load_all, start
+from tiny_resume import (
+    Border,
+    begin,
+    bits_of,
+    copied,
+    ended,
+    goes_on,
+    leftovers,
+    start,
+    undisturbed,
+)
 
 from bakeoff.runs.checkpoints import Checkpoints
 
@@ -42,9 +51,7 @@ def main() -> int:
     options.add_argument("--kills", type=int, default=100)
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
-    load_all()
-    folder = Path(tempfile.mkdtemp(prefix="try_two_resumes-"))
-    expected = bits_of(begin(folder / "undisturbed", (), ""))
+    folder, expected = undisturbed("try_two_resumes-")
     run = begin(folder / "begun", (5, 6), "save 2")
     chance = random.Random(given.seed)
     wrong = 0

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bakeoff.arguments import Parser
+from bakeoff.config.canonical import DEVICE, EPOCHS, MAY_CHANGE
 from bakeoff.errors import OK, ConfigError, ResumeError, nearest
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import SAVING, StopSignal
@@ -18,7 +19,6 @@ from bakeoff.text import percent
 
 USAGE = "resume RUN"
 SUMMARY = "go on with a run that was stopped"
-_MAY_CHANGE = ("trainer.epochs", "trainer.device")
 
 
 def resume(words: list[str]) -> int:
@@ -62,9 +62,9 @@ def _allowed(word: str) -> tuple[str, Any]:
         ResumeError: a key that must stay as it is.
     """
     key, _, value = word.partition("=")
-    if key not in _MAY_CHANGE:
+    if key not in MAY_CHANGE:
         _refuse(word)
-    if key == "trainer.epochs" and not value:
+    if key == EPOCHS and not value:
         raise ConfigError(f"--allow {key}: how many? write --allow {key}=NUMBER")
     return key, int(value) if value.isdecimal() else value or None
 
@@ -77,15 +77,13 @@ def _refuse(word: str) -> NoReturn:
         ResumeError: a key that must stay as it is.
     """
     key, equals, _ = word.lstrip("-").partition("=")
-    if key in _MAY_CHANGE and equals:
+    if key in MAY_CHANGE and equals:
         raise ConfigError(f"{word}: write --allow {key}=VALUE; the run then goes on in a new run directory")
-    if nearest(key, _MAY_CHANGE) or key in {name.partition(".")[2] for name in _MAY_CHANGE}:
-        raise ConfigError(
-            f"{word}: write --allow {_MAY_CHANGE[0]}=NUMBER or --allow {_MAY_CHANGE[1]}[=DEVICE]"
-        )
+    if nearest(key, MAY_CHANGE) or key in {name.partition(".")[2] for name in MAY_CHANGE}:
+        raise ConfigError(f"{word}: write --allow {EPOCHS}=NUMBER or --allow {DEVICE}[=DEVICE]")
     if equals or "." in key:
         raise ResumeError(
-            f"{word}: only {' and '.join(_MAY_CHANGE)} may change in a run that goes on; train a new run: "
+            f"{word}: only {' and '.join(MAY_CHANGE)} may change in a run that goes on; train a new run: "
             f"bakeoff train --config RUN_DIRECTORY {word.lstrip('-') if equals else f'{key}=VALUE'}"
         )
     raise ConfigError(f"{word}: one run at a time, and no such option; see bakeoff resume --help")
@@ -129,5 +127,5 @@ def parser() -> Parser:
     parser.add_argument(
         "--data-root", type=expanded, metavar="DIR", help="the folder of the data on this machine"
     )
-    parser.suggestions = {"allow": [f"{_MAY_CHANGE[0]}=", _MAY_CHANGE[1]]}
+    parser.suggestions = {"allow": [f"{EPOCHS}=", DEVICE]}
     return parser

@@ -11,6 +11,7 @@ from bakeoff.comparison.guessing import guessing_note
 from bakeoff.comparison.statistics.few_images import FEW_IMAGES
 from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.config.canonical import MAY_CHANGE
 from bakeoff.text import shortened
 
 _USED = 0.9  # of a budget: less is worth a word
@@ -62,7 +63,7 @@ def _continued(rows: Sequence[SettingRow]) -> list[str]:
             origin for run in row.members if isinstance(origin := run.summary.get("resumed_from"), dict)
         ]
         changed = [origin["changed"] for origin in origins if isinstance(origin.get("changed"), dict)]
-        keys = {key for one in changed for key in one} & {"trainer.epochs", "trainer.device"}
+        keys = {key for one in changed for key in one} & {*MAY_CHANGE}
         if origins:
             names.setdefault(" and ".join(sorted(keys)) or "configuration", []).append(row.label)
     return [

@@ -29,6 +29,9 @@ _LEFT_OUT = (
 )
 # Limits that are left off unless somebody sets them: without them a run is what it was before there were any.
 LEFT_OUT_IF_NULL = ("trainer.max_seconds",)
+# What may differ in a run that goes on from a stopped one; it is another run then.
+EPOCHS, DEVICE = "trainer.epochs", "trainer.device"
+MAY_CHANGE = (EPOCHS, DEVICE)
 # What a data set refuses is no part of its runs: such a key may be younger than they are.
 _ONLY_OF_PICTURES = ("fit", "max_megapixels")
 _PICTURES = "image_folder"

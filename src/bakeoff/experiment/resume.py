@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from bakeoff.config.canonical import DEVICE, EPOCHS
 from bakeoff.errors import ResumeError
 from bakeoff.experiment import beginning
 from bakeoff.experiment.checkpointing import Keeper
@@ -21,7 +22,7 @@ from bakeoff.experiment.outcome import outcome_recorded
 from bakeoff.experiment.part import Part, finish, train_and_test
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import input_fingerprints
-from bakeoff.experiment.stopped import DEVICE, EPOCHS, other_device, prepared_again, put_changes, read_stopped
+from bakeoff.experiment.stopped import Stopped, other_device, prepared_again, put_changes, read_stopped
 from bakeoff.experiment.train import first_state, record_inputs
 from bakeoff.machine.runtime import describe, num_threads
 from bakeoff.machine.signals import StopSignal
@@ -65,16 +66,7 @@ def resume(
     environment = describe(prepared.runtime)
     with doing("computing the hashes of the images"):
         fingerprints = input_fingerprints(stopped.values, prepared.data)
-    state = first_state(prepared)
-    if stopped.checkpoint is not None:
-        state.load_state_dict(_parts(stopped.checkpoint, state, DEVICE in changed))
-    if EPOCHS in changed:  # the plan of a budget was for fewer
-        budget = prepared.config.trainer.max_seconds
-        if budget is not None and state.times["train"] >= budget:
-            raise ResumeError(
-                f"{path}: its trainer.max_seconds={budget:g} are over; more epochs would not train it longer"
-            )
-        state.planned_steps = state.planned_at_step = state.out_of_time_at_step = None
+    state = _state(stopped, prepared, changed)
     stop.check()
     began = part_began - state.total_seconds
     if changed:
@@ -108,6 +100,24 @@ def resume(
         part = Part(run, prepared, state, stop, keeper, fingerprints, began, part_began)
         test, summary = train_and_test(part)
     return finish(part, test, summary)
+
+
+def _state(stopped: Stopped, prepared: Prepared, changed: Collection[str]) -> TrainState:
+    """Where the newest checkpoint stands, or the beginning.
+
+    Raises:
+        ResumeError: a piece is missing, or more epochs would change nothing.
+    """
+    state = first_state(prepared)
+    if stopped.checkpoint is not None:
+        state.load_state_dict(_parts(stopped.checkpoint, state, DEVICE in changed))
+    if EPOCHS in changed:  # the plan of a budget was for fewer
+        budget = prepared.config.trainer.max_seconds
+        if budget is not None and state.times["train"] >= budget:
+            told = f"its trainer.max_seconds={budget:g} are over; more epochs would not train it longer"
+            raise ResumeError(f"{stopped.path}: {told}")
+        state.planned_steps = state.planned_at_step = state.out_of_time_at_step = None
+    return state
 
 
 def _parts(checkpoint: Checkpoint, state: TrainState, other_device: bool) -> dict[str, Any]:

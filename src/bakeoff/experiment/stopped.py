@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bakeoff.config.canonical import DEVICE, EPOCHS, MAY_CHANGE
 from bakeoff.config.schema import parse
 from bakeoff.errors import ConfigError, ResumeError
 from bakeoff.experiment import beginning
@@ -21,8 +22,6 @@ from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, STATUS
 from bakeoff.text import counted
 
-EPOCHS, DEVICE = "trainer.epochs", "trainer.device"
-MAY_CHANGE = (EPOCHS, DEVICE)
 _MOST_NAMED = 5
 
 
@@ -67,9 +66,7 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
         checkpoints = Checkpoints(path, config.trainer.keep_checkpoints)
         checkpoint, problems = checkpoints.newest()
     if problems and checkpoint is None:
-        raise ResumeError(
-            f"{path}: no checkpoint is whole ({problems[-1]}); train it anew: bakeoff train --config {path}"
-        )
+        raise ResumeError(f"{path}: no checkpoint is whole ({problems[-1]}); {_anew(path)}")
     if first is None and checkpoint is not None:  # as a process leaves it that is killed where --allow begins
         raise ResumeError(f"{path}: it has a checkpoint, and nothing says what it began with; train it anew")
     return Stopped(path, values, first, attempt, checkpoints, checkpoint, problems)

@@ -3,7 +3,7 @@
     checkpoints/step-00000840/   model, optimizer, average, best as .safetensors; state.json; manifest.json
 
 A checkpoint is made in a hidden folder, its manifest written last, and renamed. Whatever folder has a
-manifest that its files bear out counts, hidden or not: at no moment is there none that was there before.
+manifest that fits its files counts, hidden or not: at no moment is there none that was there before.
 """
 
 import dataclasses
@@ -136,7 +136,8 @@ class Checkpoints:
             ResumeError: as `newest`.
             ResourceError: it cannot be renamed.
         """
-        found, _ = self.newest()
+        # Not read and hashed a second time: if somebody else had written since, the claim would have failed.
+        found = self._last or self.newest()[0]
         if found is not None and found.path.name.startswith("."):
             target = self.folder / f"step-{found.plain['step']:08d}"
             with storage_errors(target):
