@@ -45,6 +45,8 @@ def outcome_recorded(
     except TakenOverError:
         raise  # whatever stands there is the other process's
     except BaseException as error:
+        if isinstance(error, InterruptedRunError) and state.step > 0 and state.epoch <= config.trainer.epochs:
+            error.args = (f"{error} in step {state.step}, epoch {state.epoch}",)  # in a validation too
         # With its summary on the disk a run is a finished one, whatever failed then.
         status = "finished" if run.has_summary() else _status_of(error)
         keeper.check_owner()

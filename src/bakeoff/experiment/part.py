@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from bakeoff.config.schema import Config
 from bakeoff.data.batches import num_batches
 from bakeoff.data.splits import Split
-from bakeoff.errors import InterruptedRunError
 from bakeoff.evaluation.batch_size import EvaluationBatch
 from bakeoff.evaluation.prediction import Predictions, predict
 from bakeoff.experiment.checkpointing import Keeper
@@ -25,7 +24,7 @@ from bakeoff.experiment.gates import Prepared
 from bakeoff.experiment.progress import Pace, ProgressReport, epochs_left, say
 from bakeoff.experiment.results import write_results
 from bakeoff.machine.runtime import Runtime, free_memory_bytes
-from bakeoff.machine.signals import StopSignal, stopped_by
+from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import Bar, doing
 from bakeoff.plots import style
 from bakeoff.runs.records import EpochRecord, Fingerprints, Summary
@@ -171,10 +170,7 @@ def _run_loop(part: Part, train_split: Split, val_split: Split | None, eval_batc
                 beat = time.monotonic()
                 if keeper.is_due:
                     keeper.save_or_say()
-            if stop.name is not None:
-                raise InterruptedRunError(
-                    f"{stopped_by(stop.name)} in step {state.step}, epoch {state.epoch}"
-                )
+            stop.check()
             if isinstance(event, EpochRecord) and patience and state.epochs_without_gain >= patience:
                 say(run, f"no better validation accuracy for {counted(patience, 'epoch')}: stopped early")
                 break
