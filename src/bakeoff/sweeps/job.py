@@ -1,38 +1,45 @@
-"""A sweep's child that trains one job, of the values that the sweep has checked.
+"""A sweep's child: trains the run of one directory, or goes on with it, from the config that lies there.
 
-Reads one JSON object from standard input: `values` and `overrides`, so that a config file that is changed
-while the sweep runs cannot change what is trained, and `said`, the notes of earlier jobs. Exits like any
-command.
+    python -m bakeoff.sweeps.job RUN_DIR --identity HEX --parent PID --threads N --jobs-at-once N
+
+Exits like any command. What it says goes to the run's log; its result is the directory.
 """
 
-import json
-import sys
+import argparse
+import faulthandler
+from pathlib import Path
 
 from bakeoff.errors import OK
 from bakeoff.machine.process import loading_torch, run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
+from bakeoff.sweeps.child import end_with
 
 
-def _train() -> int:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--identity", required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--jobs-at-once", type=int, required=True)
+    return parser
+
+
+def _work(options: argparse.Namespace) -> int:
     stop = StopSignal()
     with stop.caught():
-        content = json.load(sys.stdin)
-
-        from bakeoff.config.job import Job
-
-        job = Job(content["values"], content["overrides"])
-        # Recorded in environment.json: the command line that trains the same alone.
-        sys.argv = ["bakeoff", "train", *job.overrides]
-
         with loading_torch():
-            from bakeoff.experiment.train import train
+            from bakeoff.experiment.resume import resume
 
         stop.check()
-        train(job, stop, content["said"])
+        resume(options.run, stop, expected=options.identity, threads=options.threads)
     return OK
 
 
 if __name__ == "__main__":
-    # Its parent says what of the output is lost.
-    run_process(lambda: run_command(_train, debug=False, only_shows=True))
+    options = _parser().parse_args()
+    end_with(options.parent)
+    faulthandler.enable()
+    # Its output is nobody's: it is in the run's log, and the directory says what it is.
+    run_process(lambda: run_command(lambda: _work(options), debug=False, only_shows=True))

@@ -1,0 +1,60 @@
+"""How far a run is, in one word: what its directory says, and whether its process lives. No torch here.
+
+queued        waits for its turn in a sweep
+running       its process lives
+interrupted   stopped by a signal, and saved
+failed        ended by an error
+diverged      ended because its numbers became infinite
+lost          its process is gone, and nothing says why
+pruned        stopped early by a search; it is never resumed
+finished      it has its result
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakeoff.runs.checkpoints import FOLDER as CHECKPOINTS
+from bakeoff.runs.liveness import is_alive
+from bakeoff.runs.reading import read_json
+from bakeoff.runs.rundir import STATUS, SUMMARY
+
+QUEUED, RUNNING, INTERRUPTED, FAILED = "queued", "running", "interrupted", "failed"
+DIVERGED, LOST, PRUNED, FINISHED = "diverged", "lost", "pruned", "finished"
+STATES = (QUEUED, RUNNING, INTERRUPTED, FAILED, DIVERGED, LOST, PRUNED, FINISHED)
+_LONGEST_TEXT = 300  # characters, of what somebody else may have written
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What is known of a run without reading its result."""
+
+    state: str  # of `STATES`; another word, cut, where somebody else's status has one
+    reason: str | None = None
+    step: int | None = None
+    heartbeat: str | None = None
+    may_go_on: bool = False  # with `bakeoff resume`
+
+
+def state_of(run: Path) -> RunState:
+    """How far a run is.
+
+    Raises:
+        UnreadableFileError: it has no summary, and no status that can be read.
+    """
+    if os.path.lexists(run / SUMMARY):
+        return RunState(FINISHED)
+    status = read_json(run / STATUS, attempts=2)
+    said = str(status.get("status"))[:_LONGEST_TEXT]
+    step = status.get("step")
+    step = step if type(step) is int else None
+    heartbeat = str(status.get("heartbeat"))[:40]
+    reason = str(status.get("error") or "")[:_LONGEST_TEXT] or None
+    if said == FINISHED:
+        return RunState(FAILED, f"not finished: no {SUMMARY}", step, heartbeat, may_go_on=True)
+    if said == RUNNING and not is_alive(status):
+        return RunState(
+            LOST, f"no sign of life since {heartbeat}, step {step}", step, heartbeat, may_go_on=True
+        )
+    may_go_on = said in (QUEUED, INTERRUPTED) or (said == FAILED and (run / CHECKPOINTS).is_dir())
+    return RunState(said, reason, step, heartbeat, may_go_on)
