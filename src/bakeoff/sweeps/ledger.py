@@ -1,0 +1,149 @@
+"""`sweep.json`: the runs that a sweep should have, and how far each was when last looked at. No torch here.
+
+The directories say what is; the ledger says what should be, so that a run that never began is missed.
+"""
+
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bakeoff.runs.liveness import is_alive, process_start
+from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.states import QUEUED
+from bakeoff.runs.storage import write_json
+
+FILE = "sweep.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run that the sweep should have."""
+
+    folder: str  # below the sweep's
+    identity: str
+    setting: str
+    shown: str  # what the command line says of it alone
+    overrides: list[str]
+    model: str
+    data: str
+    seed: int
+    state: str = QUEUED  # see `runs/states.py`
+    reason: str | None = None
+    started: str | None = None  # ISO 8601, UTC; of its last start by this sweep
+    ended: str | None = None
+
+
+@dataclass
+class Ledger:
+    """All of them, in the order of the command line, and who works on them."""
+
+    folder: Path
+    line: list[str]  # the overrides as typed, without the sweep's name
+    created: str
+    entries: dict[str, Entry] = field(default_factory=dict)  # by folder
+    jobs_at_once: int = 1
+    threads_per_job: int = 1
+    parent: dict[str, Any] | None = None  # host, pid, process_started, heartbeat; None: nobody
+
+    @property
+    def name(self) -> str:
+        """The sweep's."""
+        return self.folder.name
+
+    def set(self, folder: str, **changes: Any) -> None:
+        """Notes something of one run; `write` stores it."""
+        self.entries[folder] = replace(self.entries[folder], **changes)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Runs that the command line names; those that are known already keep their state."""
+        for entry in entries:
+            known = self.entries.get(entry.folder)
+            self.entries[entry.folder] = (
+                replace(
+                    entry, state=known.state, reason=known.reason, started=known.started, ended=known.ended
+                )
+                if known
+                else entry
+            )
+
+    def write(self, *, owned: bool) -> None:
+        """Stores all of it; `owned`: with this process as the one that works on it.
+
+        Raises:
+            ResourceError: it cannot be written.
+        """
+        own = os.getpid()
+        self.parent = (
+            {
+                "host": socket.gethostname(),
+                "pid": own,
+                "process_started": process_start(own),
+                "heartbeat": now(),
+            }
+            if owned
+            else None
+        )
+        write_json(
+            self.folder / FILE,
+            {
+                "schema": SCHEMA,
+                "name": self.name,
+                "line": self.line,
+                "created": self.created,
+                "parent": self.parent,
+                "jobs_at_once": self.jobs_at_once,
+                "threads_per_job": self.threads_per_job,
+                "jobs": [asdict(entry) for entry in self.entries.values()],
+            },
+        )
+
+    @property
+    def is_worked_on(self) -> bool:
+        """Whether the process that wrote it last lives and has not done with it."""
+        return self.parent is not None and is_alive(self.parent)
+
+
+def now() -> str:
+    """ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_ledger(folder: Path) -> Ledger:
+    """Reads a sweep's.
+
+    Raises:
+        UnreadableFileError: there is none, or it is none.
+    """
+    values = read_json(folder / FILE)
+    kinds = {"line": list, "created": str, "jobs": list, "jobs_at_once": int, "threads_per_job": int}
+    if any(not isinstance(values.get(name), kind) for name, kind in kinds.items()):
+        raise UnreadableFileError(f"{FILE}: not one of this version")
+    parent = values.get("parent")
+    ledger = Ledger(
+        folder,
+        [str(word) for word in values["line"]],
+        values["created"],
+        jobs_at_once=values["jobs_at_once"],
+        threads_per_job=values["threads_per_job"],
+        parent=parent if isinstance(parent, dict) else None,
+    )
+    ledger.add(_entry(job) for job in values["jobs"])
+    return ledger
+
+
+def _entry(job: Any) -> Entry:
+    names = {each.name for each in fields(Entry)}
+    texts = ("folder", "identity", "setting", "shown", "model", "data", "state")
+    if not isinstance(job, dict) or any(not isinstance(job.get(name), str) for name in texts):
+        raise UnreadableFileError(f"{FILE}: a job without its fields")
+    if Path(job["folder"]).name != job["folder"]:
+        raise UnreadableFileError(f"{FILE}: a job outside of the sweep's folder")
+    try:
+        return Entry(**{name: job[name] for name in names & job.keys()})
+    except TypeError as error:
+        raise UnreadableFileError(f"{FILE}: a job without its fields") from error
