@@ -155,12 +155,22 @@ class TrainerConfig:
 
 @dataclass
 class SweepConfig:
-    """Names the folder that holds the runs of a sweep."""
+    """How several runs are done."""
 
     __pydantic_config__ = STRICT
 
-    # Name of the folder of a sweep; the same name again skips runs that have finished.
+    # Name of the folder of a sweep; the same name again does what is not done yet. null: the newest
+    # unfinished sweep of the same command line, or else a new one; new: always a new one.
     name: Annotated[str, AfterValidator(_folder_name)] | None = None
+    # Number of runs at once; auto: one per core for small models and images, else one; one per GPU.
+    jobs: Count | Literal["auto"] = 1
+    # Seconds after which a run is stopped and counts as failed; null: never.
+    job_timeout_seconds: Positive | None = None
+    on_failure: Literal["continue", "stop"] = "continue"  # whether a failed run ends the sweep
+    # Which runs are trained again besides the failed ones; diverged: those whose numbers became infinite.
+    retry: Literal["none", "diverged"] = "none"
+    # Finished runs of the same values, but of other code; keep: they count as done; rerun: train anew.
+    stale: Literal["refuse", "keep", "rerun"] = "refuse"
 
 
 @dataclass

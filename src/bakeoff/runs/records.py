@@ -194,13 +194,14 @@ class Environment:
     load_of_others: float | None = None  # what of others ran or waited for a core at the start
     cpu_capability: str | None = None  # the instructions that torch uses: AVX2, AVX512
     weights_sha256: str | None = None  # of the file of the first weights; None: from scratch
+    jobs_at_once: int = 1  # of the sweep that the run belongs to: what else may have run beside it
 
 
 @dataclass(frozen=True)
 class Status:
     """`status.json`: how far a run is. Where it disagrees with `summary.json`, the summary wins."""
 
-    status: str  # queued, running, finished, failed, diverged, interrupted
+    status: str  # of `runs/states.py`
     step: int
     error: str | None
     host: str

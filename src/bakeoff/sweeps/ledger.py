@@ -5,7 +5,7 @@ The directories say what is; the ledger says what should be, so that a run that 
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,6 @@ class Entry:
     identity: str
     setting: str
     shown: str  # what the command line says of it alone
-    overrides: list[str]
     model: str
     data: str
     seed: int
@@ -43,33 +42,34 @@ class Ledger:
     """All of them, in the order of the command line, and who works on them."""
 
     folder: Path
-    line: list[str]  # the overrides as typed, without the sweep's name
-    created: str
+    line: list[str]  # the overrides as typed, without those of `sweep.*`
+    created: str  # ISO 8601, UTC
     entries: dict[str, Entry] = field(default_factory=dict)  # by folder
     jobs_at_once: int = 1
     threads_per_job: int = 1
-    parent: dict[str, Any] | None = None  # host, pid, process_started, heartbeat; None: nobody
+    parent: dict[str, Any] | None = None  # host, pid, process_started, heartbeat, started; None: nobody
 
     @property
     def name(self) -> str:
         """The sweep's."""
         return self.folder.name
 
+    def run(self, entry: Entry) -> Path:
+        """The directory of a run."""
+        return self.folder / entry.folder
+
     def set(self, folder: str, **changes: Any) -> None:
         """Notes something of one run; `write` stores it."""
         self.entries[folder] = replace(self.entries[folder], **changes)
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Runs that the command line names; those that are known already keep their state."""
+        """Runs that it should have; of those that are known, state and times are kept."""
         for entry in entries:
             known = self.entries.get(entry.folder)
-            self.entries[entry.folder] = (
-                replace(
-                    entry, state=known.state, reason=known.reason, started=known.started, ended=known.ended
-                )
-                if known
-                else entry
-            )
+            if known:
+                kept = ("state", "reason", "started", "ended")
+                entry = replace(entry, **{name: getattr(known, name) for name in kept})
+            self.entries[entry.folder] = entry
 
     def write(self, *, owned: bool) -> None:
         """Stores all of it; `owned`: with this process as the one that works on it.
@@ -78,16 +78,16 @@ class Ledger:
             ResourceError: it cannot be written.
         """
         own = os.getpid()
-        self.parent = (
-            {
+        before = self.parent or {}
+        self.parent = None
+        if owned:
+            self.parent = {
                 "host": socket.gethostname(),
                 "pid": own,
                 "process_started": process_start(own),
                 "heartbeat": now(),
+                "started": before.get("started") if before.get("pid") == own else now(),
             }
-            if owned
-            else None
-        )
         write_json(
             self.folder / FILE,
             {
@@ -113,13 +113,26 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def begun(folder: Path, line: Sequence[str]) -> Ledger:
+    """The ledger of a sweep: what is there, or a new one, with the command line of now.
+
+    Raises:
+        UnreadableFileError: there is one, and it cannot be read.
+    """
+    if not os.path.lexists(folder / FILE):
+        return Ledger(folder, list(line), now())
+    ledger = read_ledger(folder)
+    ledger.line = list(line)
+    return ledger
+
+
 def read_ledger(folder: Path) -> Ledger:
     """Reads a sweep's.
 
     Raises:
         UnreadableFileError: there is none, or it is none.
     """
-    values = read_json(folder / FILE)
+    values = read_json(folder / FILE, attempts=2)
     kinds = {"line": list, "created": str, "jobs": list, "jobs_at_once": int, "threads_per_job": int}
     if any(not isinstance(values.get(name), kind) for name, kind in kinds.items()):
         raise UnreadableFileError(f"{FILE}: not one of this version")
@@ -137,13 +150,21 @@ def read_ledger(folder: Path) -> Ledger:
 
 
 def _entry(job: Any) -> Entry:
-    names = {each.name for each in fields(Entry)}
+    known = {each.name for each in fields(Entry)}
     texts = ("folder", "identity", "setting", "shown", "model", "data", "state")
-    if not isinstance(job, dict) or any(not isinstance(job.get(name), str) for name in texts):
+    if (
+        not isinstance(job, dict)
+        or any(not isinstance(job.get(name), str) for name in texts)
+        or type(job.get("seed")) is not int
+        or any(not isinstance(job.get(name), str | None) for name in ("reason", "started", "ended"))
+    ):
         raise UnreadableFileError(f"{FILE}: a job without its fields")
     if Path(job["folder"]).name != job["folder"]:
         raise UnreadableFileError(f"{FILE}: a job outside of the sweep's folder")
-    try:
-        return Entry(**{name: job[name] for name in names & job.keys()})
-    except TypeError as error:
-        raise UnreadableFileError(f"{FILE}: a job without its fields") from error
+    return Entry(**{name: job[name] for name in known & job.keys()})
+
+
+def find_sweeps(root: Path) -> list[Path]:
+    """The sweeps below an outputs root, the newest first: folders with a `sweep.json`."""
+    found = [path.parent for path in (root / "sweeps").glob(f"*/{FILE}")]
+    return sorted(found, key=lambda folder: (folder / FILE).stat().st_mtime, reverse=True)
