@@ -1,10 +1,11 @@
 """`bakeoff train`: one run in this process, so that debuggers and Ctrl-C work; a sweep as jobs."""
 
 import sys
+from collections.abc import Callable
 
 from bakeoff.arguments import Parser, help_width
 from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.config.compose import expand, parse_arguments, show, with_file
+from bakeoff.config.compose import CommandLine, expand, parse_arguments, show, with_file
 from bakeoff.config.config_file import naming_file
 from bakeoff.config.job import Job
 from bakeoff.errors import OK
@@ -39,18 +40,29 @@ def train(words: list[str]) -> int:
         if line.shows:
             show(line, rest)
             return OK
-        jobs, is_sweep = expand(line, _tell)
+        jobs, is_sweep = expand(line, _tell, _namer(line))
         stop.check()
         if is_sweep:
-            from bakeoff.sweeps.serial import run_sweep
+            from bakeoff.sweeps.naming import own_words
+            from bakeoff.sweeps.run import run_sweep
 
+            stop.first_words = "stopping; running jobs are saved; Ctrl-C again ends them at once"
             with naming_file(line.file, line.file_keys):
-                return run_sweep(jobs, options.dry_run, stop)
+                return run_sweep(jobs, own_words(line), options.dry_run, stop)
         with naming_file(line.file, line.file_keys):
             check_shared(jobs[0].values)  # gate 1, before torch
             stop.first_words = SAVING
             _run_single(jobs[0], options.dry_run, stop)
     return OK
+
+
+def _namer(line: CommandLine) -> Callable[[str, str | None], str]:
+    def named(output_dir: str, name: str | None) -> str:
+        from bakeoff.sweeps.naming import sweep_namer  # a single run needs none of it
+
+        return sweep_namer(line, tell)(output_dir, name)
+
+    return named
 
 
 def _tell(composed: int, jobs: int) -> None:

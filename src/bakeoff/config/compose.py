@@ -118,7 +118,21 @@ def show(line: CommandLine, arguments: Sequence[str]) -> None:
         hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_never_runs)()
 
 
-def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None) -> tuple[list[Job], bool]:
+def new_sweep_name() -> str:
+    """Four random letters keep sweeps of the same second apart."""
+    letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(4))
+    return f"{time.strftime('%Y-%m-%d-%H%M%S')}-{letters}"
+
+
+def _as_given(_output_dir: str, name: str | None) -> str:
+    return name or new_sweep_name()
+
+
+def expand(
+    line: CommandLine,
+    told: Callable[[int, int], None] = lambda *_: None,
+    named: Callable[[str, str | None], str] = _as_given,
+) -> tuple[list[Job], bool]:
     """Composes every run that a command line asks for.
 
     A single run gives one job; a sweep (`--multirun`, or an experiment with `hydra.mode: MULTIRUN`)
@@ -127,6 +141,7 @@ def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None
     Args:
         line: the command line.
         told: is called with the number of jobs composed so far, and of all.
+        named: the name of a sweep, by its outputs root and the name that is given, or none.
 
     Returns:
         The jobs, and whether they are a sweep.
@@ -162,7 +177,7 @@ def expand(line: CommandLine, told: Callable[[int, int], None] = lambda *_: None
                 refuse_sweep(swept[0].input_line or "", has_list=OmegaConf.is_list(now))
             # `base` is the job already; composing it anew would double the time.
             return [_job(base, line.overrides, line)], False
-        return _sweep(line, base, fixed + swept, extra, told), True
+        return _sweep(line, base, fixed + swept, extra, told, _sweep_name(base, named)), True
 
 
 def _first_of_a_preset(fixed: Sequence[Override], chosen: Sequence[str], extra: Sequence[str]) -> list[str]:
@@ -184,6 +199,7 @@ def _sweep(
     parsed: Sequence[Override],
     extra: Sequence[str],
     told: Callable[[int, int], None],
+    name: str,
 ) -> list[Job]:
     """One job for each combination; `base` says what an experiment wants swept."""
     # By the key alone: `++seed=5` sets the seed as `seed=5` does.
@@ -198,7 +214,7 @@ def _sweep(
     combinations = BasicSweeper.split_arguments(parameters, None)[0]
     # A job is a single run, whatever its experiment says.
     is_preset = str(base.hydra.mode) == "RunMode.MULTIRUN"
-    own = [*extra, f"sweep.name={_sweep_name(base)}", *(["hydra.mode=RUN"] if is_preset else [])]
+    own = [*extra, f"sweep.name={name}", *(["hydra.mode=RUN"] if is_preset else [])]
     jobs = []
     for combination in combinations:
         overrides = [*combination, *own]
@@ -232,13 +248,12 @@ def _job(composed: DictConfig, overrides: Sequence[str], line: CommandLine) -> J
     return Job(named, _filled(overrides, line), line.file, line.file_keys)
 
 
-def _sweep_name(base: DictConfig) -> str:
+def _sweep_name(base: DictConfig, named: Callable[[str, str | None], str]) -> str:
     section = base.get("sweep")
     if not OmegaConf.is_dict(section):  # of an experiment's file, or taken out
         raise ConfigError("sweep: must be a section of keys; write sweep.name=NAME")
     given = section.get("name")
-    letters = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(4))
-    return str(given) if given is not None else f"{time.strftime('%Y-%m-%d-%H%M%S')}-{letters}"
+    return named(str(base.output_dir), None if given is None else str(given))
 
 
 def _never_runs(_: DictConfig) -> None:

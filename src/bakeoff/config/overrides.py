@@ -117,12 +117,14 @@ def refuse_hydra_keys(parsed: Sequence[Override]) -> None:
     """What bakeoff does itself.
 
     Raises:
-        ConfigError: a key of Hydra's that would be ignored, no key, or two names for one sweep.
+        ConfigError: a key of Hydra's that would be ignored, no key, or two folders for one sweep.
     """
     for override in parsed:
         key = override.key_or_group
         if key == "sweep.name" and override.is_sweep_override():
             raise ConfigError(f"{override.input_line}: a sweep has one name; leave all but one out")
+        if override.is_sweep_override() and (key == "output_dir" or key.startswith("sweep.")):
+            raise ConfigError(f"{override.input_line}: a sweep has one value of it; leave all but one out")
         if not key.strip("@") or key == "hydra":
             raise ConfigError(f"{override.input_line}: no such key; {EXAMPLE}")
         if override.package is not None:

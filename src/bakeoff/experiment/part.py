@@ -81,11 +81,11 @@ def train_and_test(part: Part) -> tuple[Predictions, Summary]:
     return test, summary
 
 
-def finish(part: Part, test: Predictions, summary: Summary, in_sweep: bool = False) -> Path:
+def finish(part: Part, test: Predictions, summary: Summary) -> Path:
     """What may fail without a loss, and the last lines."""
     part.keeper.forget()
     summary = Extras(part.run, part.prepared, part.state, test, summary).make(part.stop, part.began)
-    _conclude(part.run, summary, in_sweep)
+    _conclude(part.run, summary)
     return part.run.path
 
 
@@ -186,7 +186,7 @@ def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
     return split.to(runtime.device) if wanted == "device" or (wanted == "auto" and fits) else split
 
 
-def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
+def _conclude(run: RunDir, summary: Summary) -> None:
     test = summary.test
     no_answer = f", {test.num_no_answer} without a prediction" if test.num_no_answer else ""
     say(
@@ -198,5 +198,4 @@ def _conclude(run: RunDir, summary: Summary, in_sweep: bool) -> None:
     )
     # Not broken at spaces: they are copied.
     print(f"run directory  {run.path}")
-    if not in_sweep:  # a sweep ends with the comparison itself
-        print(f"next           bakeoff compare {run.path.parent}")
+    print(f"next           bakeoff compare {run.path.parent}")

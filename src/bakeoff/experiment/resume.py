@@ -23,7 +23,7 @@ from bakeoff.experiment.part import Part, finish, train_and_test
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import input_fingerprints
 from bakeoff.experiment.stopped import Stopped, other_device, prepared_again, put_changes, read_stopped
-from bakeoff.experiment.train import first_state, record_inputs
+from bakeoff.experiment.train import announce_start, first_state, record_inputs
 from bakeoff.machine.runtime import describe, num_threads
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing
@@ -35,14 +35,24 @@ from bakeoff.text import counted
 from bakeoff.training.state import TrainState
 
 
+@dataclasses.dataclass(frozen=True)
+class InSweep:
+    """What a sweep says of one of its runs."""
+
+    identity: str  # of the run, as the sweep has checked it
+    threads: int  # for a run that begins and whose config names no number
+    jobs_at_once: int
+
+
 def resume(
     path: Path,
     stop: StopSignal,
     data_root: str | None = None,
     changes: Mapping[str, Any] | None = None,
     allowed: Collection[str] = (),
+    in_sweep: InSweep | None = None,
 ) -> Path:
-    """Trains the rest of a run.
+    """Trains the rest of a run, or all of one that was never begun.
 
     Args:
         path: the run directory.
@@ -50,6 +60,7 @@ def resume(
         data_root: where its data are now; None: where they were, or else with all data sets.
         changes: keys of `MAY_CHANGE` with their new values.
         allowed: those of them that may differ from what the run began with.
+        in_sweep: what the sweep that it belongs to says of it.
 
     Returns:
         The run directory; a new one if something that is allowed has changed.
@@ -61,9 +72,14 @@ def resume(
     part_began = time.perf_counter()
     stopped = read_stopped(path, data_root)
     changed = put_changes(stopped, changes or {}, allowed)
-    prepared = prepared_again(stopped, changed)
+    prepared = prepared_again(stopped, changed, in_sweep.threads if in_sweep else None)
+    if in_sweep and prepared.identity != in_sweep.identity:
+        told = "its config, data or code are not those that its sweep has checked"
+        raise ResumeError(f"{path}: {told}; give the sweep's command again")
     changed |= other_device(stopped, prepared, allowed)
     environment = describe(prepared.runtime)
+    if in_sweep:
+        environment = dataclasses.replace(environment, jobs_at_once=in_sweep.jobs_at_once)
     with doing("computing the hashes of the images"):
         fingerprints = input_fingerprints(stopped.values, prepared.data)
     state = _state(stopped, prepared, changed)
@@ -96,7 +112,10 @@ def resume(
         if changed:
             notes.append(f"it goes on in a new run directory; {path} stays as it is")
         notes += beginning.other_versions(first, environment)
-        _announce(run, prepared, state, notes)
+        if stopped.first is None:
+            announce_start(run, prepared, environment)
+        else:
+            _announce(run, prepared, state, notes)
         part = Part(run, prepared, state, stop, keeper, fingerprints, began, part_began)
         test, summary = train_and_test(part)
     return finish(part, test, summary)

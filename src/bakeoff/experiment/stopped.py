@@ -113,11 +113,15 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
     return values[section][name]
 
 
-def prepared_again(stopped: Stopped, changed: Mapping[str, Any]) -> Prepared:
-    """The gates again, with the threads of the first part."""
+def prepared_again(stopped: Stopped, changed: Mapping[str, Any], threads: int | None = None) -> Prepared:
+    """The gates again, with the threads of the first part.
+
+    Without a first part it has `threads`, unless its config says how many.
+    """
     values, first = stopped.values, stopped.first
     if first is None:
-        return prepare(values)
+        threads = values["trainer"].get("threads") or threads
+        return prepare({**values, "trainer": {**values["trainer"], "threads": threads}})
     trainer = {**values["trainer"], "threads": first.threads}
     has_weights = stopped.checkpoint is not None  # all of them
     try:

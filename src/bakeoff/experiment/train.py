@@ -7,7 +7,6 @@ the result comes first, what only shows it after that. A signal is read at the b
 
 import dataclasses
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +27,16 @@ from bakeoff.machine.waiting import doing
 from bakeoff.models.weights.origin import NAMES
 from bakeoff.runs.records import Environment
 from bakeoff.runs.rundir import RunDir, single_run_folder, sweep_run_folder
-from bakeoff.text import without_numbers
 from bakeoff.training.optim import make_optimizer
 from bakeoff.training.state import TrainState, start
 
 
-def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
+def train(job: Job, stop: StopSignal) -> Path:
     """Trains one model and writes its run directory.
 
     Args:
         job: what to train.
         stop: the signals that came.
-        said: notes that the sweep's earlier jobs have said, without their numbers (`without_numbers`).
 
     Returns:
         The run directory.
@@ -62,10 +59,10 @@ def train(job: Job, stop: StopSignal, said: Collection[str] = ()) -> Path:
         first = beginning.beginning(stored, prepared, environment)
         keeper.attempt = beginning.claim(run.path, first, environment, state)
         record_inputs(run, prepared, stored, environment)
-        _announce(run, prepared, environment, said)
+        announce_start(run, prepared, environment)
         part = Part(run, prepared, state, stop, keeper, fingerprints, began, part_began=began)
         test, summary = train_and_test(part)
-    return finish(part, test, summary, in_sweep=prepared.config.sweep.name is not None)
+    return finish(part, test, summary)
 
 
 def first_state(prepared: Prepared) -> TrainState:
@@ -96,12 +93,10 @@ def _folder(prepared: Prepared) -> Path:
     )
 
 
-def _announce(run: RunDir, prepared: Prepared, environment: Environment, said: Collection[str]) -> None:
+def announce_start(run: RunDir, prepared: Prepared, environment: Environment) -> None:
+    """The line that a run starts with, and what a person should know of it."""
     say(run, description(prepared))
     load = Load(environment.cores or 1, environment.load_average, environment.load_of_others)
     busy = busy_note(load, environment.threads)
     for note in [*prepared.notes, *([busy] if busy else [])]:
-        if without_numbers(f"note: {note}") in said:
-            run.log(f"note: {note}")
-        else:
-            say(run, f"note: {note}")
+        say(run, f"note: {note}")

@@ -10,16 +10,20 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakeoff.errors import InterruptedRunError
-from bakeoff.runs.rundir import LOG
+from bakeoff.runs.rundir import EPOCHS, LOG, STATUS
 
 # -P: the current folder is not a place to import from.
 _PYTHON = (sys.executable, "-P", "-m", "bakeoff.sweeps.job")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PIPE_VARIABLE = "BAKEOFF_SWEEP_PIPE"
+_SECONDS_BETWEEN_LOOKS = 5.0  # for signs of life
+_BUSY = 0.01  # of a core: whoever computes takes more, whoever waits less
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,32 @@ class Slot:
     gpu: str | None = None  # as CUDA_VISIBLE_DEVICES names it; None: whatever there is
 
 
-def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int) -> "subprocess.Popen[bytes]":
+@dataclass
+class Started:
+    """A job's process, with what was seen of it."""
+
+    run: Path
+    process: "subprocess.Popen[bytes]"
+    began: float = field(default_factory=time.time)
+    # Of `is_silent`: when it was looked at last and when it last worked (by `time.monotonic`), and its
+    # processor time then.
+    looked: float = field(default_factory=time.monotonic)
+    worked: float = field(default_factory=time.monotonic)
+    cpu_seconds: float = 0.0
+
+    def poll(self) -> int | None:
+        """The exit code, negative for the number of a signal; None while it runs."""
+        return self.process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to the whole session, which is the job's own."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+            if number not in (signal.SIGSTOP, signal.SIGKILL):
+                os.killpg(self.process.pid, signal.SIGCONT)  # one that stands still has to go on to see it
+
+
+def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int) -> Started:
     """Starts the process of a job, in a session of its own: Ctrl-C reaches the sweep alone.
 
     Args:
@@ -49,7 +78,7 @@ def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int) ->
     words = [str(run), "--identity", identity, "--parent", str(os.getpid())]
     words += ["--threads", str(slot.threads), "--jobs-at-once", str(jobs_at_once)]
     with (run / LOG).open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*_PYTHON, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -58,6 +87,7 @@ def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int) ->
             pass_fds=(pipe,),
             start_new_session=True,
         )
+    return Started(run, process)
 
 
 def end_with(parent: int) -> None:
@@ -74,7 +104,7 @@ def end_with(parent: int) -> None:
 
 def _killed_with_parent() -> bool:
     try:
-        return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
+        return bool(ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0)
     except (OSError, AttributeError):  # not Linux
         return False
 
@@ -83,31 +113,45 @@ def _watch_pipe() -> None:
     descriptor = int(os.environ.get(_PIPE_VARIABLE, "-1"))
 
     def wait() -> None:
-        os.read(descriptor, 1)  # nobody writes: this returns when the other end is closed
+        with suppress(OSError):
+            os.read(descriptor, 1)  # nobody writes: this returns when the other end is closed
         os.kill(os.getpid(), signal.SIGKILL)
 
     if descriptor >= 0:
         threading.Thread(target=wait, daemon=True).start()
 
 
-def in_words(code: int) -> str:
-    """The exit code of a process, negative for the number of a signal, as a reason."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-    hint = (
-        " (the system does that when memory runs out; lower trainer.batch_size)" if name == "SIGKILL" else ""
-    )
-    return f"ended by {name}{hint}"
+def is_silent(job: Started, seconds: float) -> bool:
+    """Whether a job has neither written anything nor computed for so long.
+
+    A long step or a large validation writes nothing, and takes processor time; only where the system tells
+    of that (Linux) can a job be called silent.
+    """
+    moment = time.monotonic()
+    if moment - job.looked < min(_SECONDS_BETWEEN_LOOKS, seconds / 2):
+        return False
+    cpu_seconds = _cpu_seconds(job.process.pid)
+    if cpu_seconds is None:
+        return False
+    busy = cpu_seconds - job.cpu_seconds > _BUSY * (moment - job.looked)
+    job.looked, job.cpu_seconds = moment, cpu_seconds
+    if busy or time.time() - _last_written(job) < seconds:
+        job.worked = moment
+    return moment - job.worked > seconds
 
 
-def last_line(run: Path, most_bytes: int = 4096) -> str:
-    """The last line of a run's log that says something; an empty text without one."""
+def _cpu_seconds(pid: int) -> float | None:
+    """Fields 14 to 17 of proc(5)'s stat: of the process, its threads, and children that it has waited for."""
     try:
-        with (run / LOG).open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - most_bytes))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None
+
+
+def _last_written(job: Started) -> float:
+    seen = [job.began]
+    for name in (STATUS, LOG, EPOCHS):
+        with suppress(OSError):
+            seen.append((job.run / name).stat().st_mtime)
+    return max(seen)

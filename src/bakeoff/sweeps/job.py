@@ -7,12 +7,14 @@ Exits like any command. What it says goes to the run's log; its result is the di
 
 import argparse
 import faulthandler
+import sys
 from pathlib import Path
 
 from bakeoff.errors import OK
 from bakeoff.machine.process import loading_torch, run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
+from bakeoff.runs.rundir import stored_overrides
 from bakeoff.sweeps.child import end_with
 
 
@@ -29,11 +31,17 @@ def _parser() -> argparse.ArgumentParser:
 def _work(options: argparse.Namespace) -> int:
     stop = StopSignal()
     with stop.caught():
+        # Recorded in environment.json: the command line that trains the same alone.
+        sys.argv = ["bakeoff", "train", *stored_overrides(options.run)]
         with loading_torch():
-            from bakeoff.experiment.resume import resume
+            from bakeoff.experiment.resume import InSweep, resume
 
         stop.check()
-        resume(options.run, stop, expected=options.identity, threads=options.threads)
+        resume(
+            options.run,
+            stop,
+            in_sweep=InSweep(options.identity, options.threads, options.jobs_at_once),
+        )
     return OK
 
 

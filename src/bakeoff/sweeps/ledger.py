@@ -11,12 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakeoff.config.schema import SweepConfig
+from bakeoff.config.strict import parse_section
+from bakeoff.errors import ConfigError
 from bakeoff.runs.liveness import is_alive, process_start
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.states import QUEUED
 from bakeoff.runs.storage import write_json
 
 FILE = "sweep.json"
+CANCEL = ".cancel"  # a file of this name asks the process that works on the sweep to stop
 SCHEMA = 1
 
 
@@ -45,6 +49,7 @@ class Ledger:
     line: list[str]  # the overrides as typed, without those of `sweep.*`
     created: str  # ISO 8601, UTC
     entries: dict[str, Entry] = field(default_factory=dict)  # by folder
+    options: SweepConfig = field(default_factory=SweepConfig)
     jobs_at_once: int = 1
     threads_per_job: int = 1
     parent: dict[str, Any] | None = None  # host, pid, process_started, heartbeat, started; None: nobody
@@ -96,6 +101,7 @@ class Ledger:
                 "line": self.line,
                 "created": self.created,
                 "parent": self.parent,
+                "options": asdict(self.options),
                 "jobs_at_once": self.jobs_at_once,
                 "threads_per_job": self.threads_per_job,
                 "jobs": [asdict(entry) for entry in self.entries.values()],
@@ -137,10 +143,15 @@ def read_ledger(folder: Path) -> Ledger:
     if any(not isinstance(values.get(name), kind) for name, kind in kinds.items()):
         raise UnreadableFileError(f"{FILE}: not one of this version")
     parent = values.get("parent")
+    try:
+        options = parse_section(SweepConfig, values.get("options"), "options")
+    except ConfigError as error:
+        raise UnreadableFileError(f"{FILE}: {error}") from error
     ledger = Ledger(
         folder,
         [str(word) for word in values["line"]],
         values["created"],
+        options=options,
         jobs_at_once=values["jobs_at_once"],
         threads_per_job=values["threads_per_job"],
         parent=parent if isinstance(parent, dict) else None,

@@ -1,8 +1,9 @@
 """What of a sweep is done, and what is to do: by the directories and by what identifies a run. No torch here."""
 
 import glob
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakeoff.comparison.read import Run, read_run
@@ -13,9 +14,16 @@ from bakeoff.errors import ConfigError
 from bakeoff.experiment.code import code_files
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity, setting
+from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.waiting import doing
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import sweep_run_folder
 from bakeoff.runs.states import DIVERGED, FINISHED, PRUNED, QUEUED, RunState, state_of
+from bakeoff.sweeps.ledger import Entry
+from bakeoff.text import counted, shortened
+
+# States in which there is nothing to do for a run.
+DONE = (FINISHED, PRUNED, DIVERGED)
 
 
 @dataclass(frozen=True)
@@ -23,23 +31,46 @@ class Planned:
     """One combination, and the directory that is its run."""
 
     job: Job
-    identity: str
-    setting: str
+    entry: Entry
     folder: Path
     state: RunState
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing to do for it."""
-        return self.state.state in (FINISHED, PRUNED, DIVERGED)
+        """Whether there is nothing to do for it, unless it is asked to be done again."""
+        return self.state.state in DONE
+
+    def waiting(self) -> "Planned":
+        """The same, to be done from its beginning."""
+        return replace(self, state=RunState(QUEUED))
 
 
-def plan(job: Job) -> Planned:
-    """Looks for a job's run.
+def plan(jobs: Sequence[Job], stop: StopSignal) -> list[Planned]:
+    """Looks for each job's run.
 
     Raises:
-        ConfigError: gate 1, or a folder of its name that holds another run.
+        ConfigError: gate 1, a folder of a run's name that holds another one, or the same run twice.
     """
+    planned: dict[Path, Planned] = {}
+    for number, job in enumerate(jobs, start=1):
+        stop.check()
+        with doing(f"looking for run {number} of {len(jobs)}"):
+            item = _planned(job)
+        if item.folder in planned:
+            raise ConfigError(f"{item.entry.shown}: the sweep holds this run twice")
+        planned[item.folder] = item
+    return list(planned.values())
+
+
+def looked_at_again(planned: Sequence[Planned]) -> list[Planned]:
+    """The states of now: before a sweep was this process's, another one may have done something of it."""
+    return [
+        item if item.is_done else replace(item, state=_state(item.folder, item.entry.identity))
+        for item in planned
+    ]
+
+
+def _planned(job: Job) -> Planned:
     config = check_shared(job.values)
     source = data_fingerprint(config.data.name, config.data.root)
     key, row = identity(job.values, source), setting(job.values, source)
@@ -48,7 +79,15 @@ def plan(job: Job) -> Planned:
     folder = sweep_run_folder(config.output_dir, config.sweep.name, model, title, config.seed, key)
     # The same run under another title of the data.
     folder = next(folder.parent.glob(f"{glob.escape(model)}-*-s{config.seed}-{key[:8]}"), folder)
-    return Planned(job, key, row, folder, _state(folder, key))
+    entry = Entry(folder.name, key, row, _shown(job), model, title, config.seed)
+    return Planned(job, entry, folder, _state(folder, key))
+
+
+def _shown(job: Job) -> str:
+    """What the command line says of the job; the sweep's own keys stand above them."""
+    texts = [text for text in job.overrides if not text.lstrip("+").startswith(("sweep.", "hydra."))]
+    own = [text for text in texts if text.partition("=")[0] not in job.file_keys]
+    return " ".join([*(["--config", shlex.quote(job.file)] if job.file else []), *own])
 
 
 def _state(folder: Path, key: str) -> RunState:
@@ -57,7 +96,7 @@ def _state(folder: Path, key: str) -> RunState:
     try:
         state = state_of(folder)
     except UnreadableFileError:
-        return RunState(QUEUED)  # it died before its first file
+        return RunState(QUEUED)  # it was killed before its first file was written
     if state.state != FINISHED:
         return state
     found = read_run(folder)
@@ -69,17 +108,64 @@ def _state(folder: Path, key: str) -> RunState:
     )
 
 
-def stale(planned: Sequence[Planned]) -> dict[Path, list[str]]:
-    """Finished runs of the same config and data, but of other code: each with the files that differ."""
-    found: dict[Path, list[str]] = {}
+def of_other_code(planned: Sequence[Planned]) -> dict[Path, tuple[Planned, Path, list[str]]]:
+    """Finished runs of the same config and data, but of other code.
+
+    Returns:
+        For the folder of each run that is not done: what is planned, the finished run of other code, and
+        the files that differ.
+    """
+    found = {}
     for item in planned:
         if item.is_done:
             continue
-        name, _, _ = item.folder.name.rpartition("-")
-        for other in sorted(item.folder.parent.glob(f"{glob.escape(name)}-*")):
-            run = read_run(other) if other != item.folder else None
-            if isinstance(run, Run) and run.summary.get("setting") == item.setting:
+        pattern = f"{glob.escape(item.entry.model)}-*-s{item.entry.seed}-*"
+        for other in sorted(item.folder.parent.glob(pattern)):
+            run = read_run(other, predictions=False) if other != item.folder else None
+            if isinstance(run, Run) and run.summary.get("setting") == item.entry.setting:
                 before, now = run.environment.get("code"), code_files(item.job.values)
                 before = before if isinstance(before, dict) else {}
-                found[other] = sorted(key for key in {**before, **now} if before.get(key) != now.get(key))
+                differ = sorted(key for key in {**before, **now} if before.get(key) != now.get(key))
+                found[item.folder] = (item, other, differ)
     return found
+
+
+def settle_stale(planned: Sequence[Planned], choice: str, tell: Callable[[str], None]) -> list[Planned]:
+    """Finished runs of other code: refused, or they count, or the runs are trained anew beside them.
+
+    Args:
+        planned: the runs of the command line.
+        choice: `sweep.stale`.
+        tell: for what a person should know.
+
+    Returns:
+        The runs of the sweep.
+
+    Raises:
+        ConfigError: there are some, and nothing is chosen.
+    """
+    stale = of_other_code(planned)
+    if not stale:
+        return list(planned)
+    files = sorted({name for _, _, differ in stale.values() for name in differ})
+    changed = shortened(files, 3) or "nothing that is recorded"
+    runs = [other.name for _, other, _ in stale.values()]
+    told = f"{counted(len(stale), 'finished run')} of other code ({shortened(runs, 3)}; changed: {changed})"
+    if choice == "refuse":
+        raise ConfigError(
+            f"{next(iter(stale)).parent}: {told}; with sweep.stale=keep they count as done, with sweep.stale=rerun "
+            "they are trained again beside the old ones, sweep.name=new starts another sweep"
+        )
+    if choice == "rerun":
+        tell(f"note: trained again: {told}")
+        return list(planned)
+    tell(f"note: kept: {told}")
+    return [_kept(item, stale[item.folder][1]) if item.folder in stale else item for item in planned]
+
+
+def _kept(item: Planned, other: Path) -> Planned:
+    run = read_run(other)
+    assert isinstance(run, Run)
+    old = {"folder": other.name, "identity": str(run.summary["identity"])}
+    entry = Entry(**{**item.entry.__dict__, **old})
+    return Planned(item.job, entry, other, RunState(FINISHED))

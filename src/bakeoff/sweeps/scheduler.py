@@ -6,25 +6,23 @@ Whatever a job does - raise, exit, crash, hang, fill its memory - it costs no ot
 import math
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
+from bakeoff.errors import ResourceError
 from bakeoff.machine.signals import StopSignal
-from bakeoff.runs.reading import UnreadableFileError
-from bakeoff.runs.rundir import LOG, STATUS, RunDir
-from bakeoff.runs.states import FAILED, FINISHED, INTERRUPTED, LOST, RUNNING, RunState, state_of
-from bakeoff.sweeps.child import Slot, in_words, last_line, start
-from bakeoff.sweeps.ledger import Entry, Ledger, now
+from bakeoff.runs.states import FAILED, FINISHED, INTERRUPTED, LOST, PRUNED, QUEUED, RUNNING, RunState
+from bakeoff.sweeps.child import Slot, Started, is_silent, start
+from bakeoff.sweeps.ledger import CANCEL, Entry, Ledger, now
+from bakeoff.sweeps.outcome import record_end
 
-_SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_BETWEEN_BEATS = 15.0
-_SECONDS_TO_SAVE = 30.0  # for a job that was told to stop, before it is killed
-_HUNG_AFTER_SECONDS = 600.0  # without a sign of life: runs write their status every 15 s
+_SECONDS_BETWEEN_CANCEL_LOOKS = 0.5
+_SECONDS_TO_SAVE = 60.0  # for a job whose time is over, before it is killed
+_SILENT_MINUTES = 10.0
 
 
 class View(Protocol):
@@ -39,73 +37,84 @@ class View(Protocol):
     def tick(self) -> None:
         """A moment has passed."""
 
+    def pause(self) -> None:
+        """This process is about to stand still (Ctrl-Z)."""
 
-@dataclass
-class _Running:
-    entry: Entry
-    run: Path
-    slot: Slot
-    process: "subprocess.Popen[bytes]"
-    began: float  # time.monotonic
-    why_told: str | None = None  # to stop: the reason to show
-    told_at: float = math.inf
+    def go_on(self) -> None:
+        """It goes on."""
+
+
+class _Job:
+    """A job whose process has been started."""
+
+    def __init__(self, entry: Entry, slot: Slot, process: Started) -> None:
+        self.entry, self.slot, self.process = entry, slot, process
+        self.began = time.monotonic()
+        self.why_told: str | None = None  # to stop, if not because all are: the reason to show
+        self.killed_at = math.inf
 
 
 class Scheduler:
     """One pass over the jobs that are to be done."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        slots: Sequence[Slot],
-        view: View,
-        stop: StopSignal,
-        timeout_seconds: float | None = None,
-        stop_at_failure: bool = False,
-    ) -> None:
+    def __init__(self, ledger: Ledger, slots: Sequence[Slot], view: View, stop: StopSignal) -> None:
         """`slots` are as many as jobs may run at once."""
         self._ledger, self._view, self._stop = ledger, view, stop
         self._free = list(slots)
-        self._num_slots = len(slots)
-        self._timeout = timeout_seconds or math.inf
-        self._stop_at_failure = stop_at_failure
-        self._running: list[_Running] = []
+        self._timeout = ledger.options.job_timeout_seconds or math.inf
+        self._stops_at_failure = ledger.options.on_failure == "stop"
+        self._running: list[_Job] = []
         self._handed_on = 0
+        self._beat = self._looked_for_cancel = -math.inf
+        self._storage_error: ResourceError | None = None
         self.failed: list[str] = []  # folders
+        self.cancelled = False
 
     def run(self, todo: Sequence[Entry]) -> list[Entry]:
-        """Runs them, in their order.
+        """Runs them, in their order. To be called from the main thread, which must not end before them.
 
         Returns:
             Those that were not started, because a signal came or a job failed.
         """
         waiting = list(todo)
-        beat = -math.inf
-        # The other end stays open as long as this process lives.
-        with _pipe() as reading:
-            while self._running or (waiting and self._may_start):
-                while waiting and self._free and self._may_start:
-                    self._start(waiting.pop(0), reading)
-                self._hand_on_signals()
-                self._look()
-                if time.monotonic() - beat > _SECONDS_BETWEEN_BEATS:
-                    beat = time.monotonic()
-                    self._ledger.write(owned=True)
-                self._view.tick()
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        self._stop.ends_at_second = False
+        try:
+            # The other end stays open as long as this process lives.
+            with _pipe() as reading, self._standing_still_together():
+                while self._running or (waiting and self._may_start):
+                    while waiting and self._free and self._may_start:
+                        self._start(waiting.pop(0), reading)
+                    self._hand_on_signals()
+                    self._look()
+                    self._write_at_times()
+                    self._view.tick()
+                    time.sleep(_SECONDS_BETWEEN_LOOKS)
+        finally:
+            for job in self._running:  # an error of ours: no job outlives its sweep
+                job.process.send(signal.SIGKILL)
+            self._stop.ends_at_second = True
         return waiting
 
     @property
+    def _is_stopping(self) -> bool:
+        return self.cancelled or self._stop.name is not None
+
+    @property
     def _may_start(self) -> bool:
-        return self._stop.name is None and not (self._stop_at_failure and self.failed)
+        return not self._is_stopping and not (self._stops_at_failure and self.failed)
 
     def _start(self, entry: Entry, pipe: int) -> None:
-        run = self._ledger.folder / entry.folder
         slot = self._free.pop(0)
-        process = start(run, entry.identity, slot, pipe, self._num_slots)
-        self._running.append(_Running(entry, run, slot, process, time.monotonic()))
+        try:
+            process = start(self._ledger.run(entry), entry.identity, slot, pipe, self._ledger.jobs_at_once)
+        except OSError as error:  # no memory for a process, or its folder is gone
+            self._free.append(slot)
+            self._view.started(entry)
+            self._note_end(entry, RunState(FAILED, f"its process could not be started: {error}"))
+            return
+        self._running.append(_Job(entry, slot, process))
         self._ledger.set(entry.folder, state=RUNNING, reason=None, started=now(), ended=None)
-        self._ledger.write(owned=True)
+        self._write()
         self._view.started(entry)
 
     def _hand_on_signals(self) -> None:
@@ -113,77 +122,78 @@ class Scheduler:
         if self._stop.count > self._handed_on:
             self._handed_on = self._stop.count
             for job in self._running:
-                self._tell(job, None, signal.SIGTERM if self._handed_on == 1 else signal.SIGKILL)
+                job.process.send(signal.SIGTERM if self._handed_on == 1 else signal.SIGKILL)
+        moment = time.monotonic()
+        if not self.cancelled and moment - self._looked_for_cancel > _SECONDS_BETWEEN_CANCEL_LOOKS:
+            self._looked_for_cancel = moment
+            if (self._ledger.folder / CANCEL).exists():
+                self.cancelled = True
+                for job in self._running:
+                    job.process.send(signal.SIGTERM)
 
     def _look(self) -> None:
         for job in list(self._running):
             code = job.process.poll()
             if code is not None:
-                self._ended(job, code)
-            elif time.monotonic() - job.told_at > _SECONDS_TO_SAVE:
-                _kill(job, signal.SIGKILL)
-            elif job.why_told is None and time.monotonic() - job.began > self._timeout:
-                self._tell(
-                    job, f"took longer than sweep.job_timeout_seconds={self._timeout:g}", signal.SIGTERM
-                )
-            elif job.why_told is None and _silent_seconds(job) > _HUNG_AFTER_SECONDS:
-                self._tell(job, "hung: no sign of life for 10 minutes", signal.SIGKILL)
+                self._running.remove(job)
+                self._free.append(job.slot)
+                self._note_end(job.entry, record_end(job.process, code, job.why_told, self._is_stopping))
+                continue
+            moment = time.monotonic()
+            if moment > job.killed_at:
+                job.process.send(signal.SIGKILL)
+            elif job.why_told is None and moment - job.began > self._timeout:
+                job.why_told = f"took longer than sweep.job_timeout_seconds={self._timeout:g}"
+                job.killed_at = moment + _SECONDS_TO_SAVE
+                job.process.send(signal.SIGTERM)
+            elif job.why_told is None and is_silent(job.process, _SILENT_MINUTES * 60):
+                job.why_told = f"hung: no sign of life and no work for {_SILENT_MINUTES:g} minutes"
+                job.process.send(signal.SIGKILL)
 
-    def _tell(self, job: _Running, why: str | None, number: signal.Signals) -> None:
-        job.why_told = job.why_told or why
-        job.told_at = min(job.told_at, time.monotonic())
-        _kill(job, number)
+    def _note_end(self, entry: Entry, state: RunState) -> None:
+        self._ledger.set(entry.folder, state=state.state, reason=state.reason, ended=now())
+        self._write()
+        was_stopped = self._is_stopping and state.state in (INTERRUPTED, QUEUED, LOST)
+        if state.state not in (FINISHED, PRUNED) and not was_stopped:
+            self.failed.append(entry.folder)
+        self._view.ended(entry, state)
 
-    def _ended(self, job: _Running, code: int) -> None:
-        self._running.remove(job)
-        self._free.append(job.slot)
-        state = _what_became_of(job, code)
-        self._ledger.set(job.entry.folder, state=state.state, reason=state.reason, ended=now())
-        self._ledger.write(owned=True)
-        if state.state not in (FINISHED, INTERRUPTED):
-            self.failed.append(job.entry.folder)
-        self._view.ended(job.entry, state)
+    def _write_at_times(self) -> None:
+        """That others see that this process lives."""
+        if time.monotonic() - self._beat > _SECONDS_BETWEEN_BEATS:
+            self._write()
 
-
-def _what_became_of(job: _Running, code: int) -> RunState:
-    """What the directory says, and where that is nothing, how the process ended."""
-    try:
-        state = state_of(job.run)
-    except UnreadableFileError as error:
-        state = RunState(LOST, str(error))
-    if state.state == FINISHED:
-        return state
-    if state.state == INTERRUPTED and job.why_told is None:
-        return state
-    if state.state in (FAILED, INTERRUPTED) and job.why_told is None:
-        return state
-    if state.state in (LOST, RUNNING, INTERRUPTED, "queued"):
-        # Only who has waited for the process knows how it ended.
-        line = last_line(job.run)
-        reason = job.why_told or "; ".join(text for text in (in_words(code), line) if text)
-        RunDir(job.run).write_status(FAILED, state.step or 0, reason)
-        return RunState(FAILED, reason, state.step, state.heartbeat, may_go_on=state.may_go_on)
-    return state
-
-
-def _silent_seconds(job: _Running) -> float:
-    """Since the run last wrote its status or its log."""
-    seen = []
-    for name in (STATUS, LOG):
+    def _write(self) -> None:
+        """The directories say more than the ledger: a full disk for a moment ends no job."""
+        self._beat = time.monotonic()
         try:
-            seen.append((job.run / name).stat().st_mtime)
-        except OSError:
-            continue
-    return min(time.time() - max(seen, default=0.0), time.monotonic() - job.began)
+            self._ledger.write(owned=True)
+        except ResourceError as error:
+            self._storage_error = error
 
+    @contextmanager
+    def _standing_still_together(self) -> Iterator[None]:
+        """Ctrl-Z reaches this process alone, since its jobs have sessions of their own: it hands it on."""
 
-def _kill(job: _Running, number: signal.Signals) -> None:
-    """To the job's whole session, which is its own."""
-    try:
-        os.killpg(job.process.pid, number)
-        os.killpg(job.process.pid, signal.SIGCONT)  # one that stands still has to go on to see it
-    except ProcessLookupError:
-        pass
+        def stand_still(_number: int, _frame: object) -> None:
+            began = time.monotonic()
+            for job in self._running:
+                job.process.send(signal.SIGSTOP)
+            self._view.pause()
+            os.kill(os.getpid(), signal.SIGSTOP)  # here it stands until `fg`
+            self._view.go_on()
+            for job in self._running:
+                job.began += time.monotonic() - began  # it did not work in that time
+                job.process.send(signal.SIGCONT)
+
+        before = signal.getsignal(signal.SIGTSTP)
+        if before != signal.SIG_IGN:
+            signal.signal(signal.SIGTSTP, stand_still)
+        try:
+            yield
+        finally:
+            if before != signal.SIG_IGN:
+                signal.signal(signal.SIGTSTP, before)
 
 
 @contextmanager

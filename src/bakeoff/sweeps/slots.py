@@ -6,9 +6,8 @@ What decides changes no bits by chance: the number of cores, of GPUs, and the si
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bakeoff.machine.load import num_cores
 from bakeoff.sweeps.child import Slot
@@ -20,15 +19,15 @@ _SMALL_PARAMETERS = 5_000_000
 _SMALL_SIDE = 64  # pixels
 
 
-def slots(asked: int | str, num_jobs: int, sizes: Sequence[Mapping[str, Any]], on_gpu: bool) -> list[Slot]:
+def slots(asked: int | str, sizes: Sequence[Mapping[str, int]], devices: Collection[str]) -> list[Slot]:
     """As many as jobs may run at once.
 
     Args:
         asked: `sweep.jobs`, a number or "auto".
-        num_jobs: of the sweep that are to be done.
         sizes: of each job `parameters` and `side` (pixels), as the gates have found them.
-        on_gpu: whether the jobs use one where there is one.
+        devices: the values of `trainer.device` of the jobs.
     """
+    on_gpu = all(device in ("auto", "cuda") for device in devices)
     gpus = gpu_names() if on_gpu else []
     cores = num_cores()
     if isinstance(asked, int):
@@ -38,7 +37,6 @@ def slots(asked: int | str, num_jobs: int, sizes: Sequence[Mapping[str, Any]], o
     else:
         small = all(size["parameters"] <= _SMALL_PARAMETERS and size["side"] <= _SMALL_SIDE for size in sizes)
         count = cores if small else 1
-    count = max(1, min(count, num_jobs))
     threads = max(1, cores // count)
     return [Slot(threads, gpus[number % len(gpus)] if gpus else None) for number in range(count)]
 

@@ -1,0 +1,83 @@
+"""The process that passes all jobs of a sweep through the gates that need torch and the data. No torch here."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from bakeoff.config.job import Job
+from bakeoff.errors import InterruptedRunError, ResourceError
+from bakeoff.machine.signals import StopSignal
+from bakeoff.sweeps.outcome import in_words
+
+# -P: the current folder is not a place to import from.
+_PYTHON = (sys.executable, "-P", "-m", "bakeoff.sweeps.torch_gates")
+_SECONDS_BETWEEN_LOOKS = 0.05  # at a signal to hand on
+_MOST_SIGNALS = 2  # the second ends the child at once
+_SECONDS_TO_END = 5.0  # after that
+
+
+def check_with_torch(jobs: Sequence[Job], stop: StopSignal) -> tuple[int, list[dict[str, int]]]:
+    """Passes all jobs through gates 2 and 3.
+
+    Returns:
+        The child's exit code (it says itself what is wrong), and what it has found of the size of each job's
+        work: `parameters` of its model and `side` of its images, in pixels.
+
+    Raises:
+        ResourceError: the child was killed.
+        InterruptedRunError: a signal, of which the child has said nothing.
+    """
+    with tempfile.TemporaryFile() as found:
+        code = _run([job.values for job in jobs], stop, found.fileno())
+        if code != InterruptedRunError.exit_code:
+            stop.check()
+        if code < 0:
+            raise ResourceError(f"the check of all jobs {in_words(code)}")
+        found.seek(0)
+        return code, json.loads(found.read() or b"[]")
+
+
+def _run(configs: Sequence[Any], stop: StopSignal, sizes: int) -> int:
+    """The exit code, negative for a signal's number.
+
+    The child has a process group of its own, so that Ctrl-C reaches this process alone, which hands
+    each signal on once: the first lets the child end at its next border, a second ends it at once.
+    """
+    words = [*_PYTHON, "--parent", str(os.getpid()), "--sizes", str(sizes)]
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, process_group=0, pass_fds=(sizes,))
+    assert child.stdin is not None
+    with suppress(BrokenPipeError):  # it died while it started: its exit code says how
+        json.dump(configs, child.stdin)
+        child.stdin.close()
+    stop.ends_at_second = False
+    try:
+        return _wait(child, stop)
+    finally:
+        stop.ends_at_second = True
+
+
+def _wait(child: "subprocess.Popen[str]", stop: StopSignal) -> int:
+    """Waits for the child and hands signals on; a child that does not end by the second one is killed."""
+    handed_on, ends = 0, math.inf
+    while True:
+        if handed_on < stop.count and stop.name is not None:
+            handed_on += 1
+            # A child that the terminal has stopped (`stty tostop`) has to go on to see it.
+            child.send_signal(signal.Signals[stop.name])
+            child.send_signal(signal.SIGCONT)
+            if handed_on == _MOST_SIGNALS:
+                ends = time.monotonic() + _SECONDS_TO_END
+        if time.monotonic() > ends or stop.count > _MOST_SIGNALS:
+            child.kill()
+        try:
+            return child.wait(timeout=_SECONDS_BETWEEN_LOOKS)
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,64 @@
+"""Which sweep a command line means that gives no name: the one that it has begun. No torch here."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bakeoff.config.compose import CommandLine, new_sweep_name
+from bakeoff.runs.reading import UnreadableFileError
+from bakeoff.runs.states import DIVERGED, QUEUED, state_of
+from bakeoff.sweeps.ledger import Ledger, find_sweeps, read_ledger
+from bakeoff.sweeps.plan import DONE
+
+NEW = "new"
+
+
+def own_words(line: CommandLine) -> list[str]:
+    """The words of a command line that say what is trained: all but those of `sweep.*`."""
+    directory = ["--config-dir", line.config_dir] if line.config_dir else []
+    return [*directory, *(text for text in line.overrides if not _is_of_sweeps(text))]
+
+
+def sweep_namer(line: CommandLine, told: Callable[[str], None]) -> Callable[[str, str | None], str]:
+    """A function that gives a sweep its name, by its outputs root and the name that is given.
+
+    Args:
+        line: the command line.
+        told: is called with a line that says so, if it goes on with a sweep.
+    """
+    words = own_words(line)
+    retries = any(text.lstrip("+") == f"sweep.retry={DIVERGED}" for text in line.overrides)
+
+    def name(output_dir: str, given: str | None) -> str:
+        if given is not None and given != NEW:
+            return given
+        found = None if given == NEW else _unfinished(Path(output_dir), words, retries)
+        if found is None:
+            return new_sweep_name()
+        told(f"going on with sweep {found.name}, begun by the same command (sweep.name=new: another one)")
+        return found.name
+
+    return name
+
+
+def _unfinished(root: Path, words: Sequence[str], retries: bool) -> Ledger | None:
+    """The newest sweep of these words in which something is to do."""
+    for folder in find_sweeps(root):
+        with suppress(UnreadableFileError):
+            ledger = read_ledger(folder)
+            if ledger.line == list(words) and any(is_to_do(ledger, name, retries) for name in ledger.entries):
+                return ledger
+    return None
+
+
+def is_to_do(ledger: Ledger, name: str, retries: bool) -> bool:
+    """Whether something is to do for a run."""
+    try:
+        state = state_of(ledger.folder / name).state
+    except UnreadableFileError:
+        state = QUEUED
+    return state not in DONE or (retries and state == DIVERGED)
+
+
+def _is_of_sweeps(text: str) -> bool:
+    return text.lstrip("+~").startswith("sweep.")

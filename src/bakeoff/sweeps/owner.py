@@ -1,0 +1,56 @@
+"""One process works on a sweep at a time; another one is told who. No torch here.
+
+The lock is the kernel's, so that nothing of it is left when its process is killed. Where a file system has no
+locks, and between machines, the ledger's word counts.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bakeoff.errors import ConfigError
+from bakeoff.runs.reading import UnreadableFileError
+from bakeoff.runs.storage import storage_errors
+from bakeoff.sweeps.ledger import read_ledger
+
+LOCK = ".lock"
+
+
+@contextmanager
+def owned(sweep: Path) -> Iterator[None]:
+    """Makes a sweep this process's for the block; its folder is made if it is not there.
+
+    Raises:
+        ConfigError: another process works on it.
+        ResourceError: the folder cannot be made.
+    """
+    with storage_errors(sweep):
+        sweep.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(sweep / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _taken(sweep) from None
+        except OSError:
+            pass  # no locks here
+        with suppress(UnreadableFileError):  # there is none, or what stands there is nobody's
+            ledger = read_ledger(sweep)
+            if ledger.is_worked_on and (ledger.parent or {}).get("pid") != os.getpid():
+                raise _taken(sweep)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(sweep: Path) -> ConfigError:
+    who = "another process works on it"
+    with suppress(UnreadableFileError):
+        parent = read_ledger(sweep).parent or {}
+        if "pid" in parent:
+            who = f"it runs on {parent.get('host')} (process {parent['pid']}) since {parent.get('started')}"
+    return ConfigError(
+        f"{sweep}: {who}; follow it with bakeoff watch {sweep.name}, or start another one with sweep.name=new"
+    )

@@ -1,0 +1,145 @@
+"""A sweep: all combinations are checked first, then each becomes a directory and a process. No torch here.
+
+What is done already, and what is to do, the directories say; so the same command again does what is missing,
+failed or was stopped, and nothing twice.
+"""
+
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bakeoff.comparison.output.printing import print_comparison
+from bakeoff.config.job import Job
+from bakeoff.config.schema import SweepConfig
+from bakeoff.errors import OK, SOME_RUNS_BAD, InterruptedRunError
+from bakeoff.experiment.earlier_runs import told_of
+from bakeoff.experiment.first_gate import check_shared
+from bakeoff.machine.signals import StopSignal, stopped_by
+from bakeoff.machine.waiting import tell
+from bakeoff.runs.states import DIVERGED, FINISHED, PRUNED
+from bakeoff.sweeps.child import Slot
+from bakeoff.sweeps.folders import begin_again, drop_replaced, make_folders
+from bakeoff.sweeps.gates_child import check_with_torch
+from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
+from bakeoff.sweeps.owner import owned
+from bakeoff.sweeps.plan import Planned, looked_at_again, plan, settle_stale
+from bakeoff.sweeps.scheduler import Scheduler
+from bakeoff.sweeps.slots import AUTO, slots
+from bakeoff.sweeps.view import make_view
+from bakeoff.text import counted
+
+
+def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: StopSignal) -> int:
+    """Checks every job, trains those that are not done, and prints the comparison.
+
+    Args:
+        jobs: what the command line asks for.
+        line: its words that make a difference (`naming.own_words`).
+        dry_run: whether to check and list alone.
+        stop: the signals that came.
+
+    Returns:
+        0, or 7 if a run failed.
+
+    Raises:
+        BakeoffError: before anything is created, if a job's config, data or folder is not right.
+        InterruptedRunError: a signal; the jobs that had not begun are not started.
+    """
+    options = check_shared(jobs[0].values).sweep
+    planned = settle_stale(plan(jobs, stop), options.stale, tell)
+    if options.retry == DIVERGED:
+        tried = [item.waiting() if item.state.state == DIVERGED else item for item in planned]
+    else:
+        tried = planned
+    todo = [item for item in tried if not item.is_done]
+    code, chosen = _checked(tried, todo, options, stop)
+    if code != OK:
+        return code  # the child has said why
+    folder = planned[0].folder.parent
+    done = len(planned) - len(todo)
+    side = f", {counted(len(chosen), 'run')} at once" if len(chosen) > 1 and len(todo) > 1 else ""
+    tell(f"sweep {folder}: {counted(len(planned), 'run')}, {done} of them finished already{side}")
+    if dry_run:
+        _list(tried, todo)
+        return OK
+    if not todo:
+        return _compared(folder, [])
+    with owned(folder):
+        planned = looked_at_again(planned)
+        if options.retry == DIVERGED:
+            planned = begin_again(planned)
+        ledger = begun(folder, line)
+        ledger.options = options
+        for entry in drop_replaced(ledger, planned):
+            tell(f"note: {entry.folder} was begun with other code; it is trained anew, and stays as it is")
+        make_folders(planned)
+        ledger.add(item.entry for item in planned)
+        return work(ledger, planned, chosen, stop)
+
+
+def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], stop: StopSignal) -> int:
+    """Runs what is to do of a sweep that this process owns, and prints the comparison.
+
+    Returns:
+        0, or 7 if a run failed.
+
+    Raises:
+        InterruptedRunError: a signal, or `bakeoff cancel`.
+    """
+    for item in planned:
+        ledger.set(item.entry.folder, state=item.state.state, reason=item.state.reason)
+    todo = [ledger.entries[item.entry.folder] for item in planned if not item.is_done]
+    ledger.jobs_at_once, ledger.threads_per_job = len(chosen), chosen[0].threads
+    with suppress(FileNotFoundError):
+        (ledger.folder / CANCEL).unlink()  # it was meant for a process that is gone
+    ledger.write(owned=True)
+    try:
+        with make_view(ledger, todo) as view:
+            scheduler = Scheduler(ledger, chosen, view, stop)
+            waiting = scheduler.run(todo)
+    finally:
+        ledger.write(owned=False)
+    if stop.name is not None or scheduler.cancelled:
+        raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
+    return _compared(ledger.folder, scheduler.failed)
+
+
+def _checked(
+    planned: Sequence[Planned], todo: Sequence[Planned], options: SweepConfig, stop: StopSignal
+) -> tuple[int, list[Slot]]:
+    """Gates 2 and 3, and how many jobs run at once.
+
+    By the sizes of all jobs, those that are done too: else the rest would be trained with other threads.
+    """
+    sizes: list[dict[str, int]] = []
+    asked = planned if options.jobs == AUTO else todo
+    if todo:
+        code, sizes = check_with_torch([item.job for item in asked], stop)
+        if code != OK:
+            return code, []
+    devices = {str(item.job.values["trainer"]["device"]) for item in planned}
+    return OK, slots(options.jobs, sizes, devices)
+
+
+def _list(planned: Sequence[Planned], todo: Sequence[Planned]) -> None:
+    for item in planned:
+        tell(f"  {item.folder.name}  {item.entry.shown}")
+    if todo:
+        tell(told_of([item.job.values for item in todo]))
+
+
+def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:
+    """What happened and how it goes on."""
+    why = stopped_by(stop.name) if stop.name is not None else "stopped by bakeoff cancel"
+    states = [entry.state for entry in ledger.entries.values()]
+    finished = states.count(FINISHED) + states.count(PRUNED)
+    left = f"{finished} of {counted(len(states), 'run')} finished"
+    left += f", {waiting} not started" if waiting else ""
+    return f"{why}; {left}; go on with the same command, or with bakeoff resume {shlex.quote(ledger.name)}"
+
+
+def _compared(folder: Path, failed: Sequence[str]) -> int:
+    print(flush=True)
+    compared = print_comparison([folder])
+    return SOME_RUNS_BAD if failed else compared
