@@ -52,12 +52,15 @@ def plan(jobs: Sequence[Job], stop: StopSignal) -> list[Planned]:
         ConfigError: gate 1, a folder of a run's name that holds another one, or the same run twice.
     """
     planned: dict[Path, Planned] = {}
-    for number, job in enumerate(jobs, start=1):
+    words = [_words(job) for job in jobs]
+    # What all runs have alike names none of them.
+    common = set.intersection(*map(set, words)) if len(jobs) > 1 else set()
+    for number, (job, own) in enumerate(zip(jobs, words, strict=True), start=1):
         stop.check()
         with doing(f"looking for run {number} of {len(jobs)}"):
-            item = _planned(job)
+            item = _planned(job, " ".join(word for word in own if word not in common))
         if item.folder in planned:
-            raise ConfigError(f"{item.entry.shown}: the sweep holds this run twice")
+            raise ConfigError(f"{' '.join(own)}: the sweep holds this run twice")
         planned[item.folder] = item
     return list(planned.values())
 
@@ -70,7 +73,7 @@ def looked_at_again(planned: Sequence[Planned]) -> list[Planned]:
     ]
 
 
-def _planned(job: Job) -> Planned:
+def _planned(job: Job, shown: str) -> Planned:
     config = check_shared(job.values)
     source = data_fingerprint(config.data.name, config.data.root)
     key, row = identity(job.values, source), setting(job.values, source)
@@ -79,15 +82,15 @@ def _planned(job: Job) -> Planned:
     folder = sweep_run_folder(config.output_dir, config.sweep.name, model, title, config.seed, key)
     # The same run under another title of the data.
     folder = next(folder.parent.glob(f"{glob.escape(model)}-*-s{config.seed}-{key[:8]}"), folder)
-    entry = Entry(folder.name, key, row, _shown(job), model, title, config.seed)
+    entry = Entry(folder.name, key, row, shown, model, title, config.seed)
     return Planned(job, entry, folder, _state(folder, key))
 
 
-def _shown(job: Job) -> str:
+def _words(job: Job) -> list[str]:
     """What the command line says of the job; the sweep's own keys stand above them."""
     texts = [text for text in job.overrides if not text.lstrip("+").startswith(("sweep.", "hydra."))]
     own = [text for text in texts if text.partition("=")[0] not in job.file_keys]
-    return " ".join([*(["--config", shlex.quote(job.file)] if job.file else []), *own])
+    return [*([f"--config {shlex.quote(job.file)}"] if job.file else []), *own]
 
 
 def _state(folder: Path, key: str) -> RunState:
