@@ -7,7 +7,7 @@ from bakeoff.arguments import Parser
 from bakeoff.config.canonical import DEVICE, EPOCHS, MAY_CHANGE
 from bakeoff.errors import OK, ConfigError, ResumeError, nearest
 from bakeoff.machine.process import loading_torch
-from bakeoff.machine.signals import SAVING, StopSignal
+from bakeoff.machine.signals import SAVING, SAVING_JOBS, StopSignal
 from bakeoff.machine.waiting import tell
 from bakeoff.runs.attempts import clear_finished
 from bakeoff.runs.locate import find_run, outputs_root
@@ -15,10 +15,11 @@ from bakeoff.runs.paths import expanded
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.rundir import RunDir
+from bakeoff.sweeps.ledger import sweep_named
 from bakeoff.text import percent
 
-USAGE = "resume RUN"
-SUMMARY = "go on with a run that was stopped"
+USAGE = "resume RUN|SWEEP"
+SUMMARY = "go on with a run or a sweep that was stopped"
 
 
 def resume(words: list[str]) -> int:
@@ -32,11 +33,20 @@ def resume(words: list[str]) -> int:
     if rest:
         _refuse(rest[0])
     if options.run is None:
-        raise ConfigError("which run? write bakeoff resume latest, or bakeoff resume RUN")
+        raise ConfigError(
+            "which run? write bakeoff resume latest, bakeoff resume RUN or bakeoff resume SWEEP"
+        )
     allowed = dict(_allowed(word) for word in options.allow)
     stop = StopSignal()
     stop.first_words = SAVING
     with stop.caught():
+        if sweep := sweep_named(options.run, outputs_root()):
+            from bakeoff.sweeps.resume import resume_sweep
+
+            if allowed:
+                raise ConfigError(f"--allow: one run at a time; give a run of {sweep}")
+            stop.first_words = SAVING_JOBS
+            return resume_sweep(sweep, stop, options.data_root)
         path = find_run(options.run, outputs_root(), unfinished=True)
         if RunDir(path).has_summary():
             if allowed:
@@ -104,7 +114,8 @@ def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff resume",
-        description="Goes on with a run that was stopped or killed, from its newest checkpoint. With "
+        description="Goes on with a run that was stopped or killed, from its newest checkpoint, or with what "
+        "is left of a sweep. With "
         "trainer.deterministic=true it ends with exactly the result of a run that was not stopped.",
         epilog="exit codes: 0 the run has finished; 2 usage; 3 data; 4 storage or memory; 5 diverged;\n"
         "            6 it cannot go on: what it began with has changed, it diverged, a process\n"
@@ -112,9 +123,9 @@ def parser() -> Parser:
     )
     parser.add_argument(
         "run",
-        metavar="RUN",
+        metavar="RUN|SWEEP",
         nargs="?",
-        help="a path, the beginning of a run's name, or latest: the run that was stopped last",
+        help="a path, the beginning of a run's or a sweep's name, or latest: the run that was stopped last",
     )
     parser.add_argument(
         "--allow",

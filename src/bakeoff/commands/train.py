@@ -11,7 +11,7 @@ from bakeoff.config.job import Job
 from bakeoff.errors import OK
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.process import loading_torch
-from bakeoff.machine.signals import SAVING, StopSignal
+from bakeoff.machine.signals import SAVING, SAVING_JOBS, StopSignal
 from bakeoff.machine.waiting import tell, watched
 from bakeoff.runs.paths import expanded
 
@@ -46,7 +46,7 @@ def train(words: list[str]) -> int:
             from bakeoff.sweeps.naming import own_words
             from bakeoff.sweeps.run import run_sweep
 
-            stop.first_words = "stopping; running jobs are saved; Ctrl-C again ends them at once"
+            stop.first_words = SAVING_JOBS
             with naming_file(line.file, line.file_keys):
                 return run_sweep(jobs, own_words(line), options.dry_run, stop)
         with naming_file(line.file, line.file_keys):

@@ -20,6 +20,7 @@ from bakeoff.errors import InterruptedRunError
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
 _STANDARD_ERROR = 2
 SAVING = "stopping and saving; Ctrl-C again leaves at once"
+SAVING_JOBS = "stopping; running jobs save first; Ctrl-C again ends them at once"
 
 
 class StopSignal:

@@ -1,7 +1,8 @@
 """A job's process: started so that it ends with the sweep that it belongs to. No torch here.
 
-Linux kills a process when the *thread* that started it ends (`PR_SET_PDEATHSIG`), so children are started from
-the main thread. Where there is no such call, a pipe tells: its other end is open as long as the sweep lives.
+Linux kills a process when the *thread* that started it ends (`PR_SET_PDEATHSIG`), so children are started
+from the main thread. Where there is no such call, a pipe tells: its other end is open as long as the sweep
+lives.
 """
 
 import ctypes

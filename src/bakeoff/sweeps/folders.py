@@ -14,8 +14,8 @@ from bakeoff.machine.waiting import doing
 from bakeoff.models.weights.origin import NAMES
 from bakeoff.runs.attempts import FOLDER as ATTEMPTS
 from bakeoff.runs.checkpoints import Checkpoints
-from bakeoff.runs.rundir import CONFIG, LAST_WEIGHTS, STATUS, RunDir
 from bakeoff.runs.reading import UnreadableFileError
+from bakeoff.runs.rundir import CONFIG, LAST_WEIGHTS, STATUS, RunDir
 from bakeoff.runs.states import DIVERGED, QUEUED, state_of
 from bakeoff.runs.storage import storage_errors
 from bakeoff.sweeps.ledger import Entry, Ledger

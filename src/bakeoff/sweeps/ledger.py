@@ -15,6 +15,7 @@ from bakeoff.config.schema import SweepConfig
 from bakeoff.config.strict import parse_section
 from bakeoff.errors import ConfigError
 from bakeoff.runs.liveness import is_alive, process_start
+from bakeoff.runs.paths import home_path
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.states import QUEUED
 from bakeoff.runs.storage import write_json
@@ -179,3 +180,12 @@ def find_sweeps(root: Path) -> list[Path]:
     """The sweeps below an outputs root, the newest first: folders with a `sweep.json`."""
     found = [path.parent for path in (root / "sweeps").glob(f"*/{FILE}")]
     return sorted(found, key=lambda folder: (folder / FILE).stat().st_mtime, reverse=True)
+
+
+def sweep_named(word: str, root: Path) -> Path | None:
+    """The sweep of a path, or the only one whose name begins so; None if a word means no sweep."""
+    for path in (home_path(word), root / word, root / "sweeps" / word):
+        if (path / FILE).is_file():
+            return path
+    found = [folder for folder in find_sweeps(root) if folder.name.startswith(word.rstrip("/"))]
+    return found[0] if len(found) == 1 else None

@@ -53,7 +53,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
     else:
         tried = planned
     todo = [item for item in tried if not item.is_done]
-    code, chosen = _checked(tried, todo, options, stop)
+    code, chosen = checked(tried, todo, options, stop)
     if code != OK:
         return code  # the child has said why
     folder = planned[0].folder.parent
@@ -64,7 +64,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         _list(tried, todo)
         return OK
     if not todo:
-        return _compared(folder, [])
+        return compared(folder, [])
     with owned(folder):
         planned = looked_at_again(planned)
         if options.retry == DIVERGED:
@@ -102,10 +102,10 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
         ledger.write(owned=False)
     if stop.name is not None or scheduler.cancelled:
         raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
-    return _compared(ledger.folder, scheduler.failed)
+    return compared(ledger.folder, scheduler.failed)
 
 
-def _checked(
+def checked(
     planned: Sequence[Planned], todo: Sequence[Planned], options: SweepConfig, stop: StopSignal
 ) -> tuple[int, list[Slot]]:
     """Gates 2 and 3, and how many jobs run at once.
@@ -139,7 +139,7 @@ def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:
     return f"{why}; {left}; go on with the same command, or with bakeoff resume {shlex.quote(ledger.name)}"
 
 
-def _compared(folder: Path, failed: Sequence[str]) -> int:
+def compared(folder: Path, failed: Sequence[str]) -> int:
     print(flush=True)
     compared = print_comparison([folder])
     return SOME_RUNS_BAD if failed else compared

@@ -1,0 +1,90 @@
+"""`bakeoff resume SWEEP`: what is left of a sweep, from its ledger and directories alone. No torch here."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bakeoff.config.job import Job
+from bakeoff.errors import OK, ResumeError
+from bakeoff.machine.load import num_cores
+from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.waiting import tell
+from bakeoff.runs.paths import data_root_here
+from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.rundir import CONFIG, stored_overrides
+from bakeoff.sweeps.ledger import Entry, Ledger, read_ledger
+from bakeoff.sweeps.naming import is_to_do
+from bakeoff.sweeps.owner import owned
+from bakeoff.sweeps.plan import Planned, plan
+from bakeoff.sweeps.run import checked, compared, work
+from bakeoff.sweeps.slots import AUTO
+from bakeoff.text import counted, shortened
+
+
+def resume_sweep(folder: Path, stop: StopSignal, data_root: str | None = None) -> int:
+    """Does what is missing, failed or was stopped of a sweep.
+
+    Args:
+        folder: the sweep's.
+        stop: the signals that came.
+        data_root: where its data are now; None: where they were, or else with all data sets.
+
+    Returns:
+        0, or 7 if a run failed.
+
+    Raises:
+        ResumeError: a run's directory is gone, or what it began with has changed.
+        BakeoffError: as in `run_sweep`.
+    """
+    try:
+        ledger = read_ledger(folder)
+    except UnreadableFileError as error:
+        raise ResumeError(f"{folder}: {error}; give the command of this sweep again") from error
+    again = shlex.join(["bakeoff", "train", "--multirun", f"sweep.name={ledger.name}", *ledger.line])
+    todo = [entry for name, entry in ledger.entries.items() if is_to_do(ledger, name, retries=False)]
+    done = len(ledger.entries) - len(todo)
+    tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them finished already")
+    if not todo:
+        return compared(folder, [])
+    planned = plan([_job(ledger, entry, data_root, again) for entry in todo], stop)
+    _refuse_changed(ledger, todo, planned, again)
+    options = ledger.options
+    if options.jobs == AUTO:  # as all of its runs have decided, of which some are done
+        options = replace(options, jobs=min(ledger.jobs_at_once, num_cores()))
+    code, chosen = checked(planned, planned, options, stop)
+    if code != OK:
+        return code
+    with owned(folder):
+        return work(read_ledger(folder), planned, chosen, stop)
+
+
+def _job(ledger: Ledger, entry: Entry, data_root: str | None, again: str) -> Job:
+    run = ledger.run(entry)
+    try:
+        values = read_json(run / CONFIG)
+    except UnreadableFileError as error:
+        raise ResumeError(f"{run}: {error}; make the directory anew with: {again}") from error
+    values.pop("schema", None)
+    try:
+        data = values["data"]
+        data["root"] = data_root or data_root_here(str(data["name"]), str(data["root"]))
+        # Where the sweep is now, and not where it was when it began.
+        values["output_dir"], values["sweep"]["name"] = str(ledger.folder.parent.parent), ledger.name
+    except (TypeError, KeyError) as error:
+        raise ResumeError(f"{run / CONFIG}: it has no {error}; it cannot go on") from error
+    return Job(values, stored_overrides(run))
+
+
+def _refuse_changed(ledger: Ledger, entries: Sequence[Entry], planned: Sequence[Planned], again: str) -> None:
+    """Config and data are those of the directories; code and data may be others by now."""
+    changed = [
+        entry.folder
+        for entry, item in zip(entries, planned, strict=True)
+        if item.entry.identity != entry.identity
+    ]
+    if changed:
+        raise ResumeError(
+            f"{ledger.folder}: code or data have changed since {counted(len(changed), 'run')} of it began "
+            f"({shortened(changed, 3)}); put that back, or train what is left anew with: {again}"
+        )
