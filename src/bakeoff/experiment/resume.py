@@ -105,7 +105,8 @@ def resume(
     keeper.attempt = beginning.claim(run.path, first, environment, state, after, before)
     keeper.checkpoints.tidy()
     with outcome_recorded(run, state, prepared.config, stop, keeper):
-        run.rewrite_epochs(state.epochs)
+        if stopped.first is not None:
+            run.rewrite_epochs(state.epochs)
         if changed or stopped.checkpoint is None:
             record_inputs(run, prepared, stopped.values, environment)
         notes = [f"a checkpoint is damaged and is not used ({problem})" for problem in stopped.problems]

@@ -45,16 +45,13 @@ def make_folders(planned: Sequence[Planned]) -> None:
 
 def begin_again(planned: Sequence[Planned]) -> list[Planned]:
     """Puts diverged runs back to their beginning; their logs stay."""
-    fresh = []
     for item in planned:
         if item.state.state == DIVERGED:
             Checkpoints(item.folder, keep=1).remove()
             with storage_errors(item.folder):
                 (item.folder / LAST_WEIGHTS).unlink(missing_ok=True)
             RunDir(item.folder).write_status(QUEUED, 0)
-            item = item.waiting()
-        fresh.append(item)
-    return fresh
+    return [item.waiting() if item.state.state == DIVERGED else item for item in planned]
 
 
 def drop_replaced(ledger: Ledger, planned: Sequence[Planned]) -> list[Entry]:

@@ -1,4 +1,7 @@
-"""The process that passes all jobs of a sweep through the gates that need torch and the data. No torch here."""
+"""The process that passes all jobs of a sweep through the gates that need torch and the data.
+
+No torch here.
+"""
 
 import json
 import math

@@ -72,10 +72,8 @@ class Ledger:
         """Runs that it should have; of those that are known, state and times are kept."""
         for entry in entries:
             known = self.entries.get(entry.folder)
-            if known:
-                kept = ("state", "reason", "started", "ended")
-                entry = replace(entry, **{name: getattr(known, name) for name in kept})
-            self.entries[entry.folder] = entry
+            kept = ("state", "reason", "started", "ended") if known else ()
+            self.entries[entry.folder] = replace(entry, **{name: getattr(known, name) for name in kept})
 
     def write(self, *, owned: bool) -> None:
         """Stores all of it; `owned`: with this process as the one that works on it.

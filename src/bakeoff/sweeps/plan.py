@@ -1,4 +1,7 @@
-"""What of a sweep is done, and what is to do: by the directories and by what identifies a run. No torch here."""
+"""What of a sweep is done, and what is to do: by the directories and by what identifies a run.
+
+No torch here.
+"""
 
 import glob
 import shlex
@@ -156,8 +159,8 @@ def settle_stale(planned: Sequence[Planned], choice: str, tell: Callable[[str], 
     told = f"{counted(len(stale), 'finished run')} of other code ({shortened(runs, 3)}; changed: {changed})"
     if choice == "refuse":
         raise ConfigError(
-            f"{next(iter(stale)).parent}: {told}; with sweep.stale=keep they count as done, with sweep.stale=rerun "
-            "they are trained again beside the old ones, sweep.name=new starts another sweep"
+            f"{next(iter(stale)).parent}: {told}; with sweep.stale=keep they count as done, with "
+            "sweep.stale=rerun they are trained again beside the old ones; sweep.name=new is another sweep"
         )
     if choice == "rerun":
         tell(f"note: trained again: {told}")

@@ -15,6 +15,7 @@ from bakeoff.config.schema import SweepConfig
 from bakeoff.errors import OK, SOME_RUNS_BAD, InterruptedRunError
 from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
+from bakeoff.machine.load import busy_note, current_load
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import tell
 from bakeoff.runs.states import DIVERGED, FINISHED, PRUNED
@@ -94,6 +95,8 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
     with suppress(FileNotFoundError):
         (ledger.folder / CANCEL).unlink()  # it was meant for a process that is gone
     ledger.write(owned=True)
+    if busy := busy_note(current_load(), chosen[0].threads, len(chosen)):
+        tell(f"note: {busy}")
     try:
         with make_view(ledger, todo) as view:
             scheduler = Scheduler(ledger, chosen, view, stop)
@@ -140,6 +143,7 @@ def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:
 
 
 def compared(folder: Path, failed: Sequence[str]) -> int:
+    """Prints the comparison of a sweep; its exit code."""
     print(flush=True)
     compared = print_comparison([folder])
     return SOME_RUNS_BAD if failed else compared
