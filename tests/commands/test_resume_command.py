@@ -108,11 +108,11 @@ def test_more_epochs_of_a_finished_run_are_a_new_training(tmp_path: Path, bakeof
 
 
 def test_without_a_run_it_asks_which(bakeoff: Bakeoff) -> None:
-    said = "error: which run? write bakeoff resume latest, or bakeoff resume RUN\n"
+    said = "error: which run? write bakeoff resume latest, bakeoff resume RUN or bakeoff resume SWEEP\n"
     assert bakeoff("resume") == (2, "", said)
     code, out, _ = bakeoff("help", "resume")
     assert code == 0
-    assert "usage: bakeoff resume [-h] [--allow KEY[=VALUE]] [--data-root DIR] [RUN]" in out
+    assert "usage: bakeoff resume [-h] [--allow KEY[=VALUE]] [--data-root DIR] [RUN|SWEEP]" in out
 
 
 def test_a_run_is_found_as_compare_shows_it_and_as_a_shell_completes_it(run: Path, bakeoff: Bakeoff) -> None:

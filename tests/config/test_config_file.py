@@ -15,7 +15,7 @@ from bakeoff.config.config_file import file_overrides
 from bakeoff.errors import ConfigError
 from bakeoff.experiment.identity import setting
 from bakeoff.runs.rundir import RunDir
-from bakeoff.sweeps import serial
+from bakeoff.sweeps.plan import _words
 
 
 def composed(*line: str) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_what_is_no_file_is_refused_as_that(tmp_path: Path, bakeoff: Bakeoff) ->
 def test_a_job_is_shown_as_the_command_line_says_it_and_not_by_all_keys_of_the_file(flat: Path) -> None:
     jobs, _ = expand(with_file(parse_arguments(["-m", "seed=0,1", "trainer.epochs=2"]), str(flat)))
     shown = [f"--config {flat} trainer.epochs=2 seed={seed}" for seed in (0, 1)]
-    assert [serial._shown(job) for job in jobs] == shown
+    assert [" ".join(_words(job)) for job in jobs] == shown
 
 
 def test_an_experiment_beside_a_file_is_refused(flat: Path) -> None:

@@ -271,7 +271,7 @@ def _no_sweep(jobs: list[Job], *_: object) -> int:
 def test_a_random_line_is_done_or_refused_in_one_line(
     seed: int, num_lines: int, bakeoff: Bakeoff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bakeoff.sweeps.serial.run_sweep", _no_sweep)
+    monkeypatch.setattr("bakeoff.sweeps.run.run_sweep", _no_sweep)
     monkeypatch.setattr("bakeoff.commands.train._run_single", lambda job, *_: prepare(job.values))
     chance = random.Random(seed)
     refused = 0

@@ -17,7 +17,8 @@ from bakeoff.config.settled import settle
 from bakeoff.config.titles import title_of
 from bakeoff.errors import ConfigError
 from bakeoff.experiment.first_gate import check_shared
-from bakeoff.sweeps.serial import _plan
+from bakeoff.machine.signals import StopSignal
+from bakeoff.sweeps.plan import plan
 
 
 def titles(*words: str) -> list[str]:
@@ -116,18 +117,18 @@ def test_a_run_is_called_by_its_title_and_stays_the_same_run(
 def test_a_sweep_does_not_train_again_what_has_another_title(tmp_path: Path) -> None:
     line = ["data=digits", "model=cnn_small", "sweep.name=night", f"output_dir={tmp_path}"]
     (job,), _ = expand(parse_arguments(line))
-    first = _plan(job)
+    (first,) = plan([job], StopSignal())
     assert first.folder.name.startswith("cnn_small-digits-s0-")
-    assert not first.finished
+    assert first.state.state == "queued"
     job.values["data"]["title"] = "Ziffern"
-    other = _plan(job)
-    assert (other.folder.name, other.identity) == (
+    (other,) = plan([job], StopSignal())
+    assert (other.folder.name, other.entry.identity) == (
         first.folder.name.replace("digits", "Ziffern"),
-        first.identity,
+        first.entry.identity,
     )
     first.folder.mkdir(parents=True)
-    with pytest.raises(ConfigError, match=f"{first.folder}: there already"):
-        _plan(job)
+    (again,) = plan([job], StopSignal())
+    assert again.folder == first.folder
 
 
 def test_a_number_is_a_title(tmp_path: Path) -> None:

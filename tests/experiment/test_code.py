@@ -149,7 +149,7 @@ def _fresh(lines: list[dict[str, Any]]) -> list[str]:
         ("plots/figures.py", [False] * 4),
         ("commands/evaluate.py", [False] * 4),
         ("comparison/read.py", [False] * 4),
-        ("sweeps/serial.py", [False] * 4),
+        ("sweeps/run.py", [False] * 4),
         ("cli.py", [False] * 4),
     ],
 )

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.runs.liveness import process_start
 from bakeoff.runs.paths import folder_word
-from bakeoff.runs.reading import UnreadableFileError, read_bytes
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
     append_line,
@@ -57,7 +56,6 @@ PLOTS = "plots"
 LOG = "run.log"
 DATASETS = "datasets"
 MAX_WEIGHT_BYTES = 2**36
-_MAX_OVERRIDES_BYTES = 2**20
 _MAX_ERROR_CHARACTERS = 600  # 6 bytes each at most, so that a status stays within a disk's block of 4096
 RUN_NAME = re.compile(r".+-.+-s\d+-([a-z]{4}|[0-9a-f]{8})")
 MARKS = (SUMMARY, STATUS, CONFIG)  # a folder with one of these is a run directory
@@ -217,16 +215,6 @@ class RunDir:
         """Where a file is to be written, by a process that still may."""
         self.before_writing()
         return self.path / name
-
-
-def stored_overrides(run: Path) -> list[str]:
-    """What was overridden, as `write_config` has stored it; empty where that cannot be read."""
-    import yaml
-
-    with suppress(UnreadableFileError, yaml.YAMLError, ValueError):
-        found = yaml.safe_load(read_bytes(run / OVERRIDES, _MAX_OVERRIDES_BYTES))
-        return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
-    return []
 
 
 def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:

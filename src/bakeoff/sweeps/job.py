@@ -14,7 +14,7 @@ from bakeoff.errors import OK
 from bakeoff.machine.process import loading_torch, run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
-from bakeoff.runs.rundir import stored_overrides
+from bakeoff.runs.stored_overrides import stored_overrides
 from bakeoff.sweeps.child import end_with
 
 

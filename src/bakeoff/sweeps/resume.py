@@ -12,7 +12,8 @@ from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
 from bakeoff.runs.paths import data_root_here
 from bakeoff.runs.reading import UnreadableFileError, read_json
-from bakeoff.runs.rundir import CONFIG, stored_overrides
+from bakeoff.runs.rundir import CONFIG
+from bakeoff.runs.stored_overrides import stored_overrides
 from bakeoff.sweeps.ledger import Entry, Ledger, read_ledger
 from bakeoff.sweeps.naming import is_to_do
 from bakeoff.sweeps.owner import owned
