@@ -23,7 +23,7 @@ from bakeoff.config.own_files import load_plain, model_file_of_family, plain_key
 from bakeoff.config.settled import add_later_meanings
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, DataError
-from bakeoff.runs.locate import is_run_dir
+from bakeoff.runs.folders import is_run_dir
 from bakeoff.runs.rundir import CONFIG, CONFIG_FOR_PEOPLE
 
 _RUN_FILES = (CONFIG, CONFIG_FOR_PEOPLE)

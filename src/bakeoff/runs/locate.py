@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
+from bakeoff.runs.folders import beginning, is_run_dir, is_sweep_dir, sweep_dirs
 from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.paths import OUTPUTS_VARIABLE, from_environment, home_path
 from bakeoff.runs.reading import UnreadableFileError, read_json
@@ -17,12 +18,6 @@ from bakeoff.text import counted, one_line, printable
 
 SEARCH_DEPTH = 6
 _SECONDS_TO_START = 60.0  # within which a new folder gets its first file
-
-
-def is_run_dir(path: Path) -> bool:
-    """Whether a folder is, or was meant to be, a run directory."""
-    marks = [path / name for name in MARKS]
-    return any(os.path.lexists(mark) and (mark.is_symlink() or not mark.is_dir()) for mark in marks)
 
 
 def find_run_dirs(root: Path) -> list[Path]:
@@ -94,6 +89,8 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn, unfinis
         if found.is_dir() and is_run_dir(found):
             return found
     name = name.rstrip("/") or name  # a shell completes the name of a folder so
+    if is_sweep_dir(path) or is_sweep_dir(root / path):
+        raise ConfigError(f"run {name}: that is a sweep; give one of its runs (bakeoff list {name})")
     if "/" in name:  # no name of a run
         problem = "no such path" if not os.path.lexists(path) else "no run directory"
         raise ConfigError(f"run {name}: {problem}; give a run directory, or the beginning of a run's name")
@@ -102,23 +99,32 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn, unfinis
         raise ConfigError(f"run {name}: {root} holds no run directory; give a path or set BAKEOFF_OUTPUTS")
     if name == "latest":
         return _last_stopped(runs, root, note) if unfinished else _last_finished(runs, root, note)
-    matches = [run for run in runs if run.name.startswith(name)]
-    exact = [run for run in matches if run.name == name]
-    if len(exact or matches) == 1:
-        return (exact or matches)[0]
+    matches = beginning(name, runs)
+    if len(matches) == 1:
+        return matches[0]
     if matches:
         shown = ", ".join(str(run) for run in matches[:3])
         more = ", ..." if len(matches) > 3 else ""
         told = f"{len(matches)} runs have names that begin with it ({shown}{more})"
         raise ConfigError(f"run {name}: {told}; give more of the name, or a path")
+    if sweeps := [sweep.name for sweep in beginning(name, sweep_dirs(root))]:
+        which = f"the sweep {sweeps[0]}" if len(sweeps) == 1 else f"{len(sweeps)} sweeps"
+        raise ConfigError(f"run {name}: no run of this name, but {which}; see bakeoff list {name}")
     hint = nearest(name, [run.name for run in runs])
-    raise ConfigError(f"run {name}: no run of this name below {root}; see bakeoff compare{hint}")
+    raise ConfigError(f"run {name}: no run of this name below {root}; see bakeoff list{hint}")
 
 
 def resolve(word: str, root: Path) -> Path:
-    """A PATH of the command line: a folder, or a run by its name."""
+    """A PATH of the command line: a folder, or a sweep or a run by its name, where `latest` is a run."""
     path = home_path(word)
-    return path if path.is_dir() else find_run(word, root)
+    if path.is_dir():
+        return path
+    name = word.rstrip("/") or word
+    sweeps = beginning(name, sweep_dirs(root))
+    is_exact = [sweep.name for sweep in sweeps] == [name]
+    if is_exact or (len(sweeps) == 1 and not beginning(name, find_run_dirs(root))):
+        return sweeps[0]
+    return find_run(word, root)
 
 
 def _last_finished(runs: Sequence[Path], root: Path, note: Callable[[str], None]) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bakeoff.data.fingerprint import file_hash
 from bakeoff.errors import ConfigError, DataError, nearest
-from bakeoff.runs.locate import is_run_dir
+from bakeoff.runs.folders import is_run_dir
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY, WEIGHTS
 

@@ -1,0 +1,85 @@
+"""Finds the sweep that a command line names. No torch here."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from bakeoff.errors import ConfigError, nearest
+from bakeoff.runs.folders import beginning, is_run_dir, is_sweep_dir, sweep_dirs
+from bakeoff.runs.locate import find_run, find_run_dirs
+from bakeoff.runs.paths import home_path
+from bakeoff.text import counted, shortened
+
+LATEST = "latest"
+
+
+def find_sweep(word: str, root: Path) -> Path:
+    """Finds a sweep: by a path, a unique prefix of its name, or `latest`, the one worked on last.
+
+    It may be of an older version, without a `sweep.json`.
+
+    Raises:
+        ConfigError: no such sweep, or several.
+    """
+    path = home_path(word)
+    for found in (path, root / path):
+        if is_sweep_dir(found):
+            return found
+    name = word.rstrip("/") or word  # a shell completes the name of a folder so
+    if is_run_dir(path):
+        raise ConfigError(f"sweep {name}: that is a run; see bakeoff show {name}")
+    if "/" in name or name in (".", ".."):
+        problem = "it holds no sweep.json and no runs" if os.path.lexists(path) else "no such path"
+        raise ConfigError(f"sweep {name}: {problem}; give a sweep's folder, or the beginning of its name")
+    sweeps = sweep_dirs(root)
+    if not sweeps:
+        raise ConfigError(f"sweep {name}: there is no sweep below {root}; give a path or set BAKEOFF_OUTPUTS")
+    if name == LATEST:
+        return sweeps[0]
+    matches = beginning(name, sweeps)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        told = f"{len(matches)} sweeps have names that begin with it"
+        names = shortened([sweep.name for sweep in matches], 3)
+        raise ConfigError(f"sweep {name}: {told} ({names}); give more of the name")
+    if runs := beginning(name, find_run_dirs(root)):
+        whose = f"the run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs, such as {runs[0]}"
+        raise ConfigError(f"sweep {name}: no sweep of this name, but {whose}; see bakeoff list")
+    hint = nearest(name, [sweep.name for sweep in sweeps])
+    raise ConfigError(f"sweep {name}: no sweep of this name below {root}; see bakeoff list{hint}")
+
+
+def find_run_or_sweep(
+    word: str, root: Path, note: Callable[[str], None] | None = None, unfinished: bool = False
+) -> Path:
+    """Finds what RUN|SWEEP names, where `latest` is a run; `is_sweep_dir` says which of both it is.
+
+    Args:
+        word: of the command line.
+        root: where runs and sweeps are looked for.
+        note: as for `find_run`.
+        unfinished: as for `find_run`.
+
+    Raises:
+        ConfigError: no such run or sweep, or several.
+    """
+    told = {} if note is None else {"note": note}
+    path = home_path(word)
+    for found in (path, root / path):
+        if is_sweep_dir(found):
+            return found
+    name = word.rstrip("/") or word
+    if "/" in name or name in (LATEST, ".", ".."):
+        return find_run(word, root, unfinished=unfinished, **told)
+    sweeps = beginning(name, sweep_dirs(root))
+    if not sweeps or is_run_dir(path) or is_run_dir(root / path):
+        return find_run(word, root, unfinished=unfinished, **told)
+    runs = beginning(name, find_run_dirs(root))
+    if runs and sweeps[0].name != name:
+        told_of = (
+            f"{counted(len(runs), 'run')} and {counted(len(sweeps), 'sweep')} have names that begin with it"
+        )
+        names = shortened([found.name for found in (*sweeps, *runs)], 3)
+        raise ConfigError(f"{name}: {told_of} ({names}); give more of the name, or a path")
+    return find_sweep(name, root)
