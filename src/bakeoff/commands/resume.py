@@ -10,12 +10,13 @@ from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import SAVING, SAVING_JOBS, StopSignal
 from bakeoff.machine.waiting import tell
 from bakeoff.runs.attempts import clear_finished
-from bakeoff.runs.locate import find_run, outputs_root
+from bakeoff.runs.folders import is_sweep_dir
+from bakeoff.runs.locate import outputs_root
 from bakeoff.runs.paths import expanded
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.rundir import RunDir
-from bakeoff.sweeps.ledger import sweep_named
+from bakeoff.sweeps.locate import find_run_or_sweep
 from bakeoff.text import percent
 
 USAGE = "resume RUN|SWEEP"
@@ -40,14 +41,14 @@ def resume(words: list[str]) -> int:
     stop = StopSignal()
     stop.first_words = SAVING
     with stop.caught():
-        if sweep := sweep_named(options.run, outputs_root()):
+        path = find_run_or_sweep(options.run, outputs_root(), unfinished=True)
+        if is_sweep_dir(path):
             from bakeoff.sweeps.resume import resume_sweep
 
             if allowed:
-                raise ConfigError(f"--allow: one run at a time; give a run of {sweep}")
+                raise ConfigError(f"--allow: one run at a time; give a run of {path}")
             stop.first_words = SAVING_JOBS
-            return resume_sweep(sweep, stop, options.data_root)
-        path = find_run(options.run, outputs_root(), unfinished=True)
+            return resume_sweep(path, stop, options.data_root)
         if RunDir(path).has_summary():
             if allowed:
                 raise ResumeError(

@@ -14,13 +14,12 @@ from typing import Any
 from bakeoff.config.schema import SweepConfig
 from bakeoff.config.strict import parse_section
 from bakeoff.errors import ConfigError
+from bakeoff.runs.folders import LEDGER
 from bakeoff.runs.liveness import is_alive, process_start
-from bakeoff.runs.paths import home_path
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.states import QUEUED
 from bakeoff.runs.storage import write_json
 
-FILE = "sweep.json"
 CANCEL = ".cancel"  # a file of this name asks the process that works on the sweep to stop
 SCHEMA = 1
 
@@ -93,7 +92,7 @@ class Ledger:
                 "started": before.get("started") if before.get("pid") == own else now(),
             }
         write_json(
-            self.folder / FILE,
+            self.folder / LEDGER,
             {
                 "schema": SCHEMA,
                 "name": self.name,
@@ -124,7 +123,7 @@ def begun(folder: Path, line: Sequence[str]) -> Ledger:
     Raises:
         UnreadableFileError: there is one, and it cannot be read.
     """
-    if not os.path.lexists(folder / FILE):
+    if not os.path.lexists(folder / LEDGER):
         return Ledger(folder, list(line), now())
     ledger = read_ledger(folder)
     ledger.line = list(line)
@@ -137,15 +136,15 @@ def read_ledger(folder: Path) -> Ledger:
     Raises:
         UnreadableFileError: there is none, or it is none.
     """
-    values = read_json(folder / FILE, attempts=2)
+    values = read_json(folder / LEDGER, attempts=2)
     kinds = {"line": list, "created": str, "jobs": list, "jobs_at_once": int, "threads_per_job": int}
     if any(not isinstance(values.get(name), kind) for name, kind in kinds.items()):
-        raise UnreadableFileError(f"{FILE}: not one of this version")
+        raise UnreadableFileError(f"{LEDGER}: not one of this version")
     parent = values.get("parent")
     try:
         options = parse_section(SweepConfig, values.get("options"), "options")
     except ConfigError as error:
-        raise UnreadableFileError(f"{FILE}: {error}") from error
+        raise UnreadableFileError(f"{LEDGER}: {error}") from error
     ledger = Ledger(
         folder,
         [str(word) for word in values["line"]],
@@ -168,22 +167,7 @@ def _entry(job: Any) -> Entry:
         or type(job.get("seed")) is not int
         or any(not isinstance(job.get(name), str | None) for name in ("reason", "started", "ended"))
     ):
-        raise UnreadableFileError(f"{FILE}: a job without its fields")
+        raise UnreadableFileError(f"{LEDGER}: a job without its fields")
     if Path(job["folder"]).name != job["folder"]:
-        raise UnreadableFileError(f"{FILE}: a job outside of the sweep's folder")
+        raise UnreadableFileError(f"{LEDGER}: a job outside of the sweep's folder")
     return Entry(**{name: job[name] for name in known & job.keys()})
-
-
-def find_sweeps(root: Path) -> list[Path]:
-    """The sweeps below an outputs root, the newest first: folders with a `sweep.json`."""
-    found = [path.parent for path in (root / "sweeps").glob(f"*/{FILE}")]
-    return sorted(found, key=lambda folder: (folder / FILE).stat().st_mtime, reverse=True)
-
-
-def sweep_named(word: str, root: Path) -> Path | None:
-    """The sweep of a path, or the only one whose name begins so; None if a word means no sweep."""
-    for path in (home_path(word), root / word, root / "sweeps" / word):
-        if (path / FILE).is_file():
-            return path
-    found = [folder for folder in find_sweeps(root) if folder.name.startswith(word.rstrip("/"))]
-    return found[0] if len(found) == 1 else None

@@ -5,9 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.config.compose import CommandLine, new_sweep_name
+from bakeoff.runs.folders import sweep_dirs
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.states import DIVERGED, QUEUED, state_of
-from bakeoff.sweeps.ledger import Ledger, find_sweeps, read_ledger
+from bakeoff.sweeps.ledger import Ledger, read_ledger
 from bakeoff.sweeps.plan import DONE
 
 NEW = "new"
@@ -43,7 +44,7 @@ def sweep_namer(line: CommandLine, told: Callable[[str], None]) -> Callable[[str
 
 def _unfinished(root: Path, words: Sequence[str], retries: bool) -> Ledger | None:
     """The newest sweep of these words in which something is to do."""
-    for folder in find_sweeps(root):
+    for folder in sweep_dirs(root):
         with suppress(UnreadableFileError):
             ledger = read_ledger(folder)
             if ledger.line == list(words) and any(is_to_do(ledger, name, retries) for name in ledger.entries):
