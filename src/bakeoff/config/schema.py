@@ -159,7 +159,7 @@ class SweepConfig:
 
     __pydantic_config__ = STRICT
 
-    # Name of a sweep's folder; null: the unfinished sweep of the same command, or a new one; new: a new one.
+    # Name of a sweep's folder; null: of the same unfinished command, or a new one; new: a new one.
     name: Annotated[str, AfterValidator(_folder_name)] | None = None
     # Number of runs at once; auto: one per core for small models and images, else one; one per GPU.
     jobs: Count | Literal["auto"] = 1
