@@ -105,7 +105,7 @@ def test_without_any_sweep(tmp_path: Path) -> None:
 
 def test_a_run_is_told_from_a_sweep(root: Path) -> None:
     for word in ("night-one", "sweeps/night-one", str(root / "sweeps" / "night-one")):
-        with pytest.raises(ConfigError, match="that is a sweep|but the sweep night-one"):
+        with pytest.raises(ConfigError, match=r"that is a sweep|but the sweep night-one"):
             find_run(word, root)
     assert find_run_or_sweep("cnn-d", root).name == "cnn-digits-s0-aaaaaaaa"
     sweep(root, "cnn-night", 1.0)

@@ -6,12 +6,13 @@ No torch here.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import pairwise
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from bakeoff.comparison.figures import TOTAL_SECONDS, value_at
 from bakeoff.comparison.run import UNKNOWN, Run
 from bakeoff.config.canonical import canonical_json
+from bakeoff.text import shortened
 
 # A job starts while the one before it still writes its log; less is no overlap.
 _SECONDS_BETWEEN_JOBS = 3.0
@@ -97,6 +98,21 @@ def mixed_facts(runs: Sequence[Run]) -> list[str]:
     return [f"{name} ({', '.join(values)})" for name, values in facts(runs).items() if len(values) > 1]
 
 
+def other_code(runs: Sequence[Run]) -> str | None:
+    """That runs of one setting come from several versions of the code, with the files; None if not."""
+    versions = {run.text("fingerprint", "code") for run in runs}
+    if len(versions) < 2:  # noqa: PLR2004 - or none is known
+        return None
+    hashes: dict[str, set[str]] = {}
+    for run in runs:
+        recorded = run.environment.get("code")
+        for name, own in recorded.items() if isinstance(recorded, dict) else ():
+            hashes.setdefault(str(name), set()).add(str(own))
+    changed = sorted(name for name, own in hashes.items() if len(own) > 1)
+    files = f" (changed: {shortened(changed, 3)})" if changed else ""
+    return f"its runs come from {len(versions)} versions of the code{files}"
+
+
 def why_times_differ(runs: Sequence[Run]) -> str | None:
     """Why the times of some runs must not be ranked together; None if they may be."""
     stretches = [stretch for run in runs for stretch in _stretches(run)]
@@ -108,12 +124,23 @@ def why_times_differ(runs: Sequence[Run]) -> str | None:
     threads = {run.threads for run in runs}
     if len(threads) > 1:
         return f"the runs had different numbers of threads ({', '.join(sorted(threads))})"
+    at_once = {run.jobs_at_once for run in runs}
+    if len(at_once) > 1:
+        return f"{' and '.join(map(str, sorted(at_once)))} runs at once: more at once take longer"
     known = sorted(stretch.span for stretch in stretches if stretch.span is not None)
     if len(known) < len(stretches):
         return "when some runs ran is not recorded"
-    if any(later[0] < earlier[1] - _SECONDS_BETWEEN_JOBS for earlier, later in pairwise(known)):
+    if _most_at_once(known) > max(at_once, default=1):
         return "some runs ran side by side"
     return None
+
+
+def _most_at_once(spans: Sequence[tuple[float, float]]) -> int:
+    """How many of some stretches of time lie side by side."""
+    moments = [(began, 1) for began, _ in spans]
+    # The shortest one is something, too.
+    moments += [(max(began + 1e-3, ended - _SECONDS_BETWEEN_JOBS), -1) for began, ended in spans]
+    return max(accumulate(change for _, change in sorted(moments)), default=0)
 
 
 class _Stretch(NamedTuple):

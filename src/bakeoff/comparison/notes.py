@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, why_times_differ
+from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, other_code, why_times_differ
 from bakeoff.comparison.figures import TRAIN_SECONDS, value_at
 from bakeoff.comparison.guessing import guessing_note
 from bakeoff.comparison.statistics.few_images import FEW_IMAGES
@@ -31,11 +31,15 @@ def notes(table: Table) -> list[str]:
     lines = _together(
         {name: [f"its runs differ in {', '.join(told)}"] for name, told in mixed.items() if told}
     )
+    of_code = {row.label: [told] for row in rows if (told := other_code(row.members))}
+    lines += [f"caution: {line}" for line in _together(of_code)]
     lines += _continued(rows)
     lines += _not_alike(rows)
     lines += _of_budgets(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
         lines.append(f"times not ranked: {reason}")
+    elif (at_once := max(run.jobs_at_once for row in rows for run in row.members)) > 1:
+        lines.append(f"times are of {at_once} runs at once; compare them only with such times")
     single = [row.label for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
         lines.append(f"only one run each, too few to judge an architecture: {shortened(single)}")

@@ -56,6 +56,12 @@ class Run:
         return str(value) if type(value) is int and 0 < value < 2**31 else UNKNOWN
 
     @property
+    def jobs_at_once(self) -> int:
+        """How many runs its sweep had at once; 1 if it was alone, or if nothing says so."""
+        value = self.environment.get("jobs_at_once")
+        return value if type(value) is int and 0 < value < 2**31 else 1
+
+    @property
     def max_seconds(self) -> float | None:
         """Its budget: the seconds after which its training was to end; None: it had none."""
         trainer = self.config.get("trainer")
