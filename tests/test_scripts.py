@@ -40,9 +40,13 @@ SHORTEST = {
     "try_two_resumes.py": ["--races", "10", "--stops", "2", "--kills", "3"],
     "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
     "bench_start.py": ["--repeats", "1"],
+    "try_claims.py": ["--claims", "100", "--commands", "0"],
+    "try_killed_sweeps.py": ["--kills", "1", "--signals", "0", "--jobs", "10", "--kill-share", "0.3"],
+    "try_sweep_faults.py": ["--jobs", "4", "--faults", "raises", "segfaults", "fills its disk"],
     "bench_step.py": ["--repeats", "1", "--steps", "1", "--no-threads", "model=cnn_small"],
 }
 NO_PROGRAM = {
+    "faulty_jobs.py": "what try_sweep_faults.py and try_killed_sweeps.py import and start",
     "notebook_loop.py": "what bench_notebook.py imports",
     "killed_runs.py": "what try_resume.py imports",
     "run_phases.py": "what try_resume.py imports",

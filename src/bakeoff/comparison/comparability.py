@@ -101,7 +101,7 @@ def mixed_facts(runs: Sequence[Run]) -> list[str]:
 def other_code(runs: Sequence[Run]) -> str | None:
     """That runs of one setting come from several versions of the code, with the files; None if not."""
     versions = {run.text("fingerprint", "code") for run in runs}
-    if len(versions) < 2:  # noqa: PLR2004 - or none is known
+    if len(versions) < 2:
         return None
     hashes: dict[str, set[str]] = {}
     for run in runs:

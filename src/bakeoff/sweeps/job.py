@@ -9,6 +9,7 @@ import argparse
 import faulthandler
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from bakeoff.errors import OK
 from bakeoff.machine.process import loading_torch, run_process
@@ -45,9 +46,14 @@ def _work(options: argparse.Namespace) -> int:
     return OK
 
 
-if __name__ == "__main__":
+def main() -> NoReturn:
+    """The program."""
     options = _parser().parse_args()
     end_with(options.parent)
     faulthandler.enable()
     # Its output is nobody's: it is in the run's log, and the directory says what it is.
     run_process(lambda: run_command(lambda: _work(options), debug=False, only_shows=True))
+
+
+if __name__ == "__main__":
+    main()
