@@ -4,7 +4,7 @@
     python faulty_jobs.py RUN_DIR --identity ...         a job of it
 
 `BAKEOFF_FAULTS` is a JSON object: the seed of a run -> what it does after its first epoch. With
-`BAKEOFF_STAND_IN` (a run directory) a job trains nothing: it writes what that run has, under its own identity;
+`BAKEOFF_STAND_IN` (a run directory) a job trains nothing: it writes what that run has, as its own;
 `BAKEOFF_KILL_SHARE` of them are killed at a random instant.
 """
 

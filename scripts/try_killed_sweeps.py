@@ -1,4 +1,4 @@
-"""Sweeps that are killed or signalled at random instants: is each run done once, and does nothing outlive them?
+"""Sweeps that are killed or signalled at random instants: is each run done once, and does nothing stay?
 
     .venv/bin/python scripts/try_killed_sweeps.py                  # 20 kills, 3 of each signal, 300 jobs
     .venv/bin/python scripts/try_killed_sweeps.py --kills 2 --signals 1 --jobs 40 --seed 3
