@@ -16,9 +16,12 @@ import pytest
 WIDTHS = (60, 80, 120)
 
 
-def read_to_end(terminal: int) -> bytes:
-    """All that is written to a terminal until its last writer has closed it; closes the descriptor."""
-    content = bytearray()
+def read_to_end(terminal: int, content: bytearray | None = None) -> bytes:
+    """All that is written to a terminal until its last writer has closed it; closes the descriptor.
+
+    `content` grows as it comes.
+    """
+    content = bytearray() if content is None else content
     try:
         while block := os.read(terminal, 65536):
             content += block
@@ -37,11 +40,16 @@ class Terminal:
         fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.stream: TextIO = open(writing, "w", encoding="utf-8")  # noqa: SIM115 - closed by `close`
         self.written = ""
+        self._so_far = bytearray()
         self._reader = threading.Thread(target=self._read)  # a terminal's buffer is small
         self._reader.start()
 
     def _read(self) -> None:
-        self.written = read_to_end(self._reading).decode()
+        self.written = read_to_end(self._reading, self._so_far).decode()
+
+    def so_far(self) -> str:
+        """What was written until now; to the end of it if it is closed."""
+        return self._so_far.decode(errors="ignore")
 
     def close(self) -> str:
         """Returns what was written."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bakeoff.text import about, one_line, printable
+from bakeoff.text import about, duration, one_line, printable
 
 
 def test_a_text_of_many_lines_becomes_one() -> None:
@@ -42,3 +42,19 @@ def test_what_a_terminal_acts_on_is_shown_as_an_escape(text: str, shown: str) ->
 )
 def test_a_duration_is_told_in_a_persons_units(seconds: float, text: str) -> None:
     assert about(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (99.4, "99 s"),
+        (99.5, "2 min"),
+        (99.4 * 60, "99 min"),
+        (99.5 * 60, "1.7 h"),
+        (47.9 * 3600, "47.9 h"),
+        (48 * 3600, "2.0 days"),
+    ],
+)
+def test_a_duration_in_few_characters(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

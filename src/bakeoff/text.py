@@ -46,6 +46,17 @@ def about(seconds: float) -> str:
     return f"about {seconds / 86400:,.{1 if seconds < 10 * 86400 else 0}f} days"
 
 
+def duration(seconds: float) -> str:
+    """A time in few characters, in the unit that a person would use: 42 s, 12 min, 3.5 h."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:,.1f} days"
+
+
 def shortened(names: Sequence[str], most: int = 5) -> str:
     """Names in a sentence, not all of very many."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ERASE = "\r\033[K"
 # A line as wide as the terminal would move it up, and so would the "^C" that a terminal writes after it.
-_KEPT_FREE = 1 + len("^C")
+KEPT_FREE = 1 + len("^C")
 # What is being done now, the innermost last.
 _doing: list[str] = []
 # A bar's text by the columns there are: the rate goes first, then what is said beside it.
@@ -92,7 +92,7 @@ class Bar:
 def bar_width() -> int | None:
     """Columns of a bar; None where there is no terminal, and no bar."""
     width = _width()
-    return None if width is None else width - _KEPT_FREE
+    return None if width is None else width - KEPT_FREE
 
 
 def watched() -> bool:
