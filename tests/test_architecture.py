@@ -22,7 +22,7 @@ LIGHT_FILES = (
     "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/process.py",
     "machine/signals.py", "machine/streams.py", "machine/waiting.py",
     "models/weights/origin.py", "experiment/__init__.py", "experiment/first_gate.py", "experiment/identity.py",
-    "experiment/earlier_runs.py",
+    "experiment/earlier_runs.py", "experiment/epoch_table.py",
 )  # fmt: skip
 # Each module is imported in a process of its own; what many of them need is loaded once, before the fork.
 IMPORT_EACH = """

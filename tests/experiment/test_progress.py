@@ -12,7 +12,8 @@ from conftest import Bakeoff
 from terminals import WIDTHS, terminal
 from toy import CPU, toy_config, toy_split, toy_state
 
-from bakeoff.experiment.progress import Pace, ProgressReport, epoch_line, epochs_left, headings
+from bakeoff.experiment.epoch_table import epoch_line, headings
+from bakeoff.experiment.progress import Pace, ProgressReport, epochs_left
 from bakeoff.machine.waiting import Bar
 from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.runs.rundir import RunDir

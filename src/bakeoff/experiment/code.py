@@ -85,6 +85,7 @@ LEFT_OUT = (
     "experiment/checkpointing.py",
     "experiment/code.py",
     "experiment/earlier_runs.py",
+    "experiment/epoch_table.py",
     "experiment/extras.py",
     "experiment/first_gate.py",
     "experiment/identity.py",
