@@ -73,12 +73,10 @@ def resume(
     stopped = read_stopped(path, data_root)
     changed = put_changes(stopped, changes or {}, allowed)
     prepared = prepared_again(stopped, changed, in_sweep.threads if in_sweep else None)
-    if in_sweep and prepared.identity != in_sweep.identity:
-        told = "its config, data or code are not those that its sweep has checked"
-        raise ResumeError(f"{path}: {told}; give the sweep's command again")
     changed |= other_device(stopped, prepared, allowed)
     environment = describe(prepared.runtime)
     if in_sweep:
+        _refuse_unexpected(path, prepared, in_sweep)
         environment = dataclasses.replace(environment, jobs_at_once=in_sweep.jobs_at_once)
     with doing("computing the hashes of the images"):
         fingerprints = input_fingerprints(stopped.values, prepared.data)
@@ -120,6 +118,17 @@ def resume(
         part = Part(run, prepared, state, stop, keeper, fingerprints, began, part_began)
         test, summary = train_and_test(part)
     return finish(part, test, summary)
+
+
+def _refuse_unexpected(path: Path, prepared: Prepared, in_sweep: InSweep) -> None:
+    """A directory that holds another run than its sweep has checked.
+
+    Raises:
+        ResumeError: it does.
+    """
+    if prepared.identity != in_sweep.identity:
+        told = "its config, data or code are not those that its sweep has checked"
+        raise ResumeError(f"{path}: {told}; give the sweep's command again")
 
 
 def _state(stopped: Stopped, prepared: Prepared, changed: Collection[str]) -> TrainState:

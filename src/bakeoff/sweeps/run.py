@@ -105,7 +105,15 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
         ledger.write(owned=False)
     if stop.name is not None or scheduler.cancelled:
         raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
-    return compared(ledger.folder, scheduler.failed)
+    code = compared(ledger.folder, scheduler.failed)
+    again = len(scheduler.failed) + len(waiting)
+    name = shlex.quote(ledger.name)
+    print(f"sweep          {ledger.folder}")  # not broken at spaces: they are copied
+    if again:
+        print(f"next           bakeoff resume {name}   (again what has failed: {counted(again, 'run')})")
+    else:
+        print(f"next           bakeoff list {name}")
+    return code
 
 
 def checked(
