@@ -19,7 +19,8 @@ LIGHT_ROOMS = ("runs", "config", "comparison", "plots", "sweeps", "commands", "d
 LIGHT_FILES = (
     "__init__.py", "arguments.py", "cli.py", "errors.py", "exits.py", "text.py",
     "data/__init__.py", "data/fingerprint.py", "data/folders.py", "data/sources.py",
-    "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/process.py",
+    "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/gpus.py",
+    "machine/limits.py", "machine/process.py",
     "machine/signals.py", "machine/streams.py", "machine/waiting.py",
     "models/weights/origin.py", "experiment/__init__.py", "experiment/first_gate.py", "experiment/identity.py",
     "experiment/earlier_runs.py", "experiment/epoch_table.py",

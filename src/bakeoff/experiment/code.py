@@ -35,6 +35,7 @@ EVERY_RUN = (
     "experiment/train.py",
     "machine/eager.py",
     "machine/environment.py",
+    "machine/limits.py",
     "machine/load.py",
     "machine/memory.py",
     "machine/runtime.py",

@@ -68,18 +68,22 @@ class Prepared:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know before it trains."""
-        optim = self.config.optim
-        told = [*self.data.notes, *self.model.notes]
-        if optim.warmup is not None and optim.warmup_epochs is not None:
-            which = f"optim.warmup={optim.warmup:g} counts, not optim.warmup_epochs={optim.warmup_epochs:g}"
-            told.append(f"{which}; set one of them to null")
-        seconds = self.config.trainer.max_seconds
-        if seconds is not None and seconds <= SECONDS_BEFORE_PLAN:
-            told.append(
-                f"trainer.max_seconds={seconds:g}: too short to predict the number of steps (that takes "
-                f"{SECONDS_BEFORE_PLAN:g} s), so the learning rate follows trainer.epochs"
-            )
-        return tuple(told)
+        return (*self.data.notes, *self.model.notes, *notes_on(self.config))
+
+
+def notes_on(config: Config) -> list[str]:
+    """What a person should know of the shared sections, whatever the data and the model are."""
+    told = []
+    optim, seconds = config.optim, config.trainer.max_seconds
+    if optim.warmup is not None and optim.warmup_epochs is not None:
+        which = f"optim.warmup={optim.warmup:g} counts, not optim.warmup_epochs={optim.warmup_epochs:g}"
+        told.append(f"{which}; set one of them to null")
+    if seconds is not None and seconds <= SECONDS_BEFORE_PLAN:
+        told.append(
+            f"trainer.max_seconds={seconds:g}: too short to predict the number of steps (that takes "
+            f"{SECONDS_BEFORE_PLAN:g} s), so the learning rate follows trainer.epochs"
+        )
+    return told
 
 
 def prepare(

@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from bakeoff.machine.eager import EagerMode
-
-# A limit of a control group that means none: on 64 bits, version 1 writes a number near 2^63.
-_NO_LIMIT = 2**60
+from bakeoff.machine.limits import memory_groups
 
 
 def available_memory_bytes(device: torch.device) -> int | None:
@@ -50,28 +48,13 @@ def _meminfo_bytes(root: Path, with_swap: bool) -> int | None:
 
 def _group_headrooms(root: Path) -> Iterator[int]:
     """What is left below each memory limit that holds for this process, from its own group to the top."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    groups = root / "sys/fs/cgroup"
-    for line in lines:
-        _, controllers, path = (*line.split(":", 2), "", "")[:3]
-        if controllers == "":
-            top, limit, used, cache = groups, "memory.max", "memory.current", "inactive_file"
-        elif "memory" in controllers.split(","):
-            top, cache = groups / "memory", "total_inactive_file"
-            limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+    for folder, limit, version in memory_groups(root):
+        if version == 2:
+            used, cache = "memory.current", "inactive_file"
         else:
-            continue
-        # Inside a container the path may be the host's, and only the top is there.
-        own = top / path.strip("/")
-        for folder in (own, *own.parents):
-            if folder == top or top in folder.parents:
-                with suppress(OSError, ValueError):
-                    most = int((folder / limit).read_text())  # "max" is no number: no limit
-                    if most < _NO_LIMIT:
-                        yield most - int((folder / used).read_text()) + _reclaimable(folder, cache)
+            used, cache = "memory.usage_in_bytes", "total_inactive_file"
+        with suppress(OSError, ValueError):
+            yield limit - int((folder / used).read_text()) + _reclaimable(folder, cache)
 
 
 def _reclaimable(folder: Path, name: str) -> int:

@@ -13,12 +13,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from bakeoff.config.job import Job
-from bakeoff.errors import InterruptedRunError, ResourceError
+from bakeoff.errors import OK, InterruptedRunError, ResourceError
 from bakeoff.machine.signals import StopSignal
 from bakeoff.sweeps.outcome import in_words
+from bakeoff.sweeps.slots import Size
 
 # -P: the current folder is not a place to import from.
 _PYTHON = (sys.executable, "-P", "-m", "bakeoff.sweeps.torch_gates")
@@ -27,25 +28,32 @@ _MOST_SIGNALS = 2  # the second ends the child at once
 _SECONDS_TO_END = 5.0  # after that
 
 
-def check_with_torch(jobs: Sequence[Job], stop: StopSignal) -> tuple[int, list[dict[str, int]]]:
+def check_with_torch(jobs: Sequence[Job], stop: StopSignal) -> tuple[int, list[Size]]:
     """Passes all jobs through gates 2 and 3.
 
     Returns:
-        The child's exit code (it says itself what is wrong), and what it has found of the size of each job's
-        work: `parameters` of its model and `side` of its images, in pixels.
+        The child's exit code (it says itself what is wrong), and the size of each job's work; none if the
+        code is not 0.
 
     Raises:
         ResourceError: the child was killed.
         InterruptedRunError: a signal, of which the child has said nothing.
     """
-    with tempfile.TemporaryFile() as found:
+    with _scratch_file() as found:
         code = _run([job.values for job in jobs], stop, found.fileno())
         if code != InterruptedRunError.exit_code:
             stop.check()
         if code < 0:
             raise ResourceError(f"the check of all jobs {in_words(code)}")
         found.seek(0)
-        return code, json.loads(found.read() or b"[]")
+        return code, [Size(**fields) for fields in json.load(found)] if code == OK else []
+
+
+def _scratch_file() -> IO[bytes]:
+    """In memory, where the system can do that: a full disk stops no check."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("sizes"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _run(configs: Sequence[Any], stop: StopSignal, sizes: int) -> int:

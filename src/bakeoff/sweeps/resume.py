@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bakeoff.config.job import Job
 from bakeoff.errors import OK, ResumeError
-from bakeoff.machine.load import num_cores
+from bakeoff.machine.limits import usable_cores
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
 from bakeoff.runs.paths import data_root_here
@@ -52,7 +52,7 @@ def resume_sweep(folder: Path, stop: StopSignal, data_root: str | None = None) -
     _refuse_changed(ledger, todo, planned, again)
     options = ledger.options
     if options.jobs == AUTO:  # as all of its runs have decided, of which some are done
-        options = replace(options, jobs=min(ledger.jobs_at_once, num_cores()))
+        options = replace(options, jobs=min(ledger.jobs_at_once, usable_cores()))
     code, chosen = checked(planned, planned, options, stop)
     if code != OK:
         return code

@@ -26,7 +26,7 @@ from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
 from bakeoff.sweeps.owner import owned
 from bakeoff.sweeps.plan import Planned, looked_at_again, plan, settle_stale
 from bakeoff.sweeps.scheduler import Scheduler
-from bakeoff.sweeps.slots import AUTO, slots
+from bakeoff.sweeps.slots import AUTO, Size, side_by_side_note, slots
 from bakeoff.sweeps.view import make_view
 from bakeoff.text import counted
 
@@ -123,14 +123,16 @@ def checked(
 
     By the sizes of all jobs, those that are done too: else the rest would be trained with other threads.
     """
-    sizes: list[dict[str, int]] = []
+    sizes: list[Size] = []
     asked = planned if options.jobs == AUTO else todo
     if todo:
         code, sizes = check_with_torch([item.job for item in asked], stop)
         if code != OK:
             return code, []
-    devices = {str(item.job.values["trainer"]["device"]) for item in planned}
-    return OK, slots(options.jobs, sizes, devices)
+    chosen = slots(options.jobs, sizes)
+    if len(todo) > 1 and (note := side_by_side_note(chosen)):
+        tell(f"note: {note}")
+    return OK, chosen
 
 
 def _list(planned: Sequence[Planned], todo: Sequence[Planned]) -> None:
