@@ -1,9 +1,10 @@
 """Plain values -> dataclasses, strictly: pydantic with our own one-line errors. No torch here."""
 
 import dataclasses
+import functools
 import json
 import re
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -30,12 +31,18 @@ def parse_section(section: type[Section], values: Any, prefix: str) -> Section:
     """
     try:
         # As JSON, because pydantic's strict mode takes no mapping for a dataclass from Python.
-        parsed = TypeAdapter(section).validate_json(json.dumps(values, default=str))
+        parsed: Section = _adapter(cast(Any, section)).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise ConfigError(_problem(section, error.errors(), prefix)) from error
     if missing := _missing(section, values):
         raise ConfigError(f"{_join(prefix, missing)}: the key is missing; it cannot be removed")
     return parsed
+
+
+@functools.cache
+def _adapter(section: type[Any]) -> TypeAdapter[Any]:
+    """Made once: that takes a hundredth of a second, and a sweep checks hundreds of configs."""
+    return TypeAdapter(section)
 
 
 def dotted_keys(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
