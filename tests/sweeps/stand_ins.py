@@ -86,7 +86,7 @@ def schedule(ledger: Ledger, at_once: int, stop: StopSignal | None = None) -> tu
     """Runs all of them."""
     seen = Seen()
     stop = stop or StopSignal()
-    scheduler = Scheduler(ledger, [Slot(1)] * at_once, seen, stop)
+    scheduler = Scheduler(ledger, [Slot(1)] * at_once, dict.fromkeys(ledger.entries, "data"), seen, stop)
     with stop.caught():
         scheduler.run(list(ledger.entries.values()))
     return scheduler, seen

@@ -44,8 +44,14 @@ def checked_here(configs: Sequence[Any], _stop: StopSignal, sizes: int) -> int:
 def job_here(work: Work | None = None) -> Callable[..., Ended]:
     """In place of `child.start`: does the work at once."""
 
-    def start(run: Path, identity: str, slot: Slot, _pipe: int, jobs_at_once: int) -> Ended:
-        options = Namespace(run=run, identity=identity, threads=slot.threads, jobs_at_once=jobs_at_once)
+    def start(run: Path, identity: str, slot: Slot, _pipe: int, jobs_at_once: int, data_root: str) -> Ended:
+        options = Namespace(
+            run=run,
+            identity=identity,
+            threads=slot.threads,
+            jobs_at_once=jobs_at_once,
+            data_root=data_root,
+        )
         with (
             pytest.MonkeyPatch.context() as patch,
             open(run / "run.log", "a") as log,

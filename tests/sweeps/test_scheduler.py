@@ -67,7 +67,9 @@ def test_as_many_run_at_once_as_there_are_slots(tmp_path: Path, monkeypatch: pyt
     )
     ledger = make_ledger(tmp_path, 5)
     stop = StopSignal()
-    jobs = Scheduler(ledger, [Slot(1, "GPU-a"), Slot(1, "1")], Seen(), stop)
+    jobs = Scheduler(
+        ledger, [Slot(1, "GPU-a"), Slot(1, "1")], dict.fromkeys(ledger.entries, ""), Seen(), stop
+    )
     with stop.caught():
         assert jobs.run(list(ledger.entries.values())) == []
     moments, gpus = [], []

@@ -31,7 +31,7 @@ def parse_section(section: type[Section], values: Any, prefix: str) -> Section:
     """
     try:
         # As JSON, because pydantic's strict mode takes no mapping for a dataclass from Python.
-        parsed: Section = _adapter(cast(Any, section)).validate_json(json.dumps(values, default=str))
+        parsed: Section = _adapter(cast("Any", section)).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise ConfigError(_problem(section, error.errors(), prefix)) from error
     if missing := _missing(section, values):

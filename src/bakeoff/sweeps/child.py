@@ -60,7 +60,7 @@ class Started:
                 os.killpg(self.process.pid, signal.SIGCONT)  # one that stands still has to go on to see it
 
 
-def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int) -> Started:
+def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int, data_root: str) -> Started:
     """Starts the process of a job, in a session of its own: Ctrl-C reaches the sweep alone.
 
     Args:
@@ -69,6 +69,7 @@ def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int) ->
         slot: what it may use.
         pipe: the end to read of a pipe whose other end this process holds, and no child.
         jobs_at_once: how many run side by side.
+        data_root: where its data are now.
 
     Raises:
         OSError: it cannot be started.
@@ -78,6 +79,7 @@ def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int) ->
         environment["CUDA_VISIBLE_DEVICES"] = slot.gpu
     words = [str(run), "--identity", identity, "--parent", str(os.getpid())]
     words += ["--threads", str(slot.threads), "--jobs-at-once", str(jobs_at_once)]
+    words += ["--data-root", str(Path(data_root).absolute())]
     with (run / LOG).open("ab") as log:
         process = subprocess.Popen(
             [*_PYTHON, *words],

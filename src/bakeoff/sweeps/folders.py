@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bakeoff.config.settled import with_absolute_paths
 from bakeoff.errors import ConfigError
+from bakeoff.machine.signals import check_stop
 from bakeoff.machine.waiting import doing
 from bakeoff.models.weights.origin import NAMES
 from bakeoff.runs.attempts import FOLDER as ATTEMPTS
@@ -32,6 +33,7 @@ def make_folders(planned: Sequence[Planned]) -> None:
     """
     todo = [item for item in planned if not item.is_done]
     for number, item in enumerate(todo, start=1):
+        check_stop()
         with doing(f"making run directory {number} of {len(todo)}"):
             # A folder without a config is one that was claimed by a process that was killed at that moment.
             with suppress(ConfigError):

@@ -1,6 +1,7 @@
 """A sweep's child: trains the run of one directory, or goes on with it, from the config that lies there.
 
     python -m bakeoff.sweeps.job RUN_DIR --identity HEX --parent PID --threads N --jobs-at-once N
+        --data-root DIR
 
 Exits like any command. What it says goes to the run's log; its result is the directory.
 """
@@ -26,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--jobs-at-once", type=int, required=True)
+    parser.add_argument("--data-root", required=True)
     return parser
 
 
@@ -41,6 +43,7 @@ def _work(options: argparse.Namespace) -> int:
         resume(
             options.run,
             stop,
+            options.data_root,
             in_sweep=InSweep(options.identity, options.threads, options.jobs_at_once),
         )
     return OK

@@ -120,12 +120,12 @@ def now() -> str:
 def begun(folder: Path, line: Sequence[str]) -> Ledger:
     """The ledger of a sweep: what is there, or a new one, with the command line of now.
 
-    Raises:
-        UnreadableFileError: there is one, and it cannot be read.
+    One that cannot be read is replaced: which runs there are and how far, the directories say.
     """
-    if not os.path.lexists(folder / LEDGER):
+    try:
+        ledger = read_ledger(folder)
+    except UnreadableFileError:
         return Ledger(folder, list(line), now())
-    ledger = read_ledger(folder)
     ledger.line = list(line)
     return ledger
 
@@ -168,6 +168,6 @@ def _entry(job: Any) -> Entry:
         or any(not isinstance(job.get(name), str | None) for name in ("reason", "started", "ended"))
     ):
         raise UnreadableFileError(f"{LEDGER}: a job without its fields")
-    if Path(job["folder"]).name != job["folder"]:
+    if Path(job["folder"]).name != job["folder"] or job["folder"] in ("", ".."):
         raise UnreadableFileError(f"{LEDGER}: a job outside of the sweep's folder")
     return Entry(**{name: job[name] for name in known & job.keys()})

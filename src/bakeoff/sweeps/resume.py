@@ -17,7 +17,7 @@ from bakeoff.runs.stored_overrides import stored_overrides
 from bakeoff.sweeps.ledger import Entry, Ledger, read_ledger
 from bakeoff.sweeps.naming import is_to_do
 from bakeoff.sweeps.owner import owned
-from bakeoff.sweeps.plan import Planned, plan
+from bakeoff.sweeps.plan import Planned, looked_at_again, plan
 from bakeoff.sweeps.run import checked, compared, work
 from bakeoff.sweeps.slots import AUTO
 from bakeoff.text import counted, shortened
@@ -57,7 +57,7 @@ def resume_sweep(folder: Path, stop: StopSignal, data_root: str | None = None) -
     if code != OK:
         return code
     with owned(folder):
-        return work(read_ledger(folder), planned, chosen, stop)
+        return work(read_ledger(folder), looked_at_again(planned), chosen, stop)
 
 
 def _job(ledger: Ledger, entry: Entry, data_root: str | None, again: str) -> Job:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bakeoff.comparison.output.printing import print_comparison
 from bakeoff.config.job import Job
 from bakeoff.config.schema import SweepConfig
-from bakeoff.errors import OK, SOME_RUNS_BAD, InterruptedRunError
+from bakeoff.errors import OK, SOME_RUNS_BAD, InterruptedRunError, ResourceError
 from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.load import busy_note, current_load
@@ -74,7 +74,6 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         ledger.options = options
         for entry in drop_replaced(ledger, planned):
             tell(f"note: {entry.folder} was begun with other code; it is trained anew, and stays as it is")
-        make_folders(planned)
         ledger.add(item.entry for item in planned)
         return work(ledger, planned, chosen, stop)
 
@@ -94,15 +93,18 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
     ledger.jobs_at_once, ledger.threads_per_job = len(chosen), chosen[0].threads
     with suppress(FileNotFoundError):
         (ledger.folder / CANCEL).unlink()  # it was meant for a process that is gone
-    ledger.write(owned=True)
-    if busy := busy_note(current_load(), chosen[0].threads, len(chosen)):
-        tell(f"note: {busy}")
+    ledger.write(owned=True)  # before the directories, so that nothing is left that no ledger knows
     try:
+        make_folders(planned)
+        if busy := busy_note(current_load(), chosen[0].threads, len(chosen)):
+            tell(f"note: {busy}")
+        roots = {item.entry.folder: str(item.job.values["data"]["root"]) for item in planned}
         with make_view(ledger, todo) as view:
-            scheduler = Scheduler(ledger, chosen, view, stop)
+            scheduler = Scheduler(ledger, chosen, roots, view, stop)
             waiting = scheduler.run(todo)
     finally:
-        ledger.write(owned=False)
+        with suppress(ResourceError):  # the directories say what is
+            ledger.write(owned=False)
     if stop.name is not None or scheduler.cancelled:
         raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
     code = compared(ledger.folder, scheduler.failed)

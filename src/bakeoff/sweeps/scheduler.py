@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -57,9 +57,24 @@ class _Job:
 class Scheduler:
     """One pass over the jobs that are to be done."""
 
-    def __init__(self, ledger: Ledger, slots: Sequence[Slot], view: View, stop: StopSignal) -> None:
-        """`slots` are as many as jobs may run at once."""
-        self._ledger, self._view, self._stop = ledger, view, stop
+    def __init__(
+        self,
+        ledger: Ledger,
+        slots: Sequence[Slot],
+        data_roots: Mapping[str, str],
+        view: View,
+        stop: StopSignal,
+    ) -> None:
+        """Prepares the work.
+
+        Args:
+            ledger: of the sweep.
+            slots: as many as jobs may run at once.
+            data_roots: of each run, by its folder, where its data are now.
+            view: what a person sees.
+            stop: the signals that came.
+        """
+        self._ledger, self._data_roots, self._view, self._stop = ledger, data_roots, view, stop
         self._free = list(slots)
         self._timeout = ledger.options.job_timeout_seconds or math.inf
         self._stops_at_failure = ledger.options.on_failure == "stop"
@@ -106,7 +121,14 @@ class Scheduler:
     def _start(self, entry: Entry, pipe: int) -> None:
         slot = self._free.pop(0)
         try:
-            process = start(self._ledger.run(entry), entry.identity, slot, pipe, self._ledger.jobs_at_once)
+            process = start(
+                self._ledger.run(entry),
+                entry.identity,
+                slot,
+                pipe,
+                self._ledger.jobs_at_once,
+                self._data_roots[entry.folder],
+            )
         except OSError as error:  # no memory for a process, or its folder is gone
             self._free.append(slot)
             self._view.started(entry)
