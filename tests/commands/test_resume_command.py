@@ -61,10 +61,17 @@ def test_latest_is_the_last_stopped_run_and_a_finished_run_is_shown_and_not_touc
     assert (code, error) == (2, f"error: run latest: none of the 2 runs below {root} was stopped\n")
 
 
-@pytest.mark.parametrize("state", ["diverged", "finished elsewhere", "queued"])
+@pytest.mark.parametrize("state", ["diverged", "finished elsewhere", "queued", "pruned"])
 def test_latest_is_no_run_that_cannot_go_on(state: str, run: Path, bakeoff: Bakeoff) -> None:
     (run / "status.json").write_text(json.dumps(read(run, "status.json") | {"status": state}))
     assert bakeoff("resume", "latest")[0] == 2
+
+
+def test_a_run_that_a_search_stopped_does_not_go_on(run: Path, bakeoff: Bakeoff) -> None:
+    (run / "status.json").write_text(json.dumps(read(run, "status.json") | {"status": "pruned"}))
+    code, out, error = bakeoff("resume", str(run))
+    assert (code, out) == (6, "")
+    assert "a search stopped it early, and it does not go on; train it anew: bakeoff train --config" in error
 
 
 @pytest.mark.parametrize(

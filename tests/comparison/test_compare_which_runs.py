@@ -24,7 +24,8 @@ from bakeoff.runs.rundir import RunDir
         ("interrupted", None, "interrupted", 7),
         ("finished", None, "not finished: no summary.json", 7),
         ("running", None, "running: step 4", 0),
-        ("queued", None, "queued: step 4", 0),
+        ("queued", None, "queued: not started", 0),
+        ("pruned", "far behind", "pruned: far behind", 0),
     ],
 )
 def test_unfinished_runs_are_listed(
@@ -95,8 +96,29 @@ def test_which_running_run_is_lost(
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
     problems = as_json(bakeoff, str(tmp_path / "r"), code=7 if lost else 0)["problems"]
     assert [problem["path"] for problem in problems] == ["one", "two"]
-    expected = ["lost", "lost"] if lost else ["running", "queued"]
+    expected = ["lost" if lost else "running", "queued"]  # what waits in a sweep is never lost
     assert [problem["reason"].split(":")[0] for problem in problems] == expected
+
+
+def test_the_queued_runs_of_a_sweep_are_one_line(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    make_run(tmp_path / "r" / "good", 0, "a")
+    for name in ("a/one", "b/one", "b/two", "b/three"):
+        RunDir.create(tmp_path / "r" / name).write_status("queued", 0)
+    RunDir.create(tmp_path / "r" / "b" / "four").write_status("failed", 0)
+    problems = as_json(bakeoff, str(tmp_path / "r"), code=7)["problems"]
+    assert {problem["path"] for problem in problems} == {"a/one", "b/one", "b/two", "b/three", "b/four"}
+    lines = ["a/one: queued: not started", "b/four: failed", "b: 3 runs are queued: not started"]
+    code, out, _ = bakeoff("compare", str(tmp_path / "r"))
+    assert code == 7
+    assert out.partition("not in the table:\n")[2] == "".join(f"  {line}\n" for line in lines)
+    for form in ("markdown", "latex"):
+        out = bakeoff("compare", str(tmp_path / "r"), "--format", form)[1]
+        assert [out.count(line) for line in lines] == [1, 1, 1], form
+    (tmp_path / "r" / "b" / "four" / "status.json").unlink()
+    (tmp_path / "r" / "b" / "four").rmdir()
+    assert bakeoff("compare", str(tmp_path / "r"))[0] == 0
+    out = bakeoff("prune", str(tmp_path / "r"))[1]
+    assert f"left alone {tmp_path / 'r' / 'b'}: 3 runs are queued: not started" in out
 
 
 def test_the_summary_wins_over_the_status(bakeoff: Bakeoff, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from bakeoff.arguments import Parser, add_colour
 from bakeoff.comparison.counted import distinct
 from bakeoff.comparison.read import guarded, read_run
 from bakeoff.comparison.rows import by_row, by_table
-from bakeoff.comparison.run import Problem, Run
+from bakeoff.comparison.run import Problem, Run, folded
 from bakeoff.comparison.validity import checked_validation
 from bakeoff.errors import OK, ConfigError
 from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
@@ -70,7 +70,7 @@ def prune(words: list[str]) -> int:
     for run in runs:
         if run.path not in named and weight_bytes(run.path) is not None:
             say("keep", f"{run.path / WEIGHTS}: no second run of its configuration to compare with", "green")
-    for problem in problems:
+    for problem in folded(problems):
         say("left alone", f"{problem.path}: {problem.reason}", "dim")
     num_superfluous = sum(len(choice.superfluous) for choice in choices)
     kept = sum(weight_bytes(run.path) is not None for run in runs) - (0 if options.yes else num_superfluous)

@@ -17,9 +17,9 @@ from bakeoff.comparison.validity import checked_outcomes, invalid_summary
 from bakeoff.machine.signals import check_stop
 from bakeoff.machine.waiting import bar_width
 from bakeoff.runs import rundir
-from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.locate import holds_nothing
 from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.states import HARMLESS, INTERRUPTED, LOST, NO_RESULT, QUEUED, RUNNING, state_of
 from bakeoff.runs.storage import without_nan
 from bakeoff.text import one_line
 
@@ -137,22 +137,16 @@ def _unfinished(path: Path) -> Problem:
     if holds_nothing(os.listdir(path)):
         return Problem(path, "died before its first file was written; fix or remove it")
     try:
-        status = read_json(path / rundir.STATUS, attempts=2)
+        found = state_of(path)
     except UnreadableFileError as error:
-        return Problem(path, f"not finished: no {rundir.SUMMARY}; {error}")
-    name = str(status.get("status"))[:_LONGEST_REASON]
-    step, error_text = status.get("step"), str(status.get("error") or "")[:_LONGEST_REASON]
-    if name in ("running", "queued"):
-        if not is_alive(status):
-            return Problem(
-                path,
-                f"lost: no sign of life since {str(status.get('heartbeat'))[:40]}, step {str(step)[:40]}",
-                may_go_on=True,
-            )
-        return Problem(
-            path, f"{name}: step {str(step)[:40]}, {str(status.get('heartbeat'))[:40]}", harmless=True
-        )
-    if name == "finished":
-        return Problem(path, f"not finished: no {rundir.SUMMARY}")
-    reason = f"{name}: {error_text}" if error_text else name
-    return Problem(path, reason, may_go_on=name == "interrupted")
+        return Problem(path, f"{NO_RESULT}; {error}")
+    harmless, may_go_on = found.state in HARMLESS, found.state in (INTERRUPTED, LOST)
+    if found.state == QUEUED:
+        return Problem(path, f"{QUEUED}: not started", harmless, waits=True)
+    if found.state == RUNNING:
+        return Problem(path, f"{RUNNING}: step {str(found.step)[:40]}, {found.heartbeat}", harmless)
+    if found.reason == NO_RESULT:
+        return Problem(path, found.reason)
+    return Problem(
+        path, f"{found.state}: {found.reason}" if found.reason else found.state, harmless, may_go_on
+    )

@@ -1,6 +1,8 @@
 """What was read of a run directory: a run whose figures hold, or the reason why it is none. No torch here."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -111,5 +113,20 @@ class Problem:
 
     path: Path
     reason: str
-    harmless: bool = False  # running, queued, or there twice: no reason for exit code 7
+    harmless: bool = False  # running, queued, pruned, or there twice: no reason for exit code 7
     may_go_on: bool = False  # with `bakeoff resume`
+    waits: bool = False  # queued
+
+
+def folded(problems: Sequence[Problem]) -> list[Problem]:
+    """As people read them: the queued runs of a folder are one line, since a sweep may have hundreds."""
+    waiting = Counter(problem.path.parent for problem in problems if problem.waits)
+    told: dict[Path, Problem] = {}
+    for problem in problems:
+        folder = problem.path.parent
+        num_runs = waiting[folder] if problem.waits else 1
+        if num_runs == 1:
+            told[problem.path] = problem
+        else:
+            told[folder] = Problem(folder, f"{num_runs:,} runs are queued: not started", harmless=True)
+    return list(told.values())

@@ -20,6 +20,7 @@ from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
 from bakeoff.runs.paths import data_root_here
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, STATUS
+from bakeoff.runs.states import DIVERGED, PRUNED
 from bakeoff.text import counted
 
 _MOST_NAMED = 5
@@ -53,8 +54,10 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
         values = read_json(path / CONFIG)
     except UnreadableFileError as error:
         raise ResumeError(f"{path}: {error}; it cannot go on") from error
-    if status.get("status") == "diverged":
+    if status.get("status") == DIVERGED:
         raise ResumeError(f"{path}: it diverged ({status.get('error')}); {_anew(path, 'KEY=VALUE')}")
+    if status.get("status") == PRUNED:
+        raise ResumeError(f"{path}: a search stopped it early, and it does not go on; {_anew(path)}")
     values.pop("schema", None)
     try:
         config = parse(values)  # it may be anybody's

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.folders import beginning, is_run_dir, is_sweep_dir, sweep_dirs
-from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.paths import OUTPUTS_VARIABLE, from_environment, home_path
-from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, RUN_NAME, STATUS, SUMMARY
+from bakeoff.runs.states import LOST, STOPPED, state_of
 from bakeoff.terminal import broken, screen_width
 from bakeoff.text import counted, one_line, printable
 
@@ -143,7 +143,7 @@ def _last_finished(runs: Sequence[Path], root: Path, note: Callable[[str], None]
 
 
 def _last_stopped(runs: Sequence[Path], root: Path, note: Callable[[str], None]) -> Path:
-    stopped = [run for run in runs if not (run / SUMMARY).is_file() and _may_go_on(run)]
+    stopped = [run for run in runs if not (run / SUMMARY).is_file() and _was_stopped(run)]
     if not stopped:
         raise ConfigError(f"run latest: none of the {counted(len(runs), 'run')} below {root} was stopped")
     last = max(stopped, key=_last_seen)
@@ -164,23 +164,17 @@ def _last_seen(run: Path) -> float:
         return _started(run)
 
 
-def _may_go_on(run: Path) -> bool:
+def _was_stopped(run: Path) -> bool:
     with suppress(UnreadableFileError):
-        status = read_json(run / STATUS, attempts=2)
-        said = status.get("status")
-        return said in ("interrupted", "failed") or (said == "running" and not is_alive(status))
+        return state_of(run).state in STOPPED
     return False
 
 
 def _state(run: Path) -> str:
     """How far an unfinished run says it is; a process that died may have said `running`."""
     with suppress(UnreadableFileError):
-        status = read_json(run / STATUS, attempts=2)
-        said = status.get("status")
-        if said == "running" and not is_alive(status):
-            return "its process is gone"
-        if isinstance(said, str):
-            return one_line(printable(said))
+        said = state_of(run).state
+        return "its process is gone" if said == LOST else one_line(printable(said))
     return "it has no status"
 
 

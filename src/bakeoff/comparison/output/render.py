@@ -10,7 +10,7 @@ from pathlib import Path
 from bakeoff.comparison.output.captions import captions, compared_with, remarks
 from bakeoff.comparison.output.grid import Grid
 from bakeoff.comparison.output.layout import draw, fit, legend
-from bakeoff.comparison.run import Problem
+from bakeoff.comparison.run import Problem, folded
 from bakeoff.comparison.tables import Table
 from bakeoff.terminal import painted, wrapped
 from bakeoff.text import printable
@@ -28,8 +28,12 @@ def relative(path: Path, root: Path) -> str:
 
 
 def problem_lines(problems: Sequence[Problem], root: Path) -> list[str]:
-    """What is not in a table and why."""
-    return [printable(f"{relative(problem.path, root)}: {problem.reason}") for problem in problems]
+    """What is not in a table and why; the queued runs of a folder are one line."""
+    return [_problem_line(problem, root) for problem in folded(problems)]
+
+
+def _problem_line(problem: Problem, root: Path) -> str:
+    return printable(f"{relative(problem.path, root)}: {problem.reason}")
 
 
 def terminal(
@@ -61,8 +65,8 @@ def terminal(
         lines += [""] if sentences or notes else []
     if problems:
         lines += wrapped("not in the table:" if tables else "no finished run to compare; found:", width)
-        for problem, text in zip(problems, problem_lines(problems, root), strict=True):
-            style = "dim" if problem.harmless else "red"
+        for problem in folded(problems):
+            style, text = "dim" if problem.harmless else "red", _problem_line(problem, root)
             lines += [painted(line, style, colour) for line in wrapped(text, width, "    ", "  ")]
         if any(problem.may_go_on for problem in problems):
             lines += wrapped("bakeoff resume RUN goes on with a run that was interrupted or lost", width)
