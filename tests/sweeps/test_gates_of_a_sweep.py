@@ -77,7 +77,7 @@ def test_data_are_read_once_though_the_jobs_take_turns(
     # In the order of the jobs: the data vary fastest.
     assert [size["side"] for size in found] == [8, 28, 8, 28]
     assert found[0]["parameters"] < found[2]["parameters"]
-    assert found[1]["train_images"] == 460
+    assert found[1]["train_images"] == 461
 
 
 @pytest.mark.parametrize(
