@@ -52,6 +52,8 @@ COMMANDS = (
     "diff",
     "evaluate",
     "resume",
+    "watch",
+    "cancel",
     "prune",
     "models",
     "experiments",
@@ -69,6 +71,8 @@ _OTHER_WORDS = {
     "write bakeoff doctor": "info env version system benchmark",
     "a run is a folder, and is removed as any folder is": "rm delete remove clean gc clear",
     "write bakeoff resume RUN": "continue restart",
+    "write bakeoff watch SWEEP": "follow tail monitor attach top",
+    "write bakeoff cancel SWEEP": "stop kill abort",
 }
 COMPLETION_OPTIONS = {"-sc", "--shell-completion"}
 

@@ -50,7 +50,7 @@ def test_the_words_in_the_help_are_those_of_the_parser(name: str) -> None:
     parser = module.parser()
     words = [action.metavar for action in parser._actions if not action.option_strings]
     words += ["KEY=VALUE"] if parser.rest else []
-    assert re.findall(r"[A-Z=]+", module.USAGE) == words
+    assert re.findall(r"[A-Z=|]+", module.USAGE) == words
 
 
 WITHOUT_TORCH = [

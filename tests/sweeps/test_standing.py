@@ -41,7 +41,7 @@ def three_epochs(sweep: WrittenSweep, number: int, ended: float) -> None:
 
 def test_a_running_job_and_all_of_them(tmp_path: Path) -> None:
     sweep = WrittenSweep(tmp_path / "s", ["cnn", "cnn", "vit", "vit", "cnn"], at_once=2)
-    sweep.finish(0, 0.9, took=40)
+    sweep.finish(0, 0.9, took=40, total=20)
     sweep.start(1, 60)
     three_epochs(sweep, 1, ended=99)
     sweep.start(2, 90)
@@ -88,8 +88,9 @@ def test_a_model_that_runs_first_tells_of_those_that_wait(tmp_path: Path) -> Non
 
 def test_the_median_of_finished_runs_is_taken(tmp_path: Path) -> None:
     sweep = WrittenSweep(tmp_path / "s", ["cnn"] * 4)
-    for number, took in enumerate((10, 90, 20)):
-        sweep.finish(number, 0.5, took)
+    sweep.finish(0, 0.5, took=10)
+    sweep.finish(1, 0.5, took=10, total=90)  # it was resumed: the ledger knows of its last start alone
+    sweep.finish(2, 0.5, took=20)
     assert Watch(sweep).at(100).left == 20
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 PROGRAM_OPTIONS = ("--help", "--version")  # of `bakeoff` without a command
-RUN_WORDS = ("RUN", "PATH")  # what a parser calls a word that names a run
+RUN_WORDS = ("RUN", "PATH", "RUN|SWEEP")  # what a parser calls a word that names a run
 PATH_KEYS = ("output_dir", "data.root")
 SET_KEY = "data.name"  # its values are names of files, which no type lists
 
