@@ -54,6 +54,9 @@ class Seen:
         self.told.append(f"{entry.folder} {state.state}")
         self.ended_jobs[entry.folder] = state
 
+    def say(self, text: str) -> None:
+        self.told.append(text)
+
     def tick(self) -> None:
         pass
 

@@ -133,6 +133,7 @@ def test_ctrl_c_lets_jobs_save_and_the_second_one_ends_them(
     use_programs(monkeypatch, [slow, WAITS, FINISHES])
     ledger = make_ledger(tmp_path, 3)
     stop = StopSignal()
+    stop.first_words = "stopping"
 
     def press() -> None:
         while len(list(ledger.folder.glob("*/began"))) < 2:
@@ -148,13 +149,16 @@ def test_ctrl_c_lets_jobs_save_and_the_second_one_ends_them(
     assert {name: state.state for name, state in seen.ended_jobs.items()} == states
     assert done.failed == []
     assert "2 started" not in seen.told
+    assert seen.told.count("stopping") == 1
     assert stop.ends_at_second
 
 
 def test_a_file_cancels_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_programs(monkeypatch, [f"open(f'{{run}}/../{CANCEL}', 'w').close(); {WAITS}", FINISHES])
     done, seen = schedule(make_ledger(tmp_path, 2), 1)
-    assert seen.told == ["0 started", "0 interrupted"]
+    assert seen.told == [
+        "0 started", "bakeoff cancel: stopping; running jobs save first", "0 interrupted",
+    ]  # fmt: skip
     assert done.cancelled
     assert done.failed == []
 

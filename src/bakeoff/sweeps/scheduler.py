@@ -34,6 +34,9 @@ class View(Protocol):
     def ended(self, entry: Entry, state: RunState) -> None:
         """A job's process is gone."""
 
+    def say(self, text: str) -> None:
+        """Something that a person should know."""
+
     def tick(self) -> None:
         """A moment has passed."""
 
@@ -80,6 +83,7 @@ class Scheduler:
         self._stops_at_failure = ledger.options.on_failure == "stop"
         self._running: list[_Job] = []
         self._handed_on = 0
+        self._first_words: str | None = None
         self._beat = self._looked_for_cancel = -math.inf
         self._storage_error: ResourceError | None = None
         self.failed: list[str] = []  # folders
@@ -93,6 +97,8 @@ class Scheduler:
         """
         waiting = list(todo)
         self._stop.ends_at_second = False
+        # Written by a handler they would stand in the middle of the table.
+        self._first_words, self._stop.first_words = self._stop.first_words, None
         try:
             # The other end stays open as long as this process lives.
             with _pipe() as reading, self._standing_still_together():
@@ -142,6 +148,8 @@ class Scheduler:
     def _hand_on_signals(self) -> None:
         """The first one lets the jobs save and stop; the second one ends them."""
         if self._stop.count > self._handed_on:
+            if self._handed_on == 0 and self._first_words and self._running:
+                self._view.say(self._first_words)
             self._handed_on = self._stop.count
             for job in self._running:
                 job.process.send(signal.SIGTERM if self._handed_on == 1 else signal.SIGKILL)
@@ -150,6 +158,7 @@ class Scheduler:
             self._looked_for_cancel = moment
             if (self._ledger.folder / CANCEL).exists():
                 self.cancelled = True
+                self._view.say("bakeoff cancel: stopping; running jobs save first")
                 for job in self._running:
                     job.process.send(signal.SIGTERM)
 
