@@ -31,13 +31,16 @@ examples:
   bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
   bakeoff compare --where 'optim.lr <= 0.01' --baseline cnn --cost train_seconds
+  bakeoff list --state failed
+  bakeoff show latest
   bakeoff evaluate latest
   bakeoff resume latest
   bakeoff experiments
   eval "$(bakeoff -sc install=bash)"   completion by TAB; zsh and fish too
 
 `bakeoff help COMMAND` explains a command. RUN is a path, the beginning of a run's name, or
-`latest`, the last run that has finished (for `resume`: that was stopped). Runs are written to and looked for
+`latest`, the last run that has finished (for `resume`: that was stopped). SWEEP is the same for
+sweeps; `latest` is the one that was worked on last. Runs are written to and looked for
 in $BAKEOFF_OUTPUTS or ./outputs; data are read from $BAKEOFF_DATA or ./data.
 
 exit codes: 0 done; 2 usage or configuration; 3 data; 4 storage or memory; 5 diverged;
@@ -54,6 +57,8 @@ COMMANDS = (
     "resume",
     "watch",
     "cancel",
+    "list",
+    "show",
     "prune",
     "models",
     "experiments",
@@ -64,7 +69,9 @@ _DELETING = ("prune",)
 _OTHER_WORDS = {
     "write bakeoff train KEY=VALUE ...": "run fit start exp experiment learn training",
     "write bakeoff train --multirun KEY=A,B,C ...": "sweep tune hpo search grid optimize multirun",
-    "write bakeoff compare, which lists runs": "ls list runs show status results report table plot rank",
+    "write bakeoff list": "ls ll runs sweeps status ps history log",
+    "write bakeoff show RUN": "inspect describe details cat open",
+    "write bakeoff compare": "results report table plot rank leaderboard",
     "write bakeoff evaluate RUN": "eval test validate predict score check infer inference",
     "write bakeoff models": "model model-zoo zoo archs",
     "write bakeoff preview KEY=VALUE ...": "augment images view",

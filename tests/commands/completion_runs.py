@@ -4,7 +4,20 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "preview", "compare", "diff", "evaluate", "prune", "models", "experiments", "doctor")
+COMMANDS = (
+    "train",
+    "preview",
+    "compare",
+    "diff",
+    "evaluate",
+    "resume",
+    "list",
+    "show",
+    "prune",
+    "models",
+    "experiments",
+    "doctor",
+)
 RUN = "101010-cnn-mnist-s0-abcd"
 
 

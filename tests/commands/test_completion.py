@@ -33,6 +33,9 @@ OPTIONS = {
     },
     "diff": {"--images", "--json", "--color"},
     "evaluate": {"--data-root", "--device"},
+    "resume": {"--allow", "--data-root"},
+    "list": {"--limit", "--runs", "--state", "--model", "--data", "--json", "--color"},
+    "show": {"--json", "--color"},
     "prune": {"--yes", "--color"},
     "models": set(),
     "experiments": set(),
@@ -129,7 +132,7 @@ def names_in(group: str) -> set[str]:
         ("evaluate cnn", set()),
         ("compare 10", {RUN}),
         ("compare --format csv la", {"latest"}),
-        ("prune ", {RUN, "latest"}),  # and no `--yes` that nobody asked for
+        ("prune ", {RUN, "a", "b", "latest"}),  # and no `--yes` that nobody asked for
         # left to the shell
         ("train output_dir=", set()),
         ("train output_dir=./", set()),
@@ -210,6 +213,14 @@ def test_a_name_that_a_shell_would_act_on_is_not_offered(tmp_path: Path) -> None
     ]  # the options, not the folder
 
 
+def test_names_of_sweeps_where_a_sweep_is_meant(root: Path) -> None:
+    assert candidates("bakeoff list ", COMMANDS, root) == ["a", "b", "latest"]
+    assert candidates("bakeoff show ", COMMANDS, root) == ["101010-cnn-mnist-s0-abcd", "a", "b", "latest"]
+    assert candidates("bakeoff resume b", COMMANDS, root) == ["b"]
+    assert candidates("bakeoff list --state f", COMMANDS, root) == ["failed", "finished"]
+    assert "a" not in candidates("bakeoff evaluate ", COMMANDS, root)
+
+
 def test_no_runs_no_latest(tmp_path: Path) -> None:
     assert candidates("bakeoff evaluate ", COMMANDS, tmp_path) == []
     assert candidates("bakeoff evaluate ", COMMANDS, tmp_path / "nowhere") == []
@@ -272,7 +283,7 @@ def test_a_word_that_a_parser_calls_a_run_is_completed_by_runs(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = importlib.import_module("bakeoff.commands.models")
-    for metavar, expected in (("RUN", [RUN, "latest"]), ("PATH", [RUN, "latest"]), ("NAME", [])):
+    for metavar, expected in (("RUN", [RUN, "latest"]), ("PATH", [RUN, "a", "b", "latest"]), ("NAME", [])):
         parser = Parser("bakeoff models")
         parser.add_argument("word", metavar=metavar)
         monkeypatch.setattr(module, "parser", lambda parser=parser: parser)

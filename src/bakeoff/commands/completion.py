@@ -22,13 +22,15 @@ from bakeoff.arguments import Parser
 from bakeoff.commands.shells import SCRIPTS, SHELLS
 from bakeoff.data.sets import set_names
 from bakeoff.errors import OK, ConfigError, nearest
+from bakeoff.runs.folders import sweep_dirs
 from bakeoff.runs.locate import find_run_dirs, outputs_root
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 PROGRAM_OPTIONS = ("--help", "--version")  # of `bakeoff` without a command
-RUN_WORDS = ("RUN", "PATH", "RUN|SWEEP")  # what a parser calls a word that names a run
+# What a parser calls a word that names a run or a sweep.
+RUN_WORDS, SWEEP_WORDS = {"RUN", "PATH"}, {"SWEEP", "PATH"}
 PATH_KEYS = ("output_dir", "data.root")
 SET_KEY = "data.name"  # its values are names of files, which no type lists
 
@@ -114,7 +116,10 @@ def _of_word(words: list[str], word: str, commands: Sequence[str], root: Path) -
         if not action.option_strings and action.dest in parser.suggestions and not given:
             return list(parser.suggestions[action.dest])
     # Of a command that takes runs, an option such as `--yes` must be asked for by a dash.
-    return _runs(root) if _takes_runs(parser) else _options(parser)
+    named = _what_words_name(parser)
+    if not named & (RUN_WORDS | SWEEP_WORDS):
+        return _options(parser)
+    return [*(_runs(root) if named & RUN_WORDS else ()), *(_sweeps(root) if named & SWEEP_WORDS else ())]
 
 
 def _options(parser: Parser) -> list[str]:
@@ -137,9 +142,10 @@ def _option_values(parser: Parser, option: str) -> Sequence[str] | None:
     return None
 
 
-def _takes_runs(parser: Parser) -> bool:
-    """Whether a word that is no option names a run."""
-    return any(not action.option_strings and action.metavar in RUN_WORDS for action in parser._actions)
+def _what_words_name(parser: Parser) -> set[str]:
+    """What a word that is no option names: RUN, SWEEP, PATH, or several of them."""
+    names = [str(action.metavar) for action in parser._actions if not action.option_strings]
+    return {word for name in names for word in name.split("|")}
 
 
 def _runs(root: Path) -> list[str]:
@@ -147,6 +153,12 @@ def _runs(root: Path) -> list[str]:
     names = Counter(run.name for run in find_run_dirs(root))
     unique = [name for name, count in names.items() if count == 1 and _PLAIN.fullmatch(name)]
     return [*unique, "latest"] if names else []
+
+
+def _sweeps(root: Path) -> list[str]:
+    """Names of sweeps, all of which lie in one folder."""
+    names = [sweep.name for sweep in sweep_dirs(root) if _PLAIN.fullmatch(sweep.name)]
+    return [*names, "latest"] if names else []
 
 
 def _overrides(parser: Parser, words: Sequence[str], word: str) -> list[str]:

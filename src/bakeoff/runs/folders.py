@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from bakeoff.runs.rundir import MARKS
+from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, MARKS, STATUS, SUMMARY
 
 LEDGER = "sweep.json"
 SWEEPS = "sweeps"  # the folder of an outputs root that holds them
@@ -38,6 +38,14 @@ def beginning(name: str, paths: Iterable[Path]) -> list[Path]:
     """The paths that a name means: those that are called so, else those whose names begin so."""
     matches = [path for path in paths if path.name.startswith(name)]
     return [path for path in matches if path.name == name] or matches
+
+
+def began_at(run: Path) -> float:
+    """When a run began, in seconds since 1970, by one file's time; of a queued one, when it was made."""
+    for name in (ENVIRONMENT, CONFIG, STATUS, SUMMARY):  # the first is written at the start, and only then
+        with suppress(OSError):
+            return (run / name).stat(follow_symlinks=False).st_mtime
+    return 0.0
 
 
 def last_work(sweep: Path) -> float:

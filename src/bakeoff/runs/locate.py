@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
-from bakeoff.runs.folders import beginning, is_run_dir, is_sweep_dir, sweep_dirs
+from bakeoff.runs.folders import began_at, beginning, is_run_dir, is_sweep_dir, sweep_dirs
 from bakeoff.runs.paths import OUTPUTS_VARIABLE, from_environment, home_path
 from bakeoff.runs.reading import UnreadableFileError
-from bakeoff.runs.rundir import CONFIG, DATASETS, MARKS, RUN_NAME, STATUS, SUMMARY
+from bakeoff.runs.rundir import DATASETS, MARKS, RUN_NAME, STATUS, SUMMARY
 from bakeoff.runs.states import LOST, STOPPED, state_of
 from bakeoff.terminal import broken, screen_width
 from bakeoff.text import counted, one_line, printable
@@ -129,14 +129,14 @@ def resolve(word: str, root: Path) -> Path:
 
 def _last_finished(runs: Sequence[Path], root: Path, note: Callable[[str], None]) -> Path:
     finished = [run for run in runs if (run / SUMMARY).is_file()]
-    newest = max(runs, key=_started)
+    newest = max(runs, key=began_at)
     if not finished:
         raise ConfigError(
             f"run latest: none of the {counted(len(runs), 'run')} below {root} has finished; the newest is "
             f"{newest} ({_state(newest)})"
         )
-    last = max(finished, key=_started)
-    if newest != last and _started(newest) > _started(last):
+    last = max(finished, key=began_at)
+    if newest != last and began_at(newest) > began_at(last):
         newer = f"the newer {newest} has not finished ({_state(newest)})"
         note(f"note: latest is {last}, the last finished run; {newer}")
     return last
@@ -161,7 +161,7 @@ def _last_seen(run: Path) -> float:
     try:
         return (run / STATUS).stat(follow_symlinks=False).st_mtime
     except OSError:
-        return _started(run)
+        return began_at(run)
 
 
 def _was_stopped(run: Path) -> bool:
@@ -176,16 +176,6 @@ def _state(run: Path) -> str:
         said = state_of(run).state
         return "its process is gone" if said == LOST else one_line(printable(said))
     return "it has no status"
-
-
-def _started(run: Path) -> float:
-    """When a run began: its config is written once, before anything else."""
-    for name in (CONFIG, STATUS, SUMMARY):
-        try:
-            return (run / name).stat(follow_symlinks=False).st_mtime
-        except OSError:
-            continue
-    return 0.0
 
 
 def outputs_root() -> Path:

@@ -65,6 +65,16 @@ def opened(path: Path, max_bytes: int) -> Iterator[tuple[int, int]]:
         os.close(descriptor)
 
 
+def read_tail(path: Path, max_bytes: int) -> bytes:
+    """The end of a regular file of any size; follows no link and never waits on a pipe.
+
+    Raises:
+        UnreadableFileError: with the reason.
+    """
+    with opened(path, sys.maxsize) as (descriptor, size):
+        return os.pread(descriptor, max_bytes, max(0, size - max_bytes))
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Opens a file of the user's to read: of any size, by links too, but never waits on a pipe.
 

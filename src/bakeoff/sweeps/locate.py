@@ -45,7 +45,7 @@ def find_sweep(word: str, root: Path) -> Path:
         raise ConfigError(f"sweep {name}: {told} ({names}); give more of the name")
     if runs := beginning(name, find_run_dirs(root)):
         whose = f"the run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs, such as {runs[0]}"
-        raise ConfigError(f"sweep {name}: no sweep of this name, but {whose}; see bakeoff list")
+        raise ConfigError(f"sweep {name}: no sweep of this name, but {whose}; see bakeoff show")
     hint = nearest(name, [sweep.name for sweep in sweeps])
     raise ConfigError(f"sweep {name}: no sweep of this name below {root}; see bakeoff list{hint}")
 
@@ -72,10 +72,15 @@ def find_run_or_sweep(
     name = word.rstrip("/") or word
     if "/" in name or name in (LATEST, ".", ".."):
         return find_run(word, root, unfinished=unfinished, **told)
-    sweeps = beginning(name, sweep_dirs(root))
-    if not sweeps or is_run_dir(path) or is_run_dir(root / path):
+    if is_run_dir(path) or is_run_dir(root / path):
         return find_run(word, root, unfinished=unfinished, **told)
-    runs = beginning(name, find_run_dirs(root))
+    all_runs, all_sweeps = find_run_dirs(root), sweep_dirs(root)
+    runs, sweeps = beginning(name, all_runs), beginning(name, all_sweeps)
+    if all_sweeps and not (runs or sweeps):
+        hint = nearest(name, [found.name for found in (*all_sweeps, *all_runs)])
+        raise ConfigError(f"{name}: no run and no sweep of this name below {root}; see bakeoff list{hint}")
+    if not sweeps:
+        return find_run(word, root, unfinished=unfinished, **told)
     if runs and sweeps[0].name != name:
         told_of = (
             f"{counted(len(runs), 'run')} and {counted(len(sweeps), 'sweep')} have names that begin with it"

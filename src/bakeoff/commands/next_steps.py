@@ -1,0 +1,52 @@
+"""The commands that make sense for a run or a sweep, by how far it is. No torch here."""
+
+import os
+import shlex
+
+from bakeoff.runs.folders import is_sweep_dir
+from bakeoff.runs.rundir import CONFIG, WEIGHTS
+from bakeoff.runs.states import DIVERGED, FAILED, FINISHED, INTERRUPTED, LOST, PRUNED, QUEUED, RUNNING
+from bakeoff.sweeps.ledger import Ledger
+from bakeoff.sweeps.rows import RunRow, SweepRow, ledger_of
+
+Steps = dict[str, str]  # what for -> the command
+_TO_DO = (QUEUED, INTERRUPTED, FAILED, LOST)
+
+
+def of_run(row: RunRow) -> Steps:
+    """What can be done with a run."""
+    path, state = shlex.quote(str(row.path)), row.state
+    sweep = row.path.parent if is_sweep_dir(row.path.parent) else None
+    ledger = ledger_of(sweep) if sweep else None
+    if state.state == FINISHED:
+        evaluate = {"evaluate": f"bakeoff evaluate {path}"} if os.path.lexists(row.path / WEIGHTS) else {}
+        return evaluate | {"compare": f"bakeoff compare {shlex.quote(str(sweep or row.path.parent))}"}
+    if state.state == RUNNING:
+        return {"watch": f"bakeoff watch {path}"}
+    if ledger and ledger.is_worked_on:
+        return {"watch its sweep": f"bakeoff watch {shlex.quote(str(sweep))}"}
+    steps = {}
+    if state.may_go_on:
+        steps["start" if state.state == QUEUED else "resume"] = f"bakeoff resume {path}"
+    if ledger and state.state in _TO_DO:
+        steps["resume its sweep"] = f"bakeoff resume {shlex.quote(str(sweep))}"
+    if not state.may_go_on and os.path.lexists(row.path / CONFIG):
+        change = "" if state.state == PRUNED else " KEY=VALUE"
+        steps["train anew"] = f"bakeoff train --config {path}{change}"
+    return steps
+
+
+def of_sweep(row: SweepRow, ledger: Ledger | None) -> Steps:
+    """What can be done with a sweep."""
+    path = shlex.quote(str(row.path))
+    steps = {}
+    if ledger and ledger.is_worked_on:
+        steps = {"watch": f"bakeoff watch {path}", "stop": f"bakeoff cancel {path}"}
+    elif ledger and any(row.counts.get(state) for state in _TO_DO):
+        steps["resume"] = f"bakeoff resume {path}"
+    if ledger and not ledger.is_worked_on and row.counts.get(DIVERGED):
+        words = ["bakeoff", "train", "--multirun", *ledger.line, f"sweep.name={ledger.name}"]
+        steps["train diverged runs anew"] = shlex.join([*words, f"sweep.retry={DIVERGED}"])
+    if row.counts.get(FINISHED):
+        steps["compare"] = f"bakeoff compare {path}"
+    return steps

@@ -1,0 +1,57 @@
+"""What `bakeoff show SWEEP` says. No torch here."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from bakeoff.commands.next_steps import of_sweep
+from bakeoff.commands.row_table import counts_told, duration, run_line, table, when
+from bakeoff.commands.shown_run import headline, steps_told
+from bakeoff.runs.locate import find_run_dirs
+from bakeoff.runs.states import FINISHED
+from bakeoff.sweeps.ledger import Ledger
+from bakeoff.sweeps.rows import RunRow, SweepRow, ledger_of, run_rows, sweep_row
+from bakeoff.terminal import painted, wrapped
+from bakeoff.text import cut, printable
+
+_LONGEST_REASON = 160
+
+
+def read_sweep(path: Path) -> tuple[SweepRow, list[RunRow], Ledger | None]:
+    """A sweep and its runs, those that it should have first, in the order of its command line."""
+    found = find_run_dirs(path)
+    ledger = ledger_of(path)
+    rows = run_rows(found, ledger)
+    return sweep_row(path, found), rows, ledger
+
+
+def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
+    """What is printed of a sweep, safe to print."""
+    row, rows, ledger = read_sweep(path)
+    lines = [headline(path, row.state, colour)]
+    about = [counts_told(row)]
+    about += [f"began {when(row.began, short=False)}"] if row.began else []
+    about += [f"its runs took {duration(row.seconds)}"] if row.seconds else []
+    lines += wrapped(printable("; ".join(about)), width, "  ")
+    if ledger:
+        command = shlex.join(["bakeoff", "train", "--multirun", *ledger.line])
+        lines += wrapped(printable(command), width, "    ", "  ")
+    lines += wrapped(printable(str(path)), width, "  ")
+    short = width is not None
+    if rows:
+        told = [run_line(each, short, _reason(each)) for each in rows]
+        lines += ["", *table(told, width, colour)]
+    if steps := steps_told(of_sweep(row, ledger)):
+        lines += ["", painted("next", "bold", colour), *steps]
+    return lines
+
+
+def _reason(row: RunRow) -> str:
+    if row.state.state == FINISHED or not row.state.reason:
+        return ""
+    return cut(" ".join(row.state.reason.split()), _LONGEST_REASON)
+
+
+def steps_of(path: Path, row: SweepRow) -> dict[str, Any]:
+    """The next commands, for scripts."""
+    return dict(of_sweep(row, ledger_of(path)))
