@@ -54,7 +54,7 @@ def test_the_words_in_the_help_are_those_of_the_parser(name: str) -> None:
 
 
 WITHOUT_TORCH = [
-    ["--help"], ["train", "--cfg", "job"], ["compare", "."], *([name, "--help"] for name in COMMANDS),
+    ["--help"], ["train", "--cfg", "job"], ["compare", "."], ["list"], *([name, "--help"] for name in COMMANDS),
     ["models"], ["models", "vit"], ["experiments", "quickstart"], ["help", "train"], ["-V"],
     ["train", "optim.lrr=1"], ["train", "-m", "seed=0,-1"],
 ]  # fmt: skip
@@ -94,6 +94,11 @@ def test_help_is_quick() -> None:
         (["train", "data=digits", "trainer.device=cuda:7"], 2, "trainer.device=cuda:7: there"),
         (["train", "data.root=nowhere/data"], 3, "put these files, unpacked, into nowhere/data/MNIST/raw"),
         (["compare"], 2, "outputs: no run directory here"),
+        (["ls"], 2, "ls: no such command; write bakeoff list"),
+        (["status"], 2, "status: no such command; write bakeoff list"),
+        (["inspect"], 2, "inspect: no such command; write bakeoff show RUN"),
+        (["show", "nothing"], 2, "run nothing: outputs holds no run directory"),
+        (["list", "nothing"], 2, "sweep nothing: there is no sweep below outputs"),
         (["compare", "nothing"], 2, "run nothing: outputs holds no run directory"),
         (["compare", "--format", "pdf"], 2, ""),
         (["evaluate", "latest"], 2, "run latest: outputs holds no run directory"),

@@ -210,3 +210,21 @@ def test_prune_says_what_cannot_be_removed(
     code, _, err = bakeoff("prune", str(runs), "--yes")
     assert code == 4
     assert "weights.safetensors: cannot write: Permission denied" in err
+
+
+def test_a_sweep_keeps_its_ledger_and_what_is_not_finished(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    """What waits or runs is no candidate, even with weights in it; of a sweep's own files nothing is touched."""
+    sweep = tmp_path / "r" / "sweeps" / "night"
+    for seed, right in enumerate((20, 10)):
+        set_val(write_run(sweep / f"cnn-toy-s{seed}-0000000{seed}", "a", seed), right)
+    for number, status in enumerate(("queued", "running", "pruned", "interrupted")):
+        run = RunDir.create(sweep / f"cnn-toy-s{number}-1111111{number}")
+        run.write_status(status, 0)
+        save_file({"x": np.zeros(250, dtype=np.float32)}, run.path / "weights.safetensors")
+    for name in ("sweep.json", ".lock", ".cancel"):
+        (sweep / name).write_text("{}")
+    before = files_below(sweep)
+    code, out, _ = bakeoff("prune", str(tmp_path / "r"), "--yes")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("1 file removed")
+    assert set(before) - set(files_below(sweep)) == {"cnn-toy-s1-00000001/weights.safetensors"}
