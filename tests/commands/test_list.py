@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Bakeoff
-from listed_runs import DAY, edit_json, finished, ledger, sweep_of_all_states, unfinished
+from listed_runs import DAY, DEAD, edit_json, finished, ledger, sweep_of_all_states, unfinished
 
 from bakeoff.runs.states import STATES
 from bakeoff.sweeps import listing
@@ -139,6 +139,9 @@ def test_a_sweep_that_a_process_works_on_is_running(bakeoff: Bakeoff) -> None:
     ledger(OUTPUTS / "sweeps" / "s", ["cnn-digits-s0-00000000"], owned=True)
     unfinished(OUTPUTS / "sweeps" / "s" / "cnn-digits-s0-00000000", "queued")
     assert [row["state"] for row in rows_of(bakeoff)] == ["running"]
+    parent = json.loads((OUTPUTS / "sweeps" / "s" / "sweep.json").read_text())["parent"]
+    edit_json(OUTPUTS / "sweeps" / "s" / "sweep.json", parent=parent | DEAD)
+    assert [row["state"] for row in rows_of(bakeoff)] == ["unfinished"]
     ledger(OUTPUTS / "sweeps" / "s", ["cnn-digits-s0-00000000"])
     assert [row["state"] for row in rows_of(bakeoff)] == ["unfinished"]
 
@@ -236,14 +239,16 @@ def test_it_fits_a_terminal_and_names_stay_whole(
         wide = [line for line in lines if len(line) > max(columns, 44)]
         assert wide == []
         assert any("100000-faster_rcnn-fashion_mnist-s0-aaaa" in line for line in lines)
+        assert lines[0].startswith("name ") == (columns >= 80)  # a row a run, where there is room
 
 
 def test_what_anybody_has_written_neither_acts_nor_breaks(bakeoff: Bakeoff) -> None:
     evil = "\x1b[31mred\n\u202e"
-    values: list[Any] = [evil, None, [], {}, 7, True, -1, 1e300, "x" * 9999]
+    values: list[Any] = [evil, None, [], {}, 7, True, -1, 1e300, "x" * 9999, "9999-12-31T23:59:59-23:59"]
     for number, value in enumerate(values):
         run = finished(OUTPUTS / DAY / f"10000{number}-cnn-toy-s0-aaaa", began="2026-01-02T08:00:00+00:00")
-        edit_json(run / "summary.json", model=value, data=value, data_title=value, seed=value, test=value)
+        edit_json(run / "summary.json", model=value, data=value, data_title=value, seed=value)
+        edit_json(run / "summary.json", test={"accuracy": value})
         edit_json(run / "summary.json", val={"accuracy": value}, time={"total_seconds": value})
         edit_json(run / "environment.json", started=value)
         (run / "overrides.yaml").write_text(json.dumps(value))
@@ -254,9 +259,11 @@ def test_what_anybody_has_written_neither_acts_nor_breaks(bakeoff: Bakeoff) -> N
         edit_json(sweep.folder / "sweep.json", created=value, line=[value], parent={"pid": value})
         edit_json(sweep.folder / "sweep.json", **({"jobs": value} if number % 2 else {"jobs": [value]}))
         unfinished(sweep.folder / "cnn-toy-s0-00000000", "queued")
+    finished(OUTPUTS / DAY / evil)
     rows = rows_of(bakeoff)
-    assert len(rows) == 3 * len(values)
-    assert {row["test_accuracy"] for row in rows if row["kind"] == "run"} == {None}
+    assert len(rows) == 3 * len(values) + 1
+    runs = [row for row in rows if row["kind"] == "run" and row["name"] != evil]
+    assert {row["test_accuracy"] for row in runs} == {None}
     for words in (["list"], ["list", "--json"], ["list", "--runs", "--model", "*"], ["list", "s0"]):
         code, out, error = bakeoff(*words, *(["-n", "0"] if "s0" not in words else []))
         assert (code, error) == (0, "")
