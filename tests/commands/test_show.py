@@ -94,7 +94,7 @@ def test_figures_that_do_not_hold_are_not_shown(bakeoff: Bakeoff) -> None:
 
 def test_a_run_without_a_result(bakeoff: Bakeoff) -> None:
     unfinished(RUN, "failed", "no memory\nat all")
-    (RUN / "run.log").write_text("".join(f"line {number}\n\n" for number in range(1, 30)))
+    (RUN / "run.log").write_text("x" * 2**17 + "".join(f"line {number}\n\n" for number in range(1, 30)))
     with_epochs(RUN, 2, 1)
     out = shown(bakeoff, str(RUN))
     assert section(out, "why it has no result") == ["no memory\\x0aat all"]
@@ -235,7 +235,20 @@ def test_mistakes_are_one_line(bakeoff: Bakeoff, words: list[str]) -> None:
 
 def test_what_anybody_has_written_neither_acts_nor_breaks(bakeoff: Bakeoff) -> None:
     evil = "\x1b[31mred\n\u202e"
-    values: list[Any] = [evil, None, [], {}, 7, True, -1, 1e300, [evil], {evil: {evil: evil}}, "x" * 9999]
+    values: list[Any] = [
+        evil,
+        None,
+        [],
+        {},
+        7,
+        True,
+        -1,
+        1e300,
+        [evil],
+        {evil: {evil: evil}},
+        "x" * 9999,
+        "cnn,vit",
+    ]
     for number, value in enumerate(values):
         for kind in ("finished", "failed"):
             run = OUTPUTS / DAY / f"10000{number}-cnn-{kind}-s0-aaaa"
@@ -247,6 +260,8 @@ def test_what_anybody_has_written_neither_acts_nor_breaks(bakeoff: Bakeoff) -> N
                 unfinished(run, "failed")
                 edit_json(run / "status.json", status=value, error=value, step=value, heartbeat=value)
             edit_json(run / "config.json", model=value, data={"name": value, "title": value}, trainer=value)
+            if isinstance(value, str):
+                edit_json(run / "config.json", model={"name": value}, data={"name": "digits"})
             (run / "epochs.jsonl").write_text(
                 f'{json.dumps({"epoch": value})}\n{json.dumps(value)}\n{{"epoch": 1'
             )

@@ -46,6 +46,14 @@ def test_the_last_finished_run_and_not_the_newest_directory(tmp_path: Path, note
     ]
 
 
+def test_runs_of_a_sweep_are_told_apart_by_their_start(tmp_path: Path) -> None:
+    """Their configs are all written before the first of them starts."""
+    for name, at in (("a", 100.0), ("b", 300.0), ("c", 200.0)):
+        (begun(tmp_path / name, 50.0) / "environment.json").write_text("{}")
+        os.utime(tmp_path / name / "environment.json", (at, at))
+    assert find_run("latest", tmp_path).name == "b"
+
+
 def test_a_newer_run_that_runs_is_told_from_one_that_died(tmp_path: Path, notes: list[str]) -> None:
     begun(tmp_path / "a", 100.0)
     alive = {"host": socket.gethostname(), "pid": os.getpid(), "process_started": process_start(os.getpid())}

@@ -60,9 +60,7 @@ def headline(path: Path, state: str, colour: bool) -> str:
 
 
 def _why(found: Shown, width: int | None) -> list[str] | None:
-    if found.run or not found.reason:
-        return None
-    return wrapped(printable(found.reason), width, "  ")
+    return wrapped(printable(found.reason), width, "  ") if found.reason else None
 
 
 def _result(run: Run, width: int | None) -> list[str]:
