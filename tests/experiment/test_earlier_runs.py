@@ -10,7 +10,7 @@ import pytest
 from conftest import Bakeoff
 
 from bakeoff.config.schema import defaults
-from bakeoff.experiment.earlier_runs import told_of
+from bakeoff.experiment.earlier_runs import Share, estimates, told_of_all, told_of_run, until_the_last
 
 UNKNOWN = (
     "how long it takes is not known: no earlier run on this machine had the same model, data, batch size, "
@@ -25,6 +25,10 @@ def config(root: Path, **changes: Any) -> dict[str, Any]:
         section, _, name = key.rpartition("__")
         (values[section] if section else values)[name] = value
     return values
+
+
+def told_of(runs: list[dict[str, Any]], share: Share = Share()) -> str:  # noqa: B008 - it is frozen
+    return told_of_run(runs[0], share) if len(runs) == 1 else told_of_all(runs, estimates(runs, share), share)
 
 
 def finished(root: Path, name: str, seconds: tuple[float, float, float], epochs: int, **changes: Any) -> Path:
@@ -57,7 +61,7 @@ def test_a_budget_is_the_most_that_training_takes(tmp_path: Path) -> None:
     short = config(tmp_path, trainer__epochs=10, trainer__max_seconds=900.0)
     assert told_of([short]).startswith("about 2 minutes, by 1 earlier")  # 10 epochs: 130 s
     other = config(tmp_path, trainer__max_seconds=900.0, data__name="digits")
-    assert told_of([other, other]) == f"{UNKNOWN}; at most 1800 s of training"
+    assert told_of([other, other]) == f"{UNKNOWN}; at most 30 min of training"
     assert told_of([other, config(tmp_path, data__name="digits")]) == UNKNOWN
 
 
@@ -105,16 +109,52 @@ def test_runs_of_another_machine_unfinished_and_broken_ones_are_no_measure(tmp_p
 def test_a_sweep_is_the_sum_of_its_runs(tmp_path: Path) -> None:
     finished(tmp_path, "a", (90.0, 10.0, 130.0), 10)
     alike = [config(tmp_path, trainer__epochs=10, seed=seed) for seed in range(3)]  # of 130 s
-    assert told_of(alike) == "about 6 minutes for all runs, by earlier ones of the same model and data"
+    assert told_of(alike) == "about 6 minutes for 3 runs, by earlier ones of the same model and data"
     assert told_of([*alike, config(tmp_path, data__name="digits")]) == (
         "about 6 minutes for 3 of 4 runs, by earlier ones of the same model and data; there is no earlier "
         "run like the others"
     )
 
 
+def with_share(run: Path, threads: int, jobs_at_once: int) -> None:
+    environment = json.loads((run / "environment.json").read_text())
+    environment |= {"threads": threads, "jobs_at_once": jobs_at_once}
+    (run / "environment.json").write_text(json.dumps(environment))
+
+
+def test_runs_with_another_share_of_the_machine_are_no_measure(tmp_path: Path) -> None:
+    with_share(finished(tmp_path, "a", (90.0, 10.0, 130.0), 10), 2, 1)
+    with_share(finished(tmp_path, "b", (190.0, 10.0, 230.0), 10), 1, 2)
+    with_share(finished(tmp_path, "c", (290.0, 10.0, 330.0), 10, trainer__threads=1), 1, 1)
+    plain = config(tmp_path, trainer__epochs=10)
+    one_thread = config(tmp_path, trainer__epochs=10, trainer__threads=1)
+    for share, seconds in (
+        (Share(2, 1), [130.0, 330.0]),
+        (Share(1, 2), [230.0, 230.0]),  # the number of threads that is given, or what comes of sharing
+        (Share(1, 1), [330.0, 330.0]),
+        (Share(2, 2), [None, 230.0]),
+        (Share(1, 4), [None, None]),
+    ):
+        assert estimates([plain, one_thread], share) == seconds, share
+    both = [plain, config(tmp_path, trainer__epochs=10, seed=1), config(tmp_path, trainer__epochs=10, seed=2)]
+    assert told_of(both, Share(1, 2)) == (
+        "about 8 minutes for 3 runs, 2 at once, by earlier ones of the same model and data"
+    )
+    assert told_of(both, Share(1, 4)) == f"{UNKNOWN}, with 4 runs at once"
+    limited = [config(tmp_path, trainer__max_seconds=900.0, seed=seed) for seed in range(5)]
+    assert told_of(limited, Share(1, 4)) == f"{UNKNOWN}, with 4 runs at once; at most 30 min of training"
+
+
+def test_whoever_is_free_first_takes_the_next_run() -> None:
+    assert until_the_last([5.0, 1.0, 1.0, 1.0], 2) == 5.0
+    assert until_the_last([1.0, 1.0, 5.0], 2) == 6.0
+    assert until_the_last([3.0, 4.0], 1) == 7.0
+    assert until_the_last([3.0, 4.0], 8) == 4.0
+
+
 @pytest.mark.usefixtures("no_pictures")
 def test_a_dry_run_says_it_of_what_was_trained(bakeoff: Bakeoff) -> None:
-    line = ["train", "data=digits", "model=cnn_small", "trainer.epochs=1", "trainer.threads=1"]
+    line = ["train", "data=digits", "model=cnn_small", "trainer.epochs=1"]
     assert UNKNOWN in bakeoff(*line, "--dry-run")[1]
     assert bakeoff(*line)[0] == 0
     assert "by 1 earlier run of this model on these data\n" in bakeoff(*line, "seed=1", "--dry-run")[1]

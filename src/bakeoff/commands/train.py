@@ -95,11 +95,12 @@ def _run_single(job: Job, dry_run: bool, stop: StopSignal) -> None:
     if not dry_run:
         train_run(job, stop)
         return
-    from bakeoff.experiment.earlier_runs import told_of
+    from bakeoff.experiment.earlier_runs import Share, told_of_run
+    from bakeoff.machine.runtime import num_threads
 
     prepared = prepare(job.values)
     for note in prepared.notes:
         tell(f"note: {note}")
     tell(description(prepared))
-    tell(told_of([job.values]))
+    tell(told_of_run(job.values, Share(num_threads())))
     tell("everything is in order; not trained (--dry-run)")

@@ -13,13 +13,13 @@ from bakeoff.comparison.output.printing import print_comparison
 from bakeoff.config.job import Job
 from bakeoff.config.schema import SweepConfig
 from bakeoff.errors import OK, SOME_RUNS_BAD, InterruptedRunError, ResourceError
-from bakeoff.experiment.earlier_runs import told_of
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.load import busy_note, current_load
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import tell
 from bakeoff.runs.states import DIVERGED, FINISHED, PRUNED
 from bakeoff.sweeps.child import Slot
+from bakeoff.sweeps.dry_run import show_plan
 from bakeoff.sweeps.folders import begin_again, drop_replaced, make_folders
 from bakeoff.sweeps.gates_child import check_with_torch
 from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
@@ -62,7 +62,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
     side = f", {counted(len(chosen), 'run')} at once" if len(chosen) > 1 and len(todo) > 1 else ""
     tell(f"sweep {folder}: {counted(len(planned), 'run')}, {done} of them finished already{side}")
     if dry_run:
-        _list(tried, todo)
+        show_plan(tried, chosen)
         return OK
     if not todo:
         return compared(folder, [])
@@ -135,13 +135,6 @@ def checked(
     if len(todo) > 1 and (note := side_by_side_note(chosen)):
         tell(f"note: {note}")
     return OK, chosen
-
-
-def _list(planned: Sequence[Planned], todo: Sequence[Planned]) -> None:
-    for item in planned:
-        tell(f"  {item.folder.name}  {item.entry.shown}")
-    if todo:
-        tell(told_of([item.job.values for item in todo]))
 
 
 def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:

@@ -192,14 +192,14 @@ def _rows(jobs: Sequence[JobStanding], width: int, is_plain: bool) -> "Renderabl
         table.add_column(title, width=most, no_wrap=True, justify="right", overflow="crop")
     for row, job in enumerate(jobs):
         table.add_row(
-            Text(_fitted(names[row], name, is_plain)),
+            Text(fitted(names[row], name, is_plain)),
             *([_bar(job.share, bar)] if bar else []),
             *(Text(texts[row]) for texts in cells.values()),
         )
     return table
 
 
-def _fitted(name: str, width: int, is_plain: bool) -> str:
+def fitted(name: str, width: int, is_plain: bool) -> str:
     """A name in so many columns: first without the sections of its keys, then without its middle."""
     if columns_of(name) <= width:
         return name
