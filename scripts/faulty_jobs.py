@@ -1,4 +1,6 @@
-"""Sweeps whose jobs go wrong on purpose: what `try_sweep_faults.py` and `try_killed_sweeps.py` share.
+"""Sweeps whose jobs go wrong on purpose, or train nothing.
+
+What `try_sweep_faults.py`, `try_killed_sweeps.py` and `bench_sweep.py` share.
 
     python faulty_jobs.py sweep ARGUMENTS OF BAKEOFF     a sweep whose jobs are started by this file, too
     python faulty_jobs.py RUN_DIR --identity ...         a job of it
@@ -24,6 +26,7 @@ from typing import Any
 
 MODULE = Path(__file__)
 VARIABLE, STAND_IN, KILL_SHARE = "BAKEOFF_FAULTS", "BAKEOFF_STAND_IN", "BAKEOFF_KILL_SHARE"
+OWN_SECONDS = "own_seconds"  # the file in which a stand-in says how long its process lived
 BYTES_MORE = 64 * 2**20
 
 
@@ -120,6 +123,13 @@ def _stand_in(template: Path) -> None:
         shutil.copyfile(template / name, run / name)
     write_json(run / "summary.json", summary)
     RunDir(run).write_status("finished", 1)
+    (run / OWN_SECONDS).write_text(str(_seconds_since_start()))
+
+
+def _seconds_since_start() -> float:
+    """Since this process was started, by proc(5)'s stat."""
+    ticks = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def children() -> list[int]:
