@@ -70,7 +70,7 @@ def test_each_gpu_has_one_job(machine: pytest.MonkeyPatch) -> None:
     assert slots(1, [on_gpu(LARGE)]) == [Slot(8, "3")]
     shared = slots(3, [on_gpu(SMALL)])
     assert [slot.gpu for slot in shared] == ["3", "MIG-1", "3"]
-    assert side_by_side_note(shared) == (
+    assert side_by_side_note(shared, [on_gpu(SMALL)]) == (
         "3 runs at once share 2 GPUs: each is slower, and their memory must hold all of them; "
         "sweep.jobs=auto is one run per GPU"
     )
@@ -96,10 +96,27 @@ def test_auto_runs_no_more_than_all_memory_holds(
 
 
 @pytest.mark.usefixtures("machine")
-def test_more_jobs_than_cores_are_said() -> None:
-    assert side_by_side_note([Slot(1)] * 8) is None
-    assert side_by_side_note([Slot(1)] * 9) == (
+def test_more_threads_than_cores_are_said() -> None:
+    assert side_by_side_note([Slot(1)] * 8, [SMALL]) is None
+    assert side_by_side_note([Slot(1)] * 9, [SMALL]) == (
         "9 runs at once share 8 cores: each is slower, and all of them are done no sooner than with "
         "sweep.jobs=8"
     )
-    assert side_by_side_note([Slot(1, "0")] * 1) is None
+    three = replace(SMALL, threads=3)
+    assert side_by_side_note(slots(2, [three]), [three]) is None
+    assert side_by_side_note(slots(3, [three]), [three, SMALL]) == (
+        "3 runs of 3 threads at once share 8 cores: each is slower, and all of them are done no sooner than "
+        "with sweep.jobs=2"
+    )
+    assert side_by_side_note([Slot(8)], [replace(SMALL, threads=16)]) is None  # it is alone
+    assert side_by_side_note([Slot(1, str(gpu)) for gpu in range(9)], [on_gpu(SMALL)]) is None
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize(
+    ("threads", "count"), [((1,), 8), ((2,), 4), ((None, 3), 2), ((9,), 1), ((None,), 8)]
+)
+def test_auto_leaves_room_for_the_threads_that_the_configs_name(
+    threads: tuple[int | None, ...], count: int
+) -> None:
+    assert len(slots("auto", [replace(SMALL, threads=number) for number in threads])) == count

@@ -8,6 +8,7 @@ import numpy as np
 from bakeoff.comparison.comparability import HASHES, facts, mixed_facts, other_code, why_times_differ
 from bakeoff.comparison.figures import TRAIN_SECONDS, value_at
 from bakeoff.comparison.guessing import guessing_note
+from bakeoff.comparison.run import Run
 from bakeoff.comparison.statistics.few_images import FEW_IMAGES
 from bakeoff.comparison.statistics.pairs import MIN_CLASS_IMAGES
 from bakeoff.comparison.tables import SettingRow, Table
@@ -32,14 +33,15 @@ def notes(table: Table) -> list[str]:
         {name: [f"its runs differ in {', '.join(told)}"] for name, told in mixed.items() if told}
     )
     of_code = {row.label: [told] for row in rows if (told := other_code(row.members))}
-    lines += [f"caution: {line}" for line in _together(of_code)]
+    of_times = {row.label: [told] for row in rows if (told := _of_times(row.members))}
+    lines += [f"caution: {line}" for line in _together(of_code) + _together(of_times)]
     lines += _continued(rows)
     lines += _not_alike(rows)
     lines += _of_budgets(rows)
     if len(rows) > 1 and (reason := why_times_differ([run for row in rows for run in row.members])):
         lines.append(f"times not ranked: {reason}")
-    elif (at_once := max(run.jobs_at_once for row in rows for run in row.members)) > 1:
-        lines.append(f"times are of {at_once} runs at once; compare them only with such times")
+    elif len(at_once := {run.jobs_at_once for row in rows for run in row.members}) == 1 and max(at_once) > 1:
+        lines.append(f"times are of {max(at_once)} runs at once; compare them only with such times")
     single = [row.label for row in rows if row.num_runs == 1]
     if single and len(rows) > 1:
         lines.append(f"only one run each, too few to judge an architecture: {shortened(single)}")
@@ -57,6 +59,14 @@ def _together(of_rows: Mapping[str, Sequence[str]]) -> list[str]:
         for text in texts:
             names.setdefault(text, []).append(name)
     return [f"{shortened(of_text)}: {text}" for text, of_text in names.items()]
+
+
+def _of_times(runs: Sequence[Run]) -> str | None:
+    """That the runs of one setting had other parts of the machine; None if not."""
+    at_once = sorted({run.jobs_at_once for run in runs})
+    if len(at_once) < 2:
+        return None
+    return f"its times are of {' and '.join(map(str, at_once))} runs at once, and their mean is of neither"
 
 
 def _continued(rows: Sequence[SettingRow]) -> list[str]:

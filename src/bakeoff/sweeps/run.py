@@ -132,7 +132,7 @@ def checked(
         if code != OK:
             return code, []
     chosen = slots(options.jobs, sizes)
-    if len(todo) > 1 and (note := side_by_side_note(chosen)):
+    if len(todo) > 1 and (note := side_by_side_note(chosen, sizes)):
         tell(f"note: {note}")
     return OK, chosen
 

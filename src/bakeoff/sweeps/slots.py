@@ -33,6 +33,7 @@ class Size:
     train_images: int
     data_bytes: int  # of the images of all splits
     device: str  # what `trainer.device` became: cpu, cuda, cuda:1
+    threads: int | None = None  # trainer.threads
 
     @property
     def is_small(self) -> bool:
@@ -60,18 +61,20 @@ def slots(asked: int | str, sizes: Sequence[Size]) -> list[Slot]:
     return [Slot(threads, gpus[number % len(gpus)] if gpus else None) for number in range(count)]
 
 
-def side_by_side_note(chosen: Sequence[Slot]) -> str | None:
-    """What a person should know of slots that share a GPU or a core."""
+def side_by_side_note(chosen: Sequence[Slot], sizes: Sequence[Size]) -> str | None:
+    """What a person should know of jobs that share a GPU or a core."""
     gpus, cores = {slot.gpu for slot in chosen} - {None}, usable_cores()
+    threads = max(size.threads or chosen[0].threads for size in sizes) if sizes else chosen[0].threads
     if gpus and len(chosen) > len(gpus):
         return (
             f"{counted(len(chosen), 'run')} at once share {counted(len(gpus), 'GPU')}: each is slower, and "
             "their memory must hold all of them; sweep.jobs=auto is one run per GPU"
         )
-    if not gpus and len(chosen) > cores:
+    if not gpus and len(chosen) > 1 and len(chosen) * threads > cores:
+        of = f" of {threads} threads" if threads > 1 else ""
         return (
-            f"{counted(len(chosen), 'run')} at once share {counted(cores, 'core')}: each is slower, and "
-            f"all of them are done no sooner than with sweep.jobs={cores}"
+            f"{counted(len(chosen), 'run')}{of} at once share {counted(cores, 'core')}: each is slower, and "
+            f"all of them are done no sooner than with sweep.jobs={max(1, cores // threads)}"
         )
     return None
 
@@ -80,12 +83,13 @@ def _auto(sizes: Sequence[Size], cores: int, gpus: Sequence[str]) -> int:
     if gpus:
         count = len(gpus)
     elif all(size.device == "cpu" and size.is_small for size in sizes):
-        count = cores
+        count = cores // max((size.threads or 1 for size in sizes), default=1)
     else:
         count = 1
     memory = total_memory_bytes()
-    largest = max((size.memory_bytes for size in sizes), default=0)
-    return count if memory is None or not largest else max(1, min(count, memory // largest))
+    if memory is not None and sizes:
+        count = min(count, memory // max(size.memory_bytes for size in sizes))
+    return max(1, count)
 
 
 def _shared_out_gpus(sizes: Sequence[Size]) -> list[str]:

@@ -79,6 +79,7 @@ class _Gates:
             "train_images": len(prepared.data.train),
             "data_bytes": sum(split.num_bytes for split in splits),
             "device": str(prepared.runtime.device),
+            "threads": prepared.config.trainer.threads,
         }
         return size, (*prepared.data.notes, *prepared.model.notes)
 
