@@ -153,6 +153,9 @@ def bits_of(run: Path) -> str:
 
 def main() -> None:
     """Either of both."""
+    if sys.argv[1:] == ["--help"]:
+        print(__doc__)
+        return
     if sys.argv[1] != "sweep":
         template = os.environ.get(STAND_IN)
         if template:
