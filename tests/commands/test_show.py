@@ -187,6 +187,17 @@ def test_a_sweep(bakeoff: Bakeoff) -> None:
     assert result["line"][0] == "model=cnn"
 
 
+def test_a_long_reason_is_whole_in_a_pipe(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
+    unfinished(SWEEP / "cnn-toy-s0-00000000", "failed", " ".join(["again"] * 40))
+    ledger(SWEEP, ["cnn-toy-s0-00000000"])
+    assert shown(bakeoff, "night").count("again") == 40
+    monkeypatch.setenv("COLUMNS", "80")
+    out = shown(bakeoff, "night")
+    assert 20 < out.count("again") < 30
+    assert max(map(len, out.splitlines())) <= 80
+    assert "optim.lr=0.5" in out
+
+
 def test_a_sweep_that_is_worked_on_or_done(bakeoff: Bakeoff) -> None:
     run = finished(SWEEP / "cnn-toy-s0-00000000")
     other = unfinished(SWEEP / "cnn-toy-s1-00000000", "queued")

@@ -14,7 +14,7 @@ from bakeoff.sweeps.rows import RunRow, SweepRow, ledger_of, run_rows, sweep_row
 from bakeoff.terminal import painted, wrapped
 from bakeoff.text import cut, printable
 
-_LONGEST_REASON = 160
+_LONGEST_REASON = 160  # characters, on a terminal; bakeoff show RUN has all of it
 
 
 def read_sweep(path: Path) -> tuple[SweepRow, list[RunRow], Ledger | None]:
@@ -39,17 +39,18 @@ def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
     lines += wrapped(printable(str(path)), width, "  ")
     short = width is not None
     if rows:
-        told = [run_line(each, short, _reason(each)) for each in rows]
+        told = [run_line(each, short, _reason(each, short)) for each in rows]
         lines += ["", *table(told, width, colour)]
     if steps := steps_told(of_sweep(row, ledger)):
         lines += ["", painted("next", "bold", colour), *steps]
     return lines
 
 
-def _reason(row: RunRow) -> str:
+def _reason(row: RunRow, short: bool) -> str:
     if row.state.state == FINISHED or not row.state.reason:
         return ""
-    return cut(" ".join(row.state.reason.split()), _LONGEST_REASON)
+    reason = " ".join(row.state.reason.split())
+    return cut(reason, _LONGEST_REASON) if short else reason
 
 
 def steps_of(path: Path, row: SweepRow) -> dict[str, Any]:
