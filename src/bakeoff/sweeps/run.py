@@ -24,7 +24,7 @@ from bakeoff.sweeps.folders import begin_again, drop_replaced, make_folders
 from bakeoff.sweeps.gates_child import check_with_torch
 from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
 from bakeoff.sweeps.owner import owned
-from bakeoff.sweeps.plan import Planned, looked_at_again, plan, settle_stale
+from bakeoff.sweeps.plan import DONE, Planned, looked_at_again, plan, settle_stale
 from bakeoff.sweeps.scheduler import Scheduler
 from bakeoff.sweeps.slots import AUTO, Size, side_by_side_note, slots
 from bakeoff.sweeps.view import make_view
@@ -108,11 +108,11 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
     if stop.name is not None or scheduler.cancelled:
         raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
     code = compared(ledger.folder, scheduler.failed)
-    again = len(scheduler.failed) + len(waiting)
+    again = sum(entry.state not in DONE for entry in ledger.entries.values())
     name = shlex.quote(ledger.name)
     print(f"sweep          {ledger.folder}")  # not broken at spaces: they are copied
     if again:
-        print(f"next           bakeoff resume {name}   (again what has failed: {counted(again, 'run')})")
+        print(f"next           bakeoff resume {name}   (does {counted(again, 'run')} that did not finish)")
     else:
         print(f"next           bakeoff list {name}")
     return code
