@@ -11,6 +11,7 @@ them, and leave those that had finished as they were, byte for byte. Ends with 1
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,8 @@ def _mount(folder: Path, line: list[str], faults: dict[int, str]) -> list[Path]:
         name = next(word for word in listed.split() if f"-s{seed}-" in word)
         run = folder / "sweeps" / "faults" / name
         run.mkdir(parents=True)
+        if shutil.which("mount") is None:
+            continue
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={FILE_SYSTEM_BYTES}", "tmpfs", run],
             check=False, capture_output=True,

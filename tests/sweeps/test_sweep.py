@@ -17,6 +17,7 @@ from sweep_children import children_here
 from terminals import terminal
 
 from bakeoff.experiment.code import code_files
+from bakeoff.experiment.resume import resume
 from bakeoff.machine.signals import StopSignal
 from bakeoff.sweeps import gates_child, job, run
 
@@ -75,6 +76,28 @@ def test_runs_all_and_compares_and_does_not_train_again(
     code, out, _ = bakeoff(*SWEEP, "seed=0,1")
     assert (code, "2 runs, 2 of them finished already" in out) == (0, True)
     assert states() == ["finished", "finished"]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_somebody_finishes_while_it_waits_is_not_trained_again(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: dict[str, dict[Path, bytes]] = {}
+
+    def work(options: Namespace) -> int:
+        if not before:  # the first one; somebody resumes the other one meanwhile
+            (other,) = {path.parent for path in NIGHT.glob("*/config.json")} - {options.run}
+            resume(other, StopSignal())
+            before[other.name] = contents(other)
+        return job._work(options)
+
+    children_here(monkeypatch, work)
+    assert bakeoff(*SWEEP, "seed=0,1")[0] == 0
+    assert states() == ["finished", "finished"]
+    ((name, bits),) = before.items()
+    now = contents(NIGHT / name)
+    now.pop(NIGHT / name / "run.log"), bits.pop(NIGHT / name / "run.log")
+    assert now == bits
 
 
 @pytest.mark.usefixtures("children")

@@ -19,7 +19,7 @@ from bakeoff.runs import attempts
 from bakeoff.runs.checkpoints import Checkpoint, Checkpoints
 from bakeoff.runs.paths import data_root_here
 from bakeoff.runs.reading import UnreadableFileError, read_json
-from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, STATUS
+from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, STATUS, SUMMARY
 from bakeoff.runs.states import DIVERGED, PRUNED
 from bakeoff.text import counted
 
@@ -46,6 +46,8 @@ def read_stopped(path: Path, data_root: str | None) -> Stopped:
         ResumeError: it cannot go on.
     """
     attempt = attempts.check_free(path)
+    if (path / SUMMARY).exists():  # asked now: whoever worked on it has just done with it
+        raise ResumeError(f"{path}: it has finished")
     try:
         # Killed in its first moment it has none.
         status = read_json(path / STATUS, attempts=2) if (path / STATUS).exists() else {}

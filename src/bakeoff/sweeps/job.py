@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from bakeoff.errors import OK
+from bakeoff.errors import OK, ResumeError
 from bakeoff.machine.process import loading_torch, run_process
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
+from bakeoff.runs.rundir import RunDir
 from bakeoff.runs.stored_overrides import stored_overrides
 from bakeoff.sweeps.child import end_with
 
@@ -40,12 +41,12 @@ def _work(options: argparse.Namespace) -> int:
             from bakeoff.experiment.resume import InSweep, resume
 
         stop.check()
-        resume(
-            options.run,
-            stop,
-            options.data_root,
-            in_sweep=InSweep(options.identity, options.threads, options.jobs_at_once),
-        )
+        in_sweep = InSweep(options.identity, options.threads, options.jobs_at_once)
+        try:
+            resume(options.run, stop, options.data_root, in_sweep=in_sweep)
+        except ResumeError:
+            if not RunDir(options.run).has_summary():
+                raise  # else somebody has finished it while it waited
     return OK
 
 
