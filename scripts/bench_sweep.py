@@ -13,6 +13,7 @@
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class Sweeps:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
+        self.cores_used = 0.0  # by the last sweep, on average: fewer than it could use if others used them
         # One thread by the environment would take from the runs that are alone what they should have.
         self._environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
 
@@ -42,12 +44,13 @@ class Sweeps:
         seeds = ",".join(map(str, range(num_jobs)))
         words = ["train", "-m", *line, f"seed={seeds}", f"sweep.jobs={at_once}", f"output_dir={self._folder}"]
         stands = {STAND_IN: str(template)} if template else {}
-        began = time.monotonic()
+        began, used = time.monotonic(), _processor_seconds()
         done = subprocess.run(
             [sys.executable, MODULE, "sweep", *words, f"sweep.name=number-{self._count}"],
             env=self._environment | stands, capture_output=True, text=True, check=False,
         )  # fmt: skip
         took = time.monotonic() - began
+        self.cores_used = (_processor_seconds() - used) / took
         if done.returncode != 0:
             sys.exit(done.stdout + done.stderr)
         return took
@@ -56,6 +59,12 @@ class Sweeps:
         """Finished ones of the last sweep."""
         sweep = self._folder / "sweeps" / f"number-{self._count}"
         return [path.parent for path in sweep.glob("*/summary.json")]
+
+
+def _processor_seconds() -> float:
+    """Of all processes that this one has waited for, and that they have."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -82,12 +91,12 @@ def gain(sweeps: Sweeps, line: list[str], num_jobs: int, at_once: int, rounds: i
     print(f"{num_jobs} runs of {' '.join(line)}", flush=True)
     ratios = []
     for number in range(1, rounds + 1):
-        alone = sweeps.seconds(line, num_jobs, 1)
+        alone, cores_alone = sweeps.seconds(line, num_jobs, 1), sweeps.cores_used
         side = sweeps.seconds(line, num_jobs, at_once)
         ratios.append(alone / side)
         print(
-            f"round {number}: one at a time {alone:.1f} s, {at_once} at once {side:.1f} s: "
-            f"{alone / side:.2f} times",
+            f"round {number}: one at a time {alone:.1f} s on {cores_alone:.1f} cores, {at_once} at once "
+            f"{side:.1f} s on {sweeps.cores_used:.1f}: {alone / side:.2f} times",
             flush=True,
         )
     print(f"throughput: {statistics.median(ratios):.2f} times (bar: at least {GAIN_BAR})")
