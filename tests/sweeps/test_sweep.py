@@ -137,9 +137,11 @@ def test_a_wrong_combination_stops_the_sweep_before_anything_exists(bakeoff: Bak
 
 @pytest.mark.usefixtures("children")
 def test_dry_run_lists_the_runs(bakeoff: Bakeoff) -> None:
-    code, out, _ = bakeoff(*SWEEP, "seed=0,1", "--dry-run")
+    code, out, _ = bakeoff(*SWEEP, "seed=0,1", "sweep.jobs=999", "--dry-run")
     assert code == 0
-    assert out.count("cnn-digits-s") == 2
+    assert "2 runs, 0 of them finished already, 2 runs at once\n" in out
+    assert re.findall(r"(seed=\d) +queued +unknown  cnn-digits-s\d-\w{8}\n", out) == ["seed=0", "seed=1"]
+    assert "how long it takes is not known" in out
     assert files_below(Path.cwd()) == []
 
 

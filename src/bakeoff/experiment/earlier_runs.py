@@ -115,7 +115,8 @@ def told_of_all(runs: Sequence[dict[str, Any]], seconds: Sequence[float | None],
         if len(known) < len(runs)
         else counted(len(runs), "run")
     )
-    side = f", {share.jobs_at_once} at once" if share.jobs_at_once > 1 else ""
+    at_once = min(share.jobs_at_once, len(runs))
+    side = f", {at_once} at once" if at_once > 1 else ""
     rest = "" if len(known) == len(runs) else "; there is no earlier run like the others"
     took = about(until_the_last(known, share.jobs_at_once))
     return f"{took} for {which}{side}, by earlier ones of the same model and data{_if_early(runs)}{rest}"

@@ -59,7 +59,8 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         return code  # the child has said why
     folder = planned[0].folder.parent
     done = len(planned) - len(todo)
-    side = f", {counted(len(chosen), 'run')} at once" if len(chosen) > 1 and len(todo) > 1 else ""
+    at_once = min(len(chosen), len(todo))
+    side = f", {at_once} runs at once" if at_once > 1 else ""
     tell(f"sweep {folder}: {counted(len(planned), 'run')}, {done} of them finished already{side}")
     if dry_run:
         show_plan(tried, chosen)
@@ -132,7 +133,7 @@ def checked(
         if code != OK:
             return code, []
     chosen = slots(options.jobs, sizes)
-    if len(todo) > 1 and (note := side_by_side_note(chosen, sizes)):
+    if len(todo) > 1 and (note := side_by_side_note(chosen[: len(todo)], sizes)):
         tell(f"note: {note}")
     return OK, chosen
 
