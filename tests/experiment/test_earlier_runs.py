@@ -141,6 +141,8 @@ def test_runs_with_another_share_of_the_machine_are_no_measure(tmp_path: Path) -
         "about 8 minutes for 3 runs, 2 at once, by earlier ones of the same model and data"
     )
     assert told_of(both, Share(1, 4)) == f"{UNKNOWN}, with 4 runs at once"
+    with_share(finished(tmp_path, "d", (190.0, 10.0, 230.0), 10), 1, 8)
+    assert told_of(both, Share(1, 8)).startswith("about 4 minutes for 3 runs, 3 at once")
     limited = [config(tmp_path, trainer__max_seconds=900.0, seed=seed) for seed in range(5)]
     assert told_of(limited, Share(1, 4)) == f"{UNKNOWN}, with 4 runs at once; at most 30 min of training"
 
