@@ -37,7 +37,7 @@ print("works", flush=True)
 while len(counts) < 2 and not ((folder / CANCEL).exists() and "deaf" not in sys.argv):
     time.sleep(0.02)
 how = "killed" if len(counts) == 2 else "saved"
-time.sleep(0.3)
+time.sleep(0.1)
 RunDir(folder / name).write_status("interrupted", 7, how)
 ledger.set(name, state="interrupted", reason=how, ended=now())
 ledger.write(owned=False)
@@ -68,7 +68,7 @@ def worked_on(sweep: WrittenSweep, *words: str) -> Iterator["subprocess.Popen[st
 
 def soon(act: Callable[[], None]) -> None:
     def work() -> None:
-        time.sleep(0.3)
+        time.sleep(0.15)
         act()
 
     threading.Thread(target=work).start()
@@ -92,6 +92,7 @@ def test_it_waits_until_the_jobs_have_saved(night: WrittenSweep, bakeoff: Bakeof
     assert not (night.folder / ".cancel").exists()
 
 
+@pytest.mark.slow  # a process and two signals, half a second apart
 def test_now_kills_what_does_not_listen(night: WrittenSweep, bakeoff: Bakeoff) -> None:
     with worked_on(night, "deaf"):
         code, out, _ = bakeoff("cancel", str(night.folder), "--now")
@@ -100,6 +101,7 @@ def test_now_kills_what_does_not_listen(night: WrittenSweep, bakeoff: Bakeoff) -
     assert reason(night) == "killed"
 
 
+@pytest.mark.slow  # a process
 def test_ctrl_c_leaves_the_waiting_alone(night: WrittenSweep, bakeoff: Bakeoff) -> None:
     with worked_on(night, "deaf"):
         soon(lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -109,6 +111,7 @@ def test_ctrl_c_leaves_the_waiting_alone(night: WrittenSweep, bakeoff: Bakeoff) 
     assert out.splitlines()[-1] == ("the sweep stops without this command, too; see it: bakeoff watch night")
 
 
+@pytest.mark.slow  # a process
 def test_a_killed_parent_has_stopped_as_well(night: WrittenSweep, bakeoff: Bakeoff) -> None:
     with worked_on(night, "deaf") as process:
         soon(process.kill)

@@ -65,9 +65,10 @@ class Clock:
 
 def seen(it: Terminal) -> Screen:
     """What stands on the terminal, once all of it has come."""
+    before = it.so_far().count(LAST)
     it.stream.write(LAST)
     it.stream.flush()
-    while not it.so_far().endswith(LAST):
+    while it.so_far().count(LAST) == before:
         time.sleep(0.005)
     screen = Screen()
     screen.feed(it.so_far().replace("\r\n", "\n\r"))
@@ -126,7 +127,7 @@ def test_no_row_is_broken_at_any_size(tmp_path: Path, num_running: int) -> None:
         sweep.note(number, state=RUNNING, started=at(0))
         sweep.epoch(number, 1, 1.0)
     clock.seconds = 9
-    for columns, height in itertools.product((20, 30, 40, 60, 80, 120, 200), (3, 5, 24, 100)):
+    for columns, height in itertools.product((20, 32, 40, 80, 200), (3, 24, 100)):
         with terminal(columns) as it:
             resize(it, height, columns)
             view = view_of(sweep, clock)

@@ -42,7 +42,7 @@ def meanwhile(*acts: Callable[[], object]) -> Iterator[None]:
 
     def work() -> None:
         for act in acts:
-            time.sleep(0.15)
+            time.sleep(0.1)
             act()
 
     thread = threading.Thread(target=work)
