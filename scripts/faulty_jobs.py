@@ -153,8 +153,7 @@ def bits_of(run: Path) -> str:
 
 def main() -> None:
     """Either of both."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if sys.argv[1:] == ["--help"]:  # it is no program of its own
         return
     if sys.argv[1] != "sweep":
         template = os.environ.get(STAND_IN)
