@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def _claims(claim: Claim, folder: Path, each: int, barrier: Barrier) -> int:
     barrier.wait()
     for number in range(each):
         try:
-            RunDir.create(claim(folder, number))
+            RunDir.create_named(partial(claim, folder, number))
         except ConfigError:
             continue
         succeeded += 1

@@ -239,7 +239,7 @@ CLAIM = """
 import sys, time
 from pathlib import Path
 from bakeoff.errors import ConfigError
-from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.rundir import RunDir, single_run_folder
 folder, number = Path(sys.argv[1]), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -304,6 +304,22 @@ def test_what_stands_in_the_way_is_left_alone(tmp_path: Path, there: str) -> Non
     with pytest.raises(ConfigError, match="there already"):
         RunDir.create(path)
     assert files_below(tmp_path) == before
+
+
+def test_a_name_that_is_taken_is_made_anew_unless_it_is_always_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four letters are 456,976 words: of 1,000 runs in the same second, two have the same about every time."""
+    letters = iter("aaaa" + "aaaa" + "bbbb")
+    monkeypatch.setattr("bakeoff.runs.rundir.secrets.choice", lambda _: next(letters))
+    monkeypatch.setattr("bakeoff.runs.rundir.time.strftime", lambda _: "0")
+    names = [
+        RunDir.create_named(lambda: single_run_folder(str(tmp_path), "cnn", "digits", 0)).run_id
+        for _ in range(2)
+    ]
+    assert names == ["0-cnn-digits-s0-aaaa", "0-cnn-digits-s0-bbbb"]
+    with pytest.raises(ConfigError, match="there already"):
+        RunDir.create_named(lambda: tmp_path / "0" / names[0])
 
 
 def test_a_run_directory_below_a_file_is_exit_4(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def resume(
     began = part_began - state.total_seconds
     if changed:
         prepared = _as_another_run(prepared, Origin(path.name, state.step, changed))
-        run = RunDir.create(_new_folder(path, prepared))
+        run = RunDir.create_named(lambda: _new_folder(path, prepared))
         keeper = Keeper(run, state, prepared.config.trainer, began)
         try:
             keeper.save()  # first of all: without it this run would begin from nothing

@@ -51,7 +51,7 @@ def train(job: Job, stop: StopSignal) -> Path:
     state = first_state(prepared)
     environment = describe(prepared.runtime)
     stop.check()
-    run = RunDir.create(_folder(prepared))
+    run = RunDir.create_named(lambda: _folder(prepared))
     keeper = Keeper(run, state, prepared.config.trainer, began)
     with outcome_recorded(run, state, prepared.config, stop, keeper):
         stored = with_absolute_paths(job.values, NAMES)

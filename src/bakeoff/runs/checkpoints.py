@@ -20,15 +20,15 @@ from typing import Any
 
 from bakeoff.errors import ResumeError
 from bakeoff.runs.reading import UnreadableFileError, opened, read_json, sha256_of
-from bakeoff.runs.rundir import MAX_WEIGHT_BYTES, write_tensors
+from bakeoff.runs.rundir import MAX_WEIGHT_BYTES
 from bakeoff.runs.storage import make_folder, storage_errors, sync_folder, write_json
+from bakeoff.runs.tensors import write_tensors
 
 FOLDER = "checkpoints"
 _STATE, _MANIFEST, _BEST = "state.json", "manifest.json", "best"
 _TENSORS = ("model", "optimizer", "average", _BEST)
-_SUFFIX = ".safetensors"
+_SUFFIX, _SCHEMA = ".safetensors", 1
 MODEL_WEIGHTS, BEST_WEIGHTS = f"{_TENSORS[0]}{_SUFFIX}", f"{_BEST}{_SUFFIX}"
-_SCHEMA = 1
 _MAX_STATE_BYTES = 2**28  # 400 bytes for each epoch that is done
 _NAME = re.compile(r"\.?step-(\d{8,15})(?:\.\d+\.(?:tmp|old))?")
 

@@ -29,11 +29,10 @@ from bakeoff.runs.storage import (
     sync_folder,
     without_nan,
     write_atomically,
-    write_by_name_atomically,
     write_json,
     write_json_in_place,
 )
-from bakeoff.text import one_line
+from bakeoff.runs.tensors import write_tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,6 +110,23 @@ class RunDir:
                 raise ConfigError(f"{path}: there already; choose another sweep.name or remove it") from None
             sync_folder(path.parent)
         return cls(path)
+
+    @classmethod
+    def create_named(cls, name: Callable[[], Path]) -> "RunDir":
+        """Claims a new folder whose name may be another one each time: of 1,000 at once two are alike.
+
+        Raises:
+            ConfigError: the folder is there already, and its name is always the same.
+            ResourceError: the folder cannot be made.
+        """
+        path, before = name(), None
+        while True:
+            try:
+                return cls.create(path)
+            except ConfigError:
+                path, before = name(), path
+                if path == before:
+                    raise
 
     @property
     def run_id(self) -> str:
@@ -217,30 +233,6 @@ class RunDir:
         return self.path / name
 
 
-def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
-    """Writes tensors by their names as safetensors, whole or not at all."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    plain: dict[str, Tensor] = {}
-    places = set()
-    for name, tensor in tensors.items():
-        own = tensor.detach().cpu().contiguous()
-        if own.untyped_storage().data_ptr() in places:  # safetensors takes no memory twice
-            own = own.clone()
-        places.add(own.untyped_storage().data_ptr())
-        plain[name] = own
-
-    def write(temporary: Path) -> None:
-        try:
-            save_file(plain, temporary)
-        except SafetensorError as error:
-            raise _as_os_error(error) from error
-
-    # By name, so that no second copy of all weights stands in memory.
-    write_by_name_atomically(path, write)
-
-
 def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", labels: "np.ndarray") -> None:
     """Keeps the test images once per test set: uint8 [n, c, h, w], at most 32 pixels a side."""
     import numpy as np
@@ -253,9 +245,3 @@ def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", la
     content = io.BytesIO()
     np.savez_compressed(content, images=images, labels=labels)
     write_atomically(path, lambda file: file.write(content.getvalue()))
-
-
-def _as_os_error(error: Exception) -> OSError:
-    """What the system said, which safetensors hides in a text: "I/O error: ... (os error 28)"."""
-    found = re.search(r"os error (\d+)", str(error))
-    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else OSError(one_line(error))
