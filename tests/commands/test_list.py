@@ -270,6 +270,19 @@ def test_what_anybody_has_written_neither_acts_nor_breaks(bakeoff: Bakeoff) -> N
         assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", out)
 
 
+@pytest.mark.parametrize("content", ["[" * 5000, '{"a":' * 5000, "? " * 5000, "- a\n" * 2**17, "!!int x"])
+def test_overrides_that_cannot_be_read_are_left_out(bakeoff: Bakeoff, content: str) -> None:
+    """Nested deeper than the parser follows, so long that it would take a while, or not what they say."""
+    run = finished(OUTPUTS / DAY / "100000-cnn-toy-s0-aaaa")
+    (run / "overrides.yaml").write_text(content)
+    finished(OUTPUTS / DAY / "110000-cnn-toy-s1-bbbb", 1)
+    assert [row["changed"] for row in rows_of(bakeoff)] == [[], []]
+    for words in (["list"], ["show", str(run)]):
+        code, out, error = bakeoff(*words)
+        assert (code, error) == (0, "")
+        assert run.name in out
+
+
 def test_a_broken_summary_is_told(bakeoff: Bakeoff) -> None:
     run = finished(OUTPUTS / DAY / "100000-cnn-toy-s0-aaaa")
     (run / "summary.json").write_text("{")
