@@ -100,7 +100,10 @@ def test_a_run_without_a_result(bakeoff: Bakeoff) -> None:
     assert section(out, "why it has no result") == ["no memory\\x0aat all"]
     assert section(out, "last lines of run.log") == [f"line {number}" for number in range(20, 30)]
     assert len(section(out, "history")) == 4
-    assert section(out, "next") == [f"train anew  bakeoff train --config {RUN} KEY=VALUE"]
+    assert section(out, "next") == [
+        f"resume      bakeoff resume {RUN}",
+        f"train anew  bakeoff train --config {RUN} KEY=VALUE",
+    ]
     assert "test" not in out.replace("latest", "")
 
 
@@ -122,8 +125,9 @@ def test_a_long_history_is_its_ends_and_the_best_epoch(bakeoff: Bakeoff) -> None
     ("state", "commands"),
     [
         ("interrupted", ["resume"]),
-        ("failed", ["train"]),
-        ("failed with a checkpoint", ["resume"]),
+        ("failed", ["resume", "train"]),
+        ("failed without a config", []),
+        ("interrupted without a config", []),
         ("diverged", ["train"]),
         ("lost", ["resume"]),
         ("pruned", ["train"]),
@@ -139,8 +143,8 @@ def test_only_commands_that_make_sense(
     run = unfinished(SWEEP / "cnn-digits-s0-00000000", word, "why", **changes)
     if state == "running":  # by this process
         RunDir(run).write_status("running", 1)
-    if "checkpoint" in state:
-        (run / "checkpoints").mkdir()
+    if "without" in state:
+        (run / "config.json").unlink()
     steps = of_run(run_row(run))
     assert [command.split()[1] for command in steps.values()] == commands
     assert all(str(run) in command for command in steps.values())

@@ -33,7 +33,7 @@ def run_with(path: Path, status: str, error: str | None = None, **changes: Any) 
         ("running", {}, "running", False),
         ("running", DEAD, "lost", True),
         ("interrupted", DEAD, "interrupted", True),
-        ("failed", {}, "failed", False),
+        ("failed", {}, "failed", True),  # with a checkpoint or without one
         ("diverged", {}, "diverged", False),
         ("pruned", {}, "pruned", False),
         ("finished", {}, "failed", True),  # without its summary
@@ -48,7 +48,7 @@ def test_the_state_of_a_directory(
     assert (found.state, found.may_go_on) == (state, may_go_on)
     assert found.step == 4
     (run / "checkpoints").mkdir()
-    assert state_of(run).may_go_on == (may_go_on or status == "failed")
+    assert state_of(run).may_go_on == may_go_on
     (run / "summary.json").write_text("{}")
     assert state_of(run) == RunState("finished")
 

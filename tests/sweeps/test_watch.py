@@ -221,7 +221,7 @@ def test_a_single_run_that_runs_is_found_without_a_word(tmp_path: Path, bakeoff:
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "goes_on"), [(FAILED, 7, False), (INTERRUPTED, 75, True), (DIVERGED, 7, False)]
+    ("state", "code", "goes_on"), [(FAILED, 7, True), (INTERRUPTED, 75, True), (DIVERGED, 7, False)]
 )
 def test_how_a_run_has_ended(tmp_path: Path, bakeoff: Bakeoff, state: str, code: int, goes_on: bool) -> None:
     run = single(tmp_path, state, REASON)

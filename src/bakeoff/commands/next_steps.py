@@ -26,11 +26,14 @@ def of_run(row: RunRow) -> Steps:
     if ledger and ledger.is_worked_on:
         return {"watch its sweep": f"bakeoff watch {shlex.quote(str(sweep))}"}
     steps = {}
-    if state.may_go_on:
+    has_config = os.path.lexists(row.path / CONFIG)
+    may_go_on = state.may_go_on and has_config
+    if may_go_on:
         steps["start" if state.state == QUEUED else "resume"] = f"bakeoff resume {path}"
     if ledger and state.state in _TO_DO:
         steps["resume its sweep"] = f"bakeoff resume {shlex.quote(str(sweep))}"
-    if not state.may_go_on and os.path.lexists(row.path / CONFIG):
+    # Whoever failed may need another value, such as a smaller batch.
+    if has_config and (state.state == FAILED or not may_go_on):
         change = "" if state.state == PRUNED else " KEY=VALUE"
         steps["train anew"] = f"bakeoff train --config {path}{change}"
     return steps

@@ -14,7 +14,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.runs.checkpoints import FOLDER as CHECKPOINTS
 from bakeoff.runs.liveness import is_alive
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import STATUS, SUMMARY
@@ -60,8 +59,8 @@ def state_of(run: Path) -> RunState:
     if said == RUNNING and not is_alive(status):
         silent = f"no sign of life since {heartbeat}, step {step}"
         return RunState(LOST, silent, step, heartbeat, may_go_on=True)
-    may_go_on = said in (QUEUED, INTERRUPTED) or (said == FAILED and (run / CHECKPOINTS).is_dir())
-    return RunState(said, reason, step, heartbeat, may_go_on)
+    # A failed one without a checkpoint begins again: the disk may have room now.
+    return RunState(said, reason, step, heartbeat, may_go_on=said in (QUEUED, INTERRUPTED, FAILED))
 
 
 def state_or_lost(run: Path) -> RunState:
