@@ -35,7 +35,7 @@ GUIDE = "needs the files that the guide has made by then; tests/test_contributin
 NOT_RUN = {
     "bakeoff resume outputs/2026-11-27/091639-vit-digits-s0-bvyw": "printed by a run that was stopped, to be copied",
     "bakeoff list 2026-11-27-03 -n 3": "of sweeps of the page's own; tests/commands/test_list.py does",
-    "bakeoff show 113940": "of a run of the page's own; tests/commands/test_show.py does",
+    "bakeoff show 121201": "of a run of the page's own; tests/commands/test_show.py does",
     "bakeoff train mo": "half a word, on which TAB is pressed",
     'bakeoff compare --where \'date >= "2026-11-27" and host == "desk" and latency < 2\'': "asks for a machine "
     "of that name; tests/comparison/test_names.py has such expressions",

@@ -112,6 +112,49 @@ def test_test_accuracy_is_told_of_finished_runs_only(bakeoff: Bakeoff) -> None:
     assert " test" not in bakeoff("list")[1].splitlines()[0]
 
 
+EPOCH = '{"epoch": %d, "step": 1, "val": {"accuracy": %s}}\n'
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "failed", "diverged", "lost", "pruned"])
+def test_validation_accuracy_of_a_run_without_a_result_is_the_best_so_far(
+    bakeoff: Bakeoff, state: str
+) -> None:
+    run = unfinished(OUTPUTS / "sweeps" / "old" / "cnn-digits-s0-00000000", state)
+    epochs = [0.25, 0.75, 0.5, "NaN", 7, '"x"']
+    (run / "epochs.jsonl").write_text("".join(EPOCH % each for each in enumerate(epochs, start=1)))
+    (row,) = rows_of(bakeoff, "old")
+    assert (row["val_accuracy"], row["test_accuracy"]) == (0.75, None)
+    assert " 75.00 %" in bakeoff("list", "old")[1].splitlines()[1]
+    finished(run.with_name("cnn-digits-s1-11111111"), 1, val=0.5)
+    (sweep,) = rows_of(bakeoff)  # of an older version, without sweep.json: each run is read
+    assert sweep["best"] == {"name": "cnn-digits-s1-11111111", "val_accuracy": 0.5}  # it alone has a result
+
+
+def test_nobody_waits_for_very_many_epochs(bakeoff: Bakeoff) -> None:
+    run = unfinished(OUTPUTS / DAY / "100000-cnn-digits-s0-aaaa", "interrupted")
+    for size, known in ((2**22, None), (1, 0.75)):
+        (run / "epochs.jsonl").write_text(EPOCH % (1, 0.75) + "\n" * size)
+        assert rows_of(bakeoff)[0]["val_accuracy"] == known
+
+
+def test_nothing_is_cut_in_a_pipe(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "x" * 70
+    for seed in (0, 1):
+        run = finished(OUTPUTS / DAY / f"10000{seed}-cnn-toy-s{seed}-aaaa", seed, model=long)
+        (run / "overrides.yaml").write_text(json.dumps([f"model.{name}={long}" for name in "abcdefg"]))
+    asleep = unfinished(OUTPUTS / DAY / "100002-cnn-digits-s0-aaaa", "asleep for very long")
+    (asleep / "overrides.yaml").write_text((run / "overrides.yaml").read_text())
+    out = bakeoff("list")[1]
+    assert out.count(long) == 2 + 7  # a model each, and what is the same in every row
+    assert "asleep for very long" in out
+    assert "…" not in out
+    monkeypatch.setattr("bakeoff.commands.list.line_width", lambda stream: 100)
+    out = bakeoff("list")[1]
+    assert "…" in out
+    assert "model.a=" in out
+    assert "model.g=" not in out
+
+
 def test_a_sweep_is_one_row_with_counts(bakeoff: Bakeoff) -> None:
     sweep_of_all_states(OUTPUTS)
     (row,) = rows_of(bakeoff)

@@ -74,7 +74,7 @@ def run_line(row: RunRow, short: bool, first: str = "") -> Line:
         "time": "" if row.seconds is None else duration(row.seconds),
     }
     style = STYLES.get(row.state.state, "")
-    return Line(_safe(cells), _words(row, short), style, printable(first), row.state != GONE_STATE)
+    return Line(_safe(cells, short), _words(row, short), style, printable(first), row.state != GONE_STATE)
 
 
 def sweep_line(row: SweepRow, short: bool) -> Line:
@@ -90,7 +90,9 @@ def sweep_line(row: SweepRow, short: bool) -> Line:
         "when": when(row.began, short),
         "time": duration(row.seconds) if row.seconds else "",
     }
-    return Line(_safe(cells), _words(row, short), STYLES.get(row.state, ""), printable(counts_told(row)))
+    return Line(
+        _safe(cells, short), _words(row, short), STYLES.get(row.state, ""), printable(counts_told(row))
+    )
 
 
 def _words(row: RunRow | SweepRow, short: bool) -> list[str]:
@@ -139,7 +141,8 @@ def _without_what_is_the_same(lines: Sequence[Line]) -> tuple[Sequence[Line], Se
 
 
 def _same_told(same: Sequence[str], width: int | None, colour: bool) -> list[str]:
-    text = cut(f"the same in every row: {', '.join(same)}", _LONGEST_DETAIL)
+    text = f"the same in every row: {', '.join(same)}"
+    text = text if width is None else cut(text, _LONGEST_DETAIL)
     return [painted(line, "dim", colour) for line in wrapped(text, width)] if same else []
 
 
@@ -192,11 +195,11 @@ def _with_state(row: str, line: Line, widths: Mapping[str, int], colour: bool) -
     return f"{row[:start]}{painted(state, line.style, colour)}{row[start + len(state) :]}"
 
 
-def _safe(cells: Mapping[str, str]) -> dict[str, str]:
-    # A name is typed again, so it is whole.
+def _safe(cells: Mapping[str, str], short: bool) -> dict[str, str]:
+    # A name is typed again, so it is whole, as all is in a pipe.
     return {
         name: printable(text)
-        if name == "name"
+        if name == "name" or not short
         else cut(printable(text), _LONGEST_STATE if name == "state" else _LONGEST_CELL)
         for name, text in cells.items()
     }

@@ -19,11 +19,17 @@ _SCORES = ("accuracy", "macro_f1", "nll")
 class EpochLines:
     """The epochs of one run, as far as they are written."""
 
-    def __init__(self, run: Path) -> None:
-        self._path = run / EPOCHS
+    def __init__(self, run: Path, max_bytes: int = _MAX_BYTES) -> None:
+        self._path, self._max_bytes = run / EPOCHS, max_bytes
         self._inode, self._offset = -1, 0
         self.records: list[EpochRecord] = []
         self.written: float | None = None  # when the file was last written, seconds since 1970
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Validation accuracy (0 to 1) of each epoch that has one."""
+        known = [record.val.accuracy for record in self.records if record.val]
+        return [accuracy for accuracy in known if 0 <= accuracy <= 1]  # and no NaN
 
     def look(self) -> None:
         """Reads the lines that have come, and all of them where the file was put in place of another.
@@ -31,7 +37,7 @@ class EpochLines:
         A file that is not there, or cannot be read, leaves what was read before.
         """
         try:
-            with opened(self._path, _MAX_BYTES) as (descriptor, size):
+            with opened(self._path, self._max_bytes) as (descriptor, size):
                 status = os.fstat(descriptor)
                 self.written = status.st_mtime
                 if (

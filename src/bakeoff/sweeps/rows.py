@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakeoff.runs.epoch_lines import EpochLines
 from bakeoff.runs.folders import began_at
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, SUMMARY
@@ -21,6 +22,7 @@ UNFINISHED = "unfinished"  # a sweep that nobody works on, and in which a run ha
 GONE_STATE = RunState(LOST, "its directory is gone")
 _LONGEST_TEXT = 80  # characters of a name; JSON has no more of it either
 _MOST_SECONDS = 1e10
+_MOST_EPOCH_BYTES = 2**22  # more than ten thousand epochs
 # Words of a command line that have a column of their own, or that change no result.
 _OWN_COLUMN = ("model", "data", "seed", "output_dir", "data.root", "data.name", "model.name")
 _OF_THE_SWEEP = ("sweep.", "hydra.")
@@ -36,7 +38,7 @@ class RunRow:
     data: str | None = None  # its title, as tables have it
     data_name: str | None = None
     seed: int | None = None
-    val_accuracy: float | None = None
+    val_accuracy: float | None = None  # of the chosen weights; without a result, the best so far
     test_accuracy: float | None = None  # of a finished run only
     began: datetime | None = None
     seconds: float | None = None  # from its start to its end, or to its last sign of life
@@ -57,7 +59,7 @@ class SweepRow:
     models: list[str]
     data: list[str]
     seeds: list[int]
-    best: RunRow | None  # by validation
+    best: RunRow | None  # of the finished ones by validation
     began: datetime | None
     seconds: float  # that its runs took, added up
     line: list[str] = field(default_factory=list)  # the words of its command
@@ -105,7 +107,15 @@ def run_row(path: Path, state: RunState | None = None) -> RunRow:
         return _of_config(path, state)  # it has not begun
     ended = datetime.now(UTC) if state.state == RUNNING else moment(state.heartbeat)
     seconds = (ended - began).total_seconds() if ended and began and environment else None
-    return replace(_of_config(path, state), began=began, seconds=_seconds(seconds))
+    row = _of_config(path, state)
+    return replace(row, val_accuracy=_best_so_far(path), began=began, seconds=_seconds(seconds))
+
+
+def _best_so_far(path: Path) -> float | None:
+    """The best validation accuracy of a run that has no result."""
+    lines = EpochLines(path, _MOST_EPOCH_BYTES)
+    lines.look()
+    return max(lines.accuracies, default=None)
 
 
 def _of_config(path: Path, state: RunState) -> RunRow:
@@ -156,7 +166,7 @@ def sweep_row(sweep: Path, found: Sequence[Path]) -> SweepRow:
     counts = Counter(state.state for state in states.values())
     entries = ledger.entries.values() if ledger else ()
     began = moment(ledger.created) if ledger else min((row.began for row in rows if row.began), default=None)
-    rated = [row for row in rows if row.val_accuracy is not None]
+    rated = [row for row in rows if row.state.state == FINISHED and row.val_accuracy is not None]
     return SweepRow(
         path=sweep,
         state=_state_of_sweep(ledger, counts),

@@ -190,8 +190,7 @@ def _with_epochs(
     if not lines.records:
         return replace(job, epochs=epochs)
     last = lines.records[-1]
-    known = [record.val.accuracy for record in lines.records if record.val]
-    known = [accuracy for accuracy in known if 0 <= accuracy <= 1]  # and no NaN
+    known = lines.accuracies
     trained = sum(record.train_seconds for record in lines.records if record.train_seconds >= 0)
     share = max(last.epoch / epochs if epochs else 0.0, trained / budget if budget else 0.0)
     left = None
