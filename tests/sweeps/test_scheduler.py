@@ -185,6 +185,7 @@ def test_a_full_disk_below_the_ledger_ends_no_job(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Ledger, "write", full)
     _, seen = schedule(ledger, 1)
     assert [state.state for state in seen.ended_jobs.values()] == ["finished", "finished"]
+    assert seen.told.count("note: no room; the runs go on") == 1
 
 
 PARENT = """

@@ -85,7 +85,7 @@ class Scheduler:
         self._handed_on = 0
         self._first_words: str | None = None
         self._beat = self._looked_for_cancel = -math.inf
-        self._storage_error: ResourceError | None = None
+        self._is_storage_told = False
         self.failed: list[str] = []  # folders
         self.cancelled = False
 
@@ -200,7 +200,9 @@ class Scheduler:
         try:
             self._ledger.write(owned=True)
         except ResourceError as error:
-            self._storage_error = error
+            if not self._is_storage_told:
+                self._is_storage_told = True
+                self._view.say(f"note: {error}; the runs go on")
 
     @contextmanager
     def _standing_still_together(self) -> Iterator[None]:
