@@ -79,6 +79,24 @@ def test_runs_all_and_compares_and_does_not_train_again(
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_a_run_says_how_many_ran_at_once_and_has_its_part_of_the_cores(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children_here(monkeypatch)
+    monkeypatch.setattr("bakeoff.sweeps.slots.usable_cores", lambda: 7)
+    monkeypatch.setattr("bakeoff.sweeps.slots.threads_alone", lambda: 7)
+    assert bakeoff(*SWEEP, "sweep.jobs=3", "seed=0", "trainer.threads=null,2")[0] == 2  # one run twice
+    assert bakeoff(*SWEEP, "sweep.jobs=3")[0] == 0
+    assert bakeoff(*SWEEP, "sweep.jobs=3", "seed=1", "trainer.threads=1")[0] == 0
+    found = {}
+    for path in NIGHT.glob("*/environment.json"):
+        recorded = json.loads(path.read_text())
+        found[path.parent.name.split("-")[2]] = recorded["jobs_at_once"], recorded["threads"]
+        assert json.loads((path.parent / "config.json").read_text())["trainer"]["threads"] in (None, 1)
+    assert found == {"s0": (3, 2), "s1": (3, 1)}
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_that_somebody_finishes_while_it_waits_is_not_trained_again(
     bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
