@@ -86,6 +86,21 @@ def test_a_model_that_runs_first_tells_of_those_that_wait(tmp_path: Path) -> Non
     assert (found.left, found.is_worked_on) == (None, False)
 
 
+def test_an_epoch_that_takes_longer_than_all_before_it_is_not_over(tmp_path: Path) -> None:
+    sweep = WrittenSweep(tmp_path / "s", ["cnn"])
+    sweep.start(0)
+    three_epochs(sweep, 0, ended=50)
+    assert Watch(sweep).job(0, 90).left == 6 * 2  # six epochs are left besides it
+
+
+def test_a_run_of_which_nothing_is_known_makes_the_estimate_a_least_one(tmp_path: Path) -> None:
+    sweep = WrittenSweep(tmp_path / "s", ["cnn", "vit", "cnn"])
+    sweep.finish(0, 0.5, took=10)
+    sweep.start(1, 10)
+    found = Watch(sweep).at(12)
+    assert (found.left, found.left_is_least) == (10, True)
+
+
 def test_the_median_of_finished_runs_is_taken(tmp_path: Path) -> None:
     sweep = WrittenSweep(tmp_path / "s", ["cnn"] * 4)
     sweep.finish(0, 0.5, took=10)
