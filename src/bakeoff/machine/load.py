@@ -48,13 +48,13 @@ def current_load() -> Load:
     return Load(num_cores(), average_load(), _running_others())
 
 
-def busy_note(load: Load, threads: int, jobs: int = 1) -> str | None:
-    """A line if others leave no free core for each thread of a run, or of all `jobs` of a sweep at once."""
+def busy_note(load: Load, threads: int, in_sweep: bool = False) -> str | None:
+    """A line if others leave no free core for each thread of a run, or of all runs of a sweep at once."""
     busy = load.average if load.others is None else load.others
-    if busy is None or busy + min(threads * jobs, load.cores) <= load.cores + _BACKGROUND:
+    if busy is None or busy + min(threads, load.cores) <= load.cores + _BACKGROUND:
         return None
     said = f"the machine is busy: load {busy:.1f} on {load.cores} cores"
-    if jobs > 1:
+    if in_sweep:
         return f"{said}; the runs take longer, and their measured times are not reliable"
     if threads == 1:
         return f"{said}; this run takes longer, and its measured times are not reliable"

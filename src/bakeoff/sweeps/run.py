@@ -97,7 +97,8 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
     ledger.write(owned=True)  # before the directories, so that nothing is left that no ledger knows
     try:
         make_folders(planned)
-        if busy := busy_note(current_load(), chosen[0].threads, len(chosen)):
+        each = max(item.job.values["trainer"].get("threads") or chosen[0].threads for item in planned)
+        if busy := busy_note(current_load(), each * len(chosen), in_sweep=True):
             tell(f"note: {busy}")
         roots = {item.entry.folder: str(item.job.values["data"]["root"]) for item in planned}
         with make_view(ledger, todo) as view:
