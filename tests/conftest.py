@@ -153,3 +153,17 @@ def command(arguments: Sequence[str]) -> list[str]:
 def files_below(folder: Path) -> list[str]:
     """Everything in a folder, for "nothing is left on disk"."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture(params=["in this process", pytest.param("as processes", marks=pytest.mark.slow)])
+def children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process takes seconds to load torch, and what these tests look at is what the parent makes of it.
+
+    The first test and that of Ctrl-C have real processes in the quick tier, too.
+    """
+    if request.param == "as processes":
+        return
+    request.getfixturevalue("no_pictures")
+    from sweep_children import children_here  # of tests/sweeps
+
+    children_here(monkeypatch)

@@ -19,6 +19,8 @@ from bakeoff.sweeps import child, job, torch_gates
 from bakeoff.sweeps.child import Slot
 
 Work = Callable[[Namespace], int]
+SWEEP = ["train", "-m", "data=digits", "model.channels=[4]", "trainer.epochs=1", "sweep.name=night"]
+NIGHT = Path("outputs/sweeps/night")
 
 
 class Ended(child.Started):
@@ -69,3 +71,15 @@ def children_here(monkeypatch: pytest.MonkeyPatch, work: Work | None = None) -> 
     """Both kinds of children."""
     monkeypatch.setattr("bakeoff.sweeps.gates_child._run", checked_here)
     monkeypatch.setattr("bakeoff.sweeps.scheduler.start", job_here(work))
+
+
+def no_job(options: Namespace) -> int:
+    pytest.fail(f"trains {options.run} again")
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def states() -> list[str]:
+    return [entry["state"] for entry in json.loads((NIGHT / "sweep.json").read_text())["jobs"]]
