@@ -17,6 +17,7 @@ from bakeoff.machine.signals import StopSignal
 from bakeoff.sweeps import child, scheduler
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.ledger import CANCEL, Ledger, read_ledger
+from bakeoff.sweeps.outcome import last_line
 from bakeoff.sweeps.scheduler import Scheduler
 
 MEMORY = " (the system does that when memory runs out; lower trainer.batch_size)"
@@ -173,6 +174,19 @@ def test_a_process_that_cannot_be_started_is_a_row(tmp_path: Path, monkeypatch: 
     assert seen.told == ["0 started", "0 failed", "1 started", "1 finished"]
     assert "could not be started" in str(seen.ended_jobs["0"].reason)
     assert done.failed == ["0"]
+
+
+def test_no_log_is_written_or_read_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs come from other people."""
+    use_programs(monkeypatch, [FINISHES])
+    ledger = make_ledger(tmp_path, 1)
+    (tmp_path / "mine").write_text("secret\n")
+    (ledger.folder / "0" / "run.log").symlink_to(tmp_path / "mine")
+    _, seen = schedule(ledger, 1)
+    assert "could not be started" in str(seen.ended_jobs["0"].reason)
+    assert "secret" not in str(seen.ended_jobs["0"].reason)
+    assert (tmp_path / "mine").read_text() == "secret\n"
+    assert last_line(ledger.folder / "0") == ""
 
 
 def test_a_full_disk_below_the_ledger_ends_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

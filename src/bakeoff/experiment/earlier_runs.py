@@ -122,9 +122,16 @@ def told_of_all(runs: Sequence[dict[str, Any]], seconds: Sequence[float | None],
     return f"{took} for {which}{side}, by earlier ones of the same model and data{_if_early(runs)}{rest}"
 
 
-def until_the_last(seconds: Sequence[float], at_once: int) -> float:
-    """How long runs take in all, where whoever is free first takes the next one."""
-    free = [0.0] * at_once
+def until_the_last(seconds: Sequence[float], at_once: int, running: Sequence[float] = ()) -> float:
+    """How long runs take in all, where whoever is free first takes the next one.
+
+    Args:
+        seconds: of those that wait, in their order.
+        at_once: how many there may be at a time.
+        running: what is left of those that run already.
+    """
+    free = [*running, *[0.0] * (at_once - len(running))]
+    heapq.heapify(free)
     for each in seconds:
         heapq.heapreplace(free, free[0] + each)
     return max(free)

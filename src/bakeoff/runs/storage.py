@@ -134,14 +134,14 @@ def append_line(path: Path, text: str) -> None:
     """
     with (
         storage_errors(path),
-        open(path, "a", encoding="utf-8", errors="backslashreplace", opener=_open_own) as file,
+        open(path, "a", encoding="utf-8", errors="backslashreplace", opener=open_own) as file,
     ):
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def _open_own(path: str, flags: int) -> int:
+def open_own(path: str, flags: int) -> int:
     """Opens a file to write where it stands: a regular one, and by no link, since runs come from others."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -188,7 +188,7 @@ def write_json_in_place(path: Path, value: Any) -> None:
     content = _json_bytes(value)
     with storage_errors(path):
         try:
-            descriptor = _open_own(os.fspath(path), os.O_WRONLY)
+            descriptor = open_own(os.fspath(path), os.O_WRONLY)
         except FileNotFoundError:
             return write_atomically(path, lambda file: file.write(content))
         try:

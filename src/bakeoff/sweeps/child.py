@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bakeoff.errors import InterruptedRunError
 from bakeoff.runs.rundir import EPOCHS, LOG, STATUS
+from bakeoff.runs.storage import open_own
 
 # -P: the current folder is not a place to import from.
 _PYTHON = (sys.executable, "-P", "-m", "bakeoff.sweeps.job")
@@ -80,7 +81,7 @@ def start(run: Path, identity: str, slot: Slot, pipe: int, jobs_at_once: int, da
     words = [str(run), "--identity", identity, "--parent", str(os.getpid())]
     words += ["--threads", str(slot.threads), "--jobs-at-once", str(jobs_at_once)]
     words += ["--data-root", str(Path(data_root).absolute())]
-    with (run / LOG).open("ab") as log:
+    with open(run / LOG, "ab", opener=open_own) as log:
         process = subprocess.Popen(
             [*_PYTHON, *words],
             stdin=subprocess.DEVNULL,

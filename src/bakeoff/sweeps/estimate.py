@@ -1,11 +1,11 @@
 """How long a sweep will still take, by what its own runs have taken. No torch here."""
 
-import heapq
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bakeoff.experiment.earlier_runs import until_the_last
 from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.states import FINISHED, INTERRUPTED, QUEUED, RUNNING
 
@@ -70,9 +70,7 @@ def left_for_all(
     unknown = [seconds is None for seconds in (*running, *waiting)]
     if all(unknown):
         return None, False
-    free = [seconds or 0.0 for seconds in running]
-    free += [0.0] * (at_once - len(free))
-    heapq.heapify(free)
-    for seconds in waiting:
-        heapq.heapreplace(free, free[0] + (seconds or 0.0))
-    return max(free), any(unknown)
+    whole = until_the_last(
+        [seconds or 0.0 for seconds in waiting], at_once, [seconds or 0.0 for seconds in running]
+    )
+    return whole, any(unknown)

@@ -1,13 +1,12 @@
 """How a job ended: what its directory says, and where that is nothing, how its process did. No torch here."""
 
-import os
 import re
 import signal
 from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.errors import ResourceError
-from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.reading import UnreadableFileError, read_json, read_tail
 from bakeoff.runs.rundir import LOG, STATUS, RunDir
 from bakeoff.runs.states import FAILED, INTERRUPTED, LOST, QUEUED, RUNNING, RunState, state_of
 from bakeoff.sweeps.child import Started
@@ -64,12 +63,10 @@ def in_words(code: int) -> str:
 def last_line(run: Path) -> str:
     """The last line of a run's log that says something, of a crash what it was; an empty text without one."""
     try:
-        with (run / LOG).open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _MOST_BYTES))
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-    except OSError:
+        text = read_tail(run / LOG, _MOST_BYTES).decode(errors="replace")
+    except UnreadableFileError:
         return ""
+    lines = [line.strip() for line in text.splitlines()]
     crash = next((line for line in reversed(lines) if line.startswith(_CRASH)), "")
     line = crash or next((line for line in reversed(lines) if line), "")
     return printable(one_line(_TIME.sub("", line).removeprefix("error: ")))[:_LONGEST_LINE]
