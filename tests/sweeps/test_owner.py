@@ -155,4 +155,4 @@ def test_a_copy_of_a_sweep_goes_on_elsewhere(
     assert len(list(copy.glob("*/summary.json"))) == 2
     assert f"next           bakeoff list {copy.name}" in out
     code, out, _ = bakeoff("resume", str(copy))
-    assert (code, "2 runs, 2 of them finished already" in out) == (0, True)
+    assert (code, "2 runs, 2 of them done already" in out) == (0, True)

@@ -36,12 +36,12 @@ def test_runs_all_and_compares_and_does_not_train_again(
             path.unlink()
     children_here(monkeypatch)
     code, out, _ = bakeoff(*SWEEP, "seed=0,1")
-    assert (code, "2 runs, 1 of them finished already" in out) == (0, True)
+    assert (code, "2 runs, 1 of them done already" in out) == (0, True)
     assert (lost / "summary.json").exists()
     assert contents(kept) == before[kept]
     children_here(monkeypatch, no_job)
     code, out, _ = bakeoff(*SWEEP, "seed=0,1")
-    assert (code, "2 runs, 2 of them finished already" in out) == (0, True)
+    assert (code, "2 runs, 2 of them done already" in out) == (0, True)
     assert states() == ["finished", "finished"]
 
 
@@ -124,7 +124,7 @@ def test_a_wrong_combination_stops_the_sweep_before_anything_exists(bakeoff: Bak
 def test_dry_run_lists_the_runs(bakeoff: Bakeoff) -> None:
     code, out, _ = bakeoff(*SWEEP, "seed=0,1", "sweep.jobs=999", "--dry-run")
     assert code == 0
-    assert "2 runs, 0 of them finished already, 2 runs at once\n" in out
+    assert "2 runs, 0 of them done already, 2 runs at once\n" in out
     assert re.findall(r"(seed=\d) +queued +unknown  cnn-digits-s\d-\w{8}\n", out) == ["seed=0", "seed=1"]
     assert "how long it takes is not known" in out
     assert files_below(Path.cwd()) == []
@@ -224,5 +224,5 @@ def test_the_check_of_all_jobs_shows_how_far_it_is(bakeoff: Bakeoff, monkeypatch
         bakeoff(*SWEEP, "seed=0,1", "--dry-run")
     assert "checking run 2 of 2 ..." in screen.drawn()
     assert max(map(len, screen.drawn())) <= 60
-    assert screen.lines()[0] == "sweep outputs/sweeps/night: 2 runs, 0 of them finished"
+    assert screen.lines()[0] == "sweep outputs/sweeps/night: 2 runs, 0 of them done already"
     assert screen.lines()[1] == "  already"

@@ -45,7 +45,7 @@ def resume_sweep(folder: Path, stop: StopSignal, data_root: str | None = None) -
     again = shlex.join(["bakeoff", "train", "--multirun", f"sweep.name={ledger.name}", *ledger.line])
     todo = [entry for name, entry in ledger.entries.items() if is_to_do(ledger, name, retries=False)]
     done = len(ledger.entries) - len(todo)
-    tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them finished already")
+    tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them done already")
     if not todo:
         return compared(folder, [])
     planned = plan([_job(ledger, entry, data_root, again) for entry in todo], stop)

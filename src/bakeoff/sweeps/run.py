@@ -61,7 +61,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
     done = len(planned) - len(todo)
     at_once = min(len(chosen), len(todo))
     side = f", {at_once} runs at once" if at_once > 1 else ""
-    tell(f"sweep {folder}: {counted(len(planned), 'run')}, {done} of them finished already{side}")
+    tell(f"sweep {folder}: {counted(len(planned), 'run')}, {done} of them done already{side}")
     if dry_run:
         show_plan(tried, chosen)
         return OK
@@ -114,9 +114,9 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
     name = shlex.quote(ledger.name)
     print(f"sweep          {ledger.folder}")  # not broken at spaces: they are copied
     if again:
-        print(f"next           bakeoff resume {name}   (does {counted(again, 'run')} that did not finish)")
-    else:
-        print(f"next           bakeoff list {name}")
+        print(f"next           bakeoff resume {name}   ({counted(again, 'run')} left to train)")
+    else:  # of a run that has failed or diverged, `show` says why, and what to do
+        print(f"next           bakeoff {'list' if code == OK else 'show'} {name}")
     return code
 
 
