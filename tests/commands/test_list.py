@@ -218,7 +218,7 @@ def test_filters_ask_each_run_those_of_sweeps_too(bakeoff: Bakeoff) -> None:
         (["--state", "queued", "--data", "toy"], set()),
     ):
         assert set(names(rows_of(bakeoff, *words))) == found, words
-    assert bakeoff("list", "--model", "vgg16")[:2] == (0, "none of 9 runs in outputs is what was asked for\n")
+    assert bakeoff("list", "--model", "vgg16")[:2] == (0, "no run matches; there are 9 runs in outputs\n")
     assert len(rows_of(bakeoff, "--runs")) == 9
     out = bakeoff("list", "--state", "failed,lost", "-n", "1")[1]
     assert out.splitlines()[-1] == "the newest 1; more with -n NUMBER (-n 0: all)"

@@ -79,6 +79,7 @@ def test_a_run_that_a_search_stopped_does_not_go_on(run: Path, bakeoff: Bakeoff)
     [
         (["optim.lr=3"], 6, "train a new run: bakeoff train --config RUN_DIRECTORY optim.lr=3"),
         (["--allow", "optim.lr=3"], 6, "only trainer.epochs and trainer.device may change in a run that goes on"),
+        (["sweep.jobs=2"], 2, "give the sweep's command with sweep.name=SWEEP and the new option"),
         (["trainer.epochs"], 2, "write --allow trainer.epochs=NUMBER"),
         (["trainer.epochs=9"], 2, "write --allow trainer.epochs=VALUE; the run then goes on in a new run"),
         (["--allow", "trainer.epochs"], 2, "--allow trainer.epochs: how many? write --allow trainer.epochs=NUMBER"),

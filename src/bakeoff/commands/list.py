@@ -79,7 +79,7 @@ def _told(
     if not found:
         return [f"no runs in {where} yet; bakeoff train data=digits makes one"]
     if not taken:
-        return [f"none of {counted(len(found), 'run')} in {where} is what was asked for"]
+        return [f"no run matches; there are {counted(len(found), 'run')} in {where}"]
     if len(taken) < most or not most:
         return []
     if not wanted.is_everything:

@@ -88,6 +88,11 @@ def _refuse(word: str) -> NoReturn:
         ResumeError: a key that must stay as it is.
     """
     key, equals, _ = word.lstrip("-").partition("=")
+    if key.startswith("sweep."):
+        raise ConfigError(
+            f"{word}: resume keeps a sweep's options; give the sweep's command with sweep.name=SWEEP and the "
+            "new option; bakeoff show SWEEP prints the command"
+        )
     if key in MAY_CHANGE and equals:
         raise ConfigError(f"{word}: write --allow {key}=VALUE; the run then goes on in a new run directory")
     if nearest(key, MAY_CHANGE) or key in {name.partition(".")[2] for name in MAY_CHANGE}:
@@ -118,9 +123,10 @@ def parser() -> Parser:
         description="Goes on with a run that was stopped or killed, from its newest checkpoint, or with what "
         "is left of a sweep. With "
         "trainer.deterministic=true it ends with exactly the result of a run that was not stopped.",
-        epilog="exit codes: 0 the run has finished; 2 usage; 3 data; 4 storage or memory; 5 diverged;\n"
-        "            6 it cannot go on: what it began with has changed, it diverged, a process\n"
-        "            works on it, or no checkpoint is whole; 75 stopped again",
+        epilog="exit codes: 0 the run, or each run of the sweep, has finished; 2 usage; 3 data; 4 storage\n"
+        "            or memory; 5 diverged; 6 it cannot go on: what it began with has changed, it\n"
+        "            diverged, a process works on it, or no checkpoint is whole; 7 some runs of the\n"
+        "            sweep failed; 75 stopped again",
     )
     parser.add_argument(
         "run",
