@@ -39,6 +39,12 @@ def _folder_name(name: str) -> str:
     return name
 
 
+def _sweep_name(name: str) -> str:
+    if name == "latest":
+        raise ValueError("another name: latest means the newest sweep")
+    return _folder_name(name)
+
+
 def _title(text: str) -> str:
     if not text.strip() or len(text) > MOST_TITLE_CHARACTERS or printable(text) != text:
         raise ValueError(f"1 to {MOST_TITLE_CHARACTERS} characters that can be printed")
@@ -159,16 +165,17 @@ class SweepConfig:
 
     __pydantic_config__ = STRICT
 
-    # Name of a sweep's folder; null: of the same unfinished command, or a new one; new: a new one.
-    name: Annotated[str, AfterValidator(_folder_name)] | None = None
+    # Name of a sweep, or an old one to add to; null: the unfinished one of this command; new: a new one.
+    name: Annotated[str, AfterValidator(_sweep_name)] | None = None
     # Number of runs at once; auto: one per core for small models and images, else one; one per GPU.
     jobs: Count | Literal["auto"] = 1
     # Seconds after which a run is stopped and counts as failed; null: never.
     job_timeout_seconds: Positive | None = None
-    on_failure: Literal["continue", "stop"] = "continue"  # whether a failed run ends the sweep
+    # What follows a failed run; stop: those that run are finished, and no other one starts.
+    on_failure: Literal["continue", "stop"] = "continue"
     # Which runs are trained again besides the failed ones; diverged: those whose numbers became infinite.
     retry: Literal["none", "diverged"] = "none"
-    # Finished runs of the same values, but of other code; keep: they count as done; rerun: train anew.
+    # If finished runs are of other code; refuse: nothing starts; keep: they are done; rerun: train anew.
     stale: Literal["refuse", "keep", "rerun"] = "refuse"
 
 
