@@ -120,7 +120,7 @@ def test_without_a_run_it_asks_which(bakeoff: Bakeoff) -> None:
     assert bakeoff("resume") == (2, "", said)
     code, out, _ = bakeoff("help", "resume")
     assert code == 0
-    assert "usage: bakeoff resume [-h] [--allow KEY[=VALUE]] [--data-root DIR] [RUN|SWEEP]" in out
+    assert "usage: bakeoff resume [-h] [--allow KEY[=VALUE]] [--retry-diverged]" in out
 
 
 def test_a_run_is_found_as_compare_shows_it_and_as_a_shell_completes_it(run: Path, bakeoff: Bakeoff) -> None:

@@ -180,10 +180,9 @@ def test_a_sweep(bakeoff: Bakeoff) -> None:
     assert "step 7: not finite" in table[4]
     assert "no sign of life since" in table[5]
     assert "its directory is gone" in table[8]
-    line = "model=cnn data=digits seed=0,1,2,3,4,5,6,7,8 optim.lr=0.5 sweep.name=night"
     assert section(out, "next") == [
         f"resume                    bakeoff resume {SWEEP}",
-        f"train diverged runs anew  bakeoff train --multirun {line} sweep.retry=diverged",
+        f"train diverged runs anew  bakeoff resume {SWEEP} --retry-diverged",
         f"compare                   bakeoff compare {SWEEP}",
     ]
     result = shown_json(bakeoff, "night")

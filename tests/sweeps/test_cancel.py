@@ -84,7 +84,7 @@ def test_it_waits_until_the_jobs_have_saved(night: WrittenSweep, bakeoff: Bakeof
         assert process.wait(5) == 0  # before the command was over, or soon after
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "stopping sweep night: running jobs save first (1 of them; --now: do not save)",
+        "stopping sweep night: running runs are saved first (1 of them; --now: they are not)",
         "sweep night has stopped: 1 of 3 runs finished",
         "next           bakeoff resume night",
     ]

@@ -34,7 +34,7 @@ def test_a_killed_check_is_said_and_has_an_exit_code_of_ours(
     monkeypatch.setattr(gates_child, "_PYTHON", (sys.executable, "-c", program))
     code, _, err = bakeoff(*SWEEP)
     assert code == 4
-    assert err.splitlines()[-1] == f"error: the check of all jobs {said}"
+    assert err.splitlines()[-1] == f"error: the check of all runs {said}"
 
 
 # Children that a signal reaches late or never.

@@ -1,6 +1,7 @@
 """The same command again: what is left, what has failed, and what is of other code."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -35,9 +36,13 @@ def test_the_others_finish_when_one_fails_and_a_diverged_run_waits(
         return job._work(options)
 
     children_here(monkeypatch, work)
-    assert bakeoff(*arguments, "sweep.retry=diverged")[0] == 7
-    assert len(begun) == 1
-    assert states() == ["diverged", "finished"]
+    for number, again in enumerate(
+        ([*arguments, "sweep.retry=diverged"], ["resume", "night", "--retry-diverged"]), start=1
+    ):
+        assert bakeoff(*again)[0] == 7
+        assert len(begun) == number
+        assert states() == ["diverged", "finished"]
+    assert bakeoff("resume", next(NIGHT.glob("cnn-*")).name, "--retry-diverged")[0] == 2
 
 
 def test_ctrl_c_stops_the_running_job_and_the_same_command_goes_on(
@@ -138,3 +143,55 @@ def test_a_waiting_run_of_other_code_makes_room(bakeoff: Bakeoff, monkeypatch: p
     assert bakeoff(*SWEEP)[0] == 0
     assert not old.exists()
     assert states() == ["finished"]
+
+
+def test_what_a_sweep_with_more_seeds_has_in_another_one_is_said(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children_here(monkeypatch)
+    assert bakeoff(*SWEEP, "seed=0")[0] == 0
+    line = [word for word in SWEEP if not word.startswith("sweep.name")]
+    told = "note: sweep night has 1 of these 2 runs; with sweep.name=night only the others are trained"
+    assert told in bakeoff(*line, "seed=0,1", "--dry-run")[1]
+    assert "note: sweep night" not in bakeoff(*line, "seed=5", "--dry-run")[1]
+    out = bakeoff(*line, "seed=0,1", "sweep.name=ni", "--dry-run")[1]
+    assert "note: a new sweep, ni; there is night, too, whose name begins so" in out
+
+
+def test_a_directory_that_is_removed_is_missed_no_more_unless_the_command_has_it(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children_here(monkeypatch)
+    assert bakeoff(*SWEEP, "seed=0,1,2")[0] == 0
+    for seed in (1, 2):
+        shutil.rmtree(next(NIGHT.glob(f"*-s{seed}-*")))
+    assert bakeoff(*SWEEP, "seed=0,1")[0] == 0
+    assert states() == ["finished", "finished"]
+    assert len(list(NIGHT.glob("*/summary.json"))) == 2
+
+
+def test_runs_that_a_failure_stops_are_counted(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
+    children_here(monkeypatch, lambda _: 3)
+    code, out, _ = bakeoff(*SWEEP, "seed=0,1,2", "sweep.on_failure=stop")
+    assert code == 7
+    assert "stopped after the first failure (sweep.on_failure=stop); 2 runs not started" in out
+    assert "next           bakeoff resume night   (3 runs left to train)" in out
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_resume_names_the_files_that_have_changed(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begins(options: Namespace) -> int:
+        monkeypatch.setattr("bakeoff.experiment.part.fit", lambda *_, **__: 1 / 0)
+        return job._work(options)
+
+    children_here(monkeypatch, begins)
+    assert bakeoff(*SWEEP)[0] == 7
+    monkeypatch.setattr("bakeoff.experiment.identity.code_hash", lambda _: "1" * 64)
+    (run,) = NIGHT.glob("cnn-*")
+    files = {**code_files(json.loads((run / "config.json").read_text())), "training/loop.py": "0" * 64}
+    monkeypatch.setattr("bakeoff.sweeps.resume.code_files", lambda _: files)
+    code, _, err = bakeoff("resume", "night")
+    assert code == 6
+    assert f"({run.name}; changed: training/loop.py); put that back" in err

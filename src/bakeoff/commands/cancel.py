@@ -22,7 +22,7 @@ from bakeoff.sweeps.standing import Looks, Standing
 from bakeoff.text import counted
 
 USAGE = "cancel SWEEP"
-SUMMARY = "stop a sweep; its running jobs save first"
+SUMMARY = "stop a sweep; its running runs are saved first"
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_BETWEEN_SIGNALS = 0.5
 
@@ -119,12 +119,13 @@ def _waited(file: LedgerFile, stop: StopSignal, *, now: bool) -> Ledger:
     running = len(looks.look().running)
     if running and not now:
         tell(
-            f"stopping sweep {ledger.name}: running jobs save first ({running:,} of them; --now: do not save)"
+            f"stopping sweep {ledger.name}: running runs are saved first ({running:,} of them; "
+            "--now: they are not)"
         )
     while ledger.is_worked_on and stop.name is None:
         looks.ledger = ledger
         told = len(looks.look().running)
-        what = f"{counted(told, 'job')} to save" if told else "the sweep to end"
+        what = f"{counted(told, 'run')} to be saved" if told else "the sweep to end"
         with doing(f"waiting for {what}"):
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         ledger = file.read()
@@ -147,8 +148,8 @@ def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
         "bakeoff cancel",
-        description="Stops a sweep: no more jobs are started, those that run save and stop, and `bakeoff "
-        "resume SWEEP` goes on with it. The sweep may run on another machine that shares the folder.",
+        description="Stops a sweep: no more runs are started, those that run are saved and stop, and "
+        "`bakeoff resume SWEEP` goes on with it. The sweep may run on another machine with the same folder.",
         epilog="exit codes: 0 nobody works on the sweep, now or before; 2 no such sweep; 4 its folder\n"
         "            cannot be written; 75 Ctrl-C ended the waiting: the sweep stops all the same",
     )
@@ -161,6 +162,6 @@ def parser() -> Parser:
     parser.add_argument(
         "--now",
         action="store_true",
-        help="kill the running jobs: what they did since their last checkpoint is lost",
+        help="kill the running runs: what they did since their last checkpoint is lost",
     )
     return parser

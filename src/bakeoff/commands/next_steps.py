@@ -48,8 +48,7 @@ def of_sweep(row: SweepRow, ledger: Ledger | None) -> Steps:
     elif ledger and any(row.counts.get(state) for state in _TO_DO):
         steps["resume"] = f"bakeoff resume {path}"
     if ledger and not ledger.is_worked_on and row.counts.get(DIVERGED):
-        words = ["bakeoff", "train", "--multirun", *ledger.line, f"sweep.name={ledger.name}"]
-        steps["train diverged runs anew"] = shlex.join([*words, f"sweep.retry={DIVERGED}"])
+        steps["train diverged runs anew"] = f"bakeoff resume {path} --retry-diverged"
     if row.counts.get(FINISHED):
         steps["compare"] = f"bakeoff compare {path}"
     return steps

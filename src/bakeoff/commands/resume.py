@@ -48,7 +48,9 @@ def resume(words: list[str]) -> int:
             if allowed:
                 raise ConfigError(f"--allow: one run at a time; give a run of {path}")
             stop.first_words = SAVING_JOBS
-            return resume_sweep(path, stop, options.data_root)
+            return resume_sweep(path, stop, options.data_root, retries=options.retry_diverged)
+        if options.retry_diverged:
+            raise ConfigError("--retry-diverged: of sweeps only; a run that diverged would do so again")
         if RunDir(path).has_summary():
             if allowed:
                 raise ResumeError(
@@ -141,6 +143,11 @@ def parser() -> Parser:
         metavar="KEY[=VALUE]",
         help="trainer.epochs=NUMBER (more of them) or trainer.device[=DEVICE] may differ from what the run "
         "began with: it goes on in a new run directory",
+    )
+    parser.add_argument(
+        "--retry-diverged",
+        action="store_true",
+        help="of a sweep: train runs whose numbers became infinite again, from their beginning",
     )
     parser.add_argument(
         "--data-root", type=expanded, metavar="DIR", help="the folder of the data on this machine"

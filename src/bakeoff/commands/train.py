@@ -52,6 +52,10 @@ def train(words: list[str]) -> int:
         with naming_file(line.file, line.file_keys):
             check_shared(jobs[0].values)  # gate 1, before torch
             stop.first_words = SAVING
+            if unused := [
+                text for text in line.overrides if text.startswith("sweep.") and "name=" not in text
+            ]:
+                tell(f"note: {unused[0]} is of sweeps only; for several runs add --multirun")
             _run_single(jobs[0], options.dry_run, stop)
     return OK
 

@@ -20,7 +20,7 @@ from bakeoff.errors import InterruptedRunError
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
 _STANDARD_ERROR = 2
 SAVING = "stopping and saving; Ctrl-C again leaves at once"
-SAVING_JOBS = "stopping; running jobs save first; Ctrl-C again ends them at once"
+SAVING_JOBS = "stopping; running runs are saved first; Ctrl-C again ends them at once"
 
 
 class StopSignal:
@@ -39,6 +39,7 @@ class StopSignal:
         self.last_words: Callable[[str], None] = lambda _: None  # given what happened, as a text
         self.advice: str | None = None  # what to do after the second one
         self.ends_at_second = True
+        self.told: str | None = None  # what to say in place of the signal's name
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -68,7 +69,7 @@ class StopSignal:
             InterruptedRunError: a signal came.
         """
         if self.name is not None:
-            raise InterruptedRunError(stopped_by(self.name))
+            raise InterruptedRunError(self.told or stopped_by(self.name))
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1

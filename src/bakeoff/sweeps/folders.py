@@ -3,6 +3,7 @@
 No torch here.
 """
 
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -54,6 +55,13 @@ def begin_again(planned: Sequence[Planned]) -> list[Planned]:
                 (item.folder / LAST_WEIGHTS).unlink(missing_ok=True)
             RunDir(item.folder).write_status(QUEUED, 0)
     return [item.waiting() if item.state.state == DIVERGED else item for item in planned]
+
+
+def drop_removed(ledger: Ledger) -> None:
+    """Takes out of the ledger what a person has removed; the runs of the command line come back by it."""
+    for entry in list(ledger.entries.values()):
+        if not os.path.lexists(ledger.run(entry)):
+            del ledger.entries[entry.folder]
 
 
 def drop_replaced(ledger: Ledger, planned: Sequence[Planned]) -> list[Entry]:

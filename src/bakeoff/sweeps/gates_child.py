@@ -44,7 +44,7 @@ def check_with_torch(jobs: Sequence[Job], stop: StopSignal) -> tuple[int, list[S
         if code != InterruptedRunError.exit_code:
             stop.check()
         if code < 0:
-            raise ResourceError(f"the check of all jobs {in_words(code)}")
+            raise ResourceError(f"the check of all runs {in_words(code)}")
         found.seek(0)
         return code, [Size(**fields) for fields in json.load(found)] if code == OK else []
 

@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _work(options: argparse.Namespace) -> int:
     stop = StopSignal()
+    stop.told = "stopped with its sweep"  # a person pressed Ctrl-C there, and knows no SIGTERM
     with stop.caught():
         # Recorded in environment.json: the command line that trains the same alone.
         sys.argv = ["bakeoff", "train", *stored_overrides(options.run)]

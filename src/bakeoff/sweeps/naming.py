@@ -5,11 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.config.compose import CommandLine, new_sweep_name
-from bakeoff.runs.folders import sweep_dirs
+from bakeoff.runs.folders import beginning, sweep_dirs
 from bakeoff.runs.reading import UnreadableFileError
+from bakeoff.runs.rundir import sweep_folder
 from bakeoff.runs.states import DIVERGED, QUEUED, state_of
 from bakeoff.sweeps.ledger import Ledger, read_ledger
-from bakeoff.sweeps.plan import DONE
+from bakeoff.sweeps.owner import taken
+from bakeoff.sweeps.plan import DONE, Planned
+from bakeoff.text import counted
 
 NEW = "new"
 
@@ -31,15 +34,43 @@ def sweep_namer(line: CommandLine, told: Callable[[str], None]) -> Callable[[str
     retries = any(text.lstrip("+") == f"sweep.retry={DIVERGED}" for text in line.overrides)
 
     def name(output_dir: str, given: str | None) -> str:
+        root = Path(output_dir)
         if given is not None and given != NEW:
+            if like := _begins_so(given, root):
+                told(f"note: a new sweep, {given}; there is {like}, too, whose name begins so")
             return given
-        found = None if given == NEW else _unfinished(Path(output_dir), words, retries)
+        found = None if given == NEW else _unfinished(root, words, retries)
         if found is None:
             return new_sweep_name()
+        if found.is_worked_on:
+            raise taken(found.folder)
         told(f"going on with sweep {found.name}, begun by the same command (sweep.name=new: another one)")
         return found.name
 
     return name
+
+
+def _begins_so(name: str, root: Path) -> str | None:
+    """A sweep that somebody may mean who gives the beginning of its name, as other commands take it."""
+    if sweep_folder(str(root), name).exists():
+        return None
+    return next((folder.name for folder in beginning(name, sweep_dirs(root))), None)
+
+
+def sweep_with(planned: Sequence[Planned]) -> str | None:
+    """A note on the newest other sweep that has some of these runs already; None without any."""
+    folder = planned[0].folder.parent
+    names = {item.folder.name for item in planned}
+    for other in sweep_dirs(folder.parent.parent):
+        with suppress(UnreadableFileError):
+            entries = read_ledger(other).entries.values()
+            done = sum(entry.folder in names and entry.state in DONE for entry in entries)
+            if done and other != folder:
+                return (
+                    f"note: sweep {other.name} has {done} of these {counted(len(names), 'run')}; with "
+                    f"sweep.name={other.name} only the others are trained"
+                )
+    return None
 
 
 def _unfinished(root: Path, words: Sequence[str], retries: bool) -> Ledger | None:

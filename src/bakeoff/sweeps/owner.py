@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from bakeoff.errors import ConfigError
@@ -33,24 +34,32 @@ def owned(sweep: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _taken(sweep) from None
+            raise taken(sweep) from None
         except OSError:
             pass  # no locks here
         with suppress(UnreadableFileError):  # there is none, or what stands there is nobody's
             ledger = read_ledger(sweep)
             if ledger.is_worked_on and (ledger.parent or {}).get("pid") != os.getpid():
-                raise _taken(sweep)
+                raise taken(sweep)
         yield
     finally:
         os.close(descriptor)
 
 
-def _taken(sweep: Path) -> ConfigError:
+def taken(sweep: Path) -> ConfigError:
+    """Says who works on a sweep, since when by this machine's clock, and what can be done."""
     who = "another process works on it"
     with suppress(UnreadableFileError):
         parent = read_ledger(sweep).parent or {}
         if "pid" in parent:
-            who = f"it runs on {parent.get('host')} (process {parent['pid']}) since {parent.get('started')}"
+            since = _here(parent.get("started"))
+            who = f"it runs on {parent.get('host')} (process {parent['pid']}) since {since}"
     return ConfigError(
         f"{sweep}: {who}; follow it with bakeoff watch {sweep.name}, or start another one with sweep.name=new"
     )
+
+
+def _here(text: object) -> str:
+    with suppress(ValueError, OverflowError, OSError):
+        return f"{datetime.fromisoformat(str(text)).astimezone():%Y-%m-%d %H:%M}"
+    return "an unknown time"

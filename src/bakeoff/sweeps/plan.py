@@ -68,6 +68,11 @@ def plan(jobs: Sequence[Job], stop: StopSignal) -> list[Planned]:
     return list(planned.values())
 
 
+def to_be_tried(planned: Sequence[Planned], retries: bool) -> list[Planned]:
+    """The same, with diverged runs as waiting ones if they are to be trained again."""
+    return [item.waiting() if retries and item.state.state == DIVERGED else item for item in planned]
+
+
 def looked_at_again(planned: Sequence[Planned]) -> list[Planned]:
     """The states of now: before a sweep was this process's, another one may have done something of it."""
     return [

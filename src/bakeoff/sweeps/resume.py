@@ -1,35 +1,42 @@
 """`bakeoff resume SWEEP`: what is left of a sweep, from its ledger and directories alone. No torch here."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bakeoff.config.job import Job
 from bakeoff.errors import OK, ResumeError
+from bakeoff.experiment.code import code_files
 from bakeoff.machine.limits import usable_cores
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
+from bakeoff.runs import attempts
 from bakeoff.runs.paths import data_root_here
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG
 from bakeoff.runs.stored_overrides import stored_overrides
+from bakeoff.sweeps.folders import begin_again
 from bakeoff.sweeps.ledger import Entry, Ledger, read_ledger
 from bakeoff.sweeps.naming import is_to_do
 from bakeoff.sweeps.owner import owned
-from bakeoff.sweeps.plan import Planned, looked_at_again, plan
+from bakeoff.sweeps.plan import Planned, looked_at_again, plan, to_be_tried
 from bakeoff.sweeps.run import checked, compared, work
 from bakeoff.sweeps.slots import AUTO
 from bakeoff.text import counted, shortened
 
 
-def resume_sweep(folder: Path, stop: StopSignal, data_root: str | None = None) -> int:
+def resume_sweep(
+    folder: Path, stop: StopSignal, data_root: str | None = None, *, retries: bool = False
+) -> int:
     """Does what is missing, failed or was stopped of a sweep.
 
     Args:
         folder: the sweep's.
         stop: the signals that came.
         data_root: where its data are now; None: where they were, or else with all data sets.
+        retries: whether runs that have diverged are trained again, from their beginning.
 
     Returns:
         0, or 7 if a run failed.
@@ -43,12 +50,12 @@ def resume_sweep(folder: Path, stop: StopSignal, data_root: str | None = None) -
     except UnreadableFileError as error:
         raise ResumeError(f"{folder}: {error}; give the command of this sweep again") from error
     again = shlex.join(["bakeoff", "train", "--multirun", f"sweep.name={ledger.name}", *ledger.line])
-    todo = [entry for name, entry in ledger.entries.items() if is_to_do(ledger, name, retries=False)]
+    todo = [entry for name, entry in ledger.entries.items() if is_to_do(ledger, name, retries)]
     done = len(ledger.entries) - len(todo)
     tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them done already")
     if not todo:
         return compared(folder, [])
-    planned = plan([_job(ledger, entry, data_root, again) for entry in todo], stop)
+    planned = to_be_tried(plan([_job(ledger, entry, data_root, again) for entry in todo], stop), retries)
     _refuse_changed(ledger, todo, planned, again)
     options = ledger.options
     if options.jobs == AUTO:  # as all of its runs have decided, of which some are done
@@ -57,7 +64,8 @@ def resume_sweep(folder: Path, stop: StopSignal, data_root: str | None = None) -
     if code != OK:
         return code
     with owned(folder):
-        return work(read_ledger(folder), looked_at_again(planned), chosen, stop)
+        planned = looked_at_again(planned)
+        return work(read_ledger(folder), begin_again(planned) if retries else planned, chosen, stop)
 
 
 def _job(ledger: Ledger, entry: Entry, data_root: str | None, again: str) -> Job:
@@ -85,7 +93,19 @@ def _refuse_changed(ledger: Ledger, entries: Sequence[Entry], planned: Sequence[
         if item.entry.identity != entry.identity
     ]
     if changed:
+        files = sorted({name for folder in changed for name in _changed_files(ledger.folder / folder)})
+        told = f"; changed: {shortened(files, 3)}" if files else ""
         raise ResumeError(
             f"{ledger.folder}: code or data have changed since {counted(len(changed), 'run')} of it began "
-            f"({shortened(changed, 3)}); put that back, or train what is left anew with: {again}"
+            f"({shortened(changed, 3)}{told}); put that back, or train what is left anew with: {again}"
         )
+
+
+def _changed_files(run: Path) -> Iterator[str]:
+    """Sources that were others when a run began; none of one that had not begun."""
+    with suppress(ResumeError, UnreadableFileError):
+        first = next((record.get("first") for record in attempts.records(run)), None)
+        before = first.get("code") if isinstance(first, dict) else None
+        if isinstance(before, dict):
+            now = code_files(read_json(run / CONFIG))
+            yield from (name for name in {**before, **now} if before.get(name) != now.get(name))

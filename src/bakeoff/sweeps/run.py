@@ -20,11 +20,12 @@ from bakeoff.machine.waiting import tell
 from bakeoff.runs.states import DIVERGED, FINISHED, PRUNED
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.dry_run import show_plan
-from bakeoff.sweeps.folders import begin_again, drop_replaced, make_folders
+from bakeoff.sweeps.folders import begin_again, drop_removed, drop_replaced, make_folders
 from bakeoff.sweeps.gates_child import check_with_torch
 from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
+from bakeoff.sweeps.naming import sweep_with
 from bakeoff.sweeps.owner import owned
-from bakeoff.sweeps.plan import DONE, Planned, looked_at_again, plan, settle_stale
+from bakeoff.sweeps.plan import DONE, Planned, looked_at_again, plan, settle_stale, to_be_tried
 from bakeoff.sweeps.scheduler import Scheduler
 from bakeoff.sweeps.slots import AUTO, Size, side_by_side_note, slots
 from bakeoff.sweeps.view import make_view
@@ -49,10 +50,8 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
     """
     options = check_shared(jobs[0].values).sweep
     planned = settle_stale(plan(jobs, stop), options.stale, tell)
-    if options.retry == DIVERGED:
-        tried = [item.waiting() if item.state.state == DIVERGED else item for item in planned]
-    else:
-        tried = planned
+    retries = options.retry == DIVERGED
+    tried = to_be_tried(planned, retries)
     todo = [item for item in tried if not item.is_done]
     code, chosen = checked(tried, todo, options, stop)
     if code != OK:
@@ -62,6 +61,8 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
     at_once = min(len(chosen), len(todo))
     side = f", {at_once} runs at once" if at_once > 1 else ""
     tell(f"sweep {folder}: {counted(len(planned), 'run')}, {done} of them done already{side}")
+    if not folder.exists() and (note := sweep_with(planned)):
+        tell(note)
     if dry_run:
         show_plan(tried, chosen)
         return OK
@@ -69,10 +70,10 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         return compared(folder, [])
     with owned(folder):
         planned = looked_at_again(planned)
-        if options.retry == DIVERGED:
-            planned = begin_again(planned)
+        planned = begin_again(planned) if retries else planned
         ledger = begun(folder, line)
         ledger.options = options
+        drop_removed(ledger)
         for entry in drop_replaced(ledger, planned):
             tell(f"note: {entry.folder} was begun with other code; it is trained anew, and stays as it is")
         ledger.add(item.entry for item in planned)
@@ -109,6 +110,11 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
             ledger.write(owned=False)
     if stop.name is not None or scheduler.cancelled:
         raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
+    if waiting:
+        tell(
+            f"stopped after the first failure (sweep.on_failure=stop); {counted(len(waiting), 'run')} "
+            "not started"
+        )
     code = compared(ledger.folder, scheduler.failed)
     again = sum(entry.state not in DONE for entry in ledger.entries.values())
     name = shlex.quote(ledger.name)

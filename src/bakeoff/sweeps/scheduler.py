@@ -158,7 +158,7 @@ class Scheduler:
             self._looked_for_cancel = moment
             if (self._ledger.folder / CANCEL).exists():
                 self.cancelled = True
-                self._view.say("bakeoff cancel: stopping; running jobs save first")
+                self._view.say("bakeoff cancel: stopping; running runs are saved first")
                 for job in self._running:
                     job.process.send(signal.SIGTERM)
 
@@ -174,7 +174,10 @@ class Scheduler:
             if moment > job.killed_at:
                 job.process.send(signal.SIGKILL)
             elif job.why_told is None and moment - job.began > self._timeout:
-                job.why_told = f"took longer than sweep.job_timeout_seconds={self._timeout:g}"
+                job.why_told = (
+                    f"took longer than sweep.job_timeout_seconds={self._timeout:g}; the sweep's command with "
+                    "a larger one goes on with it"
+                )
                 job.killed_at = moment + _SECONDS_TO_SAVE
                 job.process.send(signal.SIGTERM)
             elif job.why_told is None and is_silent(job.process, _SILENT_MINUTES * 60):
