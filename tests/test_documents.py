@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from command_lines import DOCUMENTS, PROJECT, CodeLine, all_bakeoff_lines, code_lines
 from conftest import write_mnist
+from listed_runs import ledger
 from run_directories import make_run
 from stopped_runs import stop_at_step, stopped
 
@@ -29,13 +30,14 @@ from bakeoff.experiment.first_gate import check_shared
 
 # Words that stand for others.
 A_NAME = {"models": "cnn", "experiments": "debug"}  # for NAME after these commands
-STANDS_FOR = {"COMMAND": "train", "model=M": "model=cnn_small", "data=D": "data=digits"}
+STANDS_FOR = {"COMMAND": "train", "SWEEP": "NAME", "model=M": "model=cnn_small", "data=D": "data=digits"}
 # Lines that cannot be run here, each with the reason.
 GUIDE = "needs the files that the guide has made by then; tests/test_contributing.py does"
 NOT_RUN = {
     "bakeoff resume outputs/2026-11-27/091639-vit-digits-s0-bvyw": "printed by a run that was stopped, to be copied",
     "bakeoff list 2026-11-27-03 -n 3": "of sweeps of the page's own; tests/commands/test_list.py does",
     "bakeoff show 121201": "of a run of the page's own; tests/commands/test_show.py does",
+    "bakeoff watch": "shows what is being trained; tests/sweeps/test_watch.py does",
     "bakeoff train mo": "half a word, on which TAB is pressed",
     'bakeoff compare --where \'date >= "2026-11-27" and host == "desk" and latency < 2\'': "asks for a machine "
     "of that name; tests/comparison/test_names.py has such expressions",
@@ -114,6 +116,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in (0, 1):
         make_run(runs / f"cnn-{seed}", seed, "a", changes={"optim.lr": 0.005})
         make_run(runs / f"vit-{seed}", seed, "b", model="vit", changes={"trainer.ema_decay": 0.999})
+    ledger(runs, [path.name for path in sorted(runs.iterdir())], ["model=cnn,vit", "seed=0,1"])
     make_run(folder / "outputs" / "2026-01-01" / "101500-vit-digits-s2-abcd", 2, "b", model="vit")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
