@@ -33,7 +33,7 @@ OPTIONS = {
     },
     "diff": {"--images", "--json", "--color"},
     "evaluate": {"--data-root", "--device"},
-    "resume": {"--allow", "--data-root"},
+    "resume": {"--allow", "--data-root", "--retry-diverged"},
     "list": {"--limit", "--runs", "--state", "--model", "--data", "--json", "--color"},
     "show": {"--json", "--color"},
     "prune": {"--yes", "--color"},
