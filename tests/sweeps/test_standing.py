@@ -101,6 +101,22 @@ def test_a_run_of_which_nothing_is_known_makes_the_estimate_a_least_one(tmp_path
     assert (found.left, found.left_is_least) == (10, True)
 
 
+def test_what_was_done_before_a_resume_counts(tmp_path: Path) -> None:
+    sweep = WrittenSweep(tmp_path / "s", ["cnn"] * 4, epochs=4)
+    for number in (0, 1):
+        three_epochs(sweep, number, ended=0)
+    sweep.start(0)
+    sweep.end(1, INTERRUPTED, "stopped by Ctrl-C", seconds=-1)
+    found = Watch(sweep).at(1)
+    # Its three epochs took 10 s; of the fourth, which takes 2 s, a second is over.
+    assert (found.jobs[0].seconds, found.jobs[0].left) == (10, 1)
+    waits = found.jobs[1]
+    assert (waits.state.state, waits.share, waits.best) == (QUEUED, 0.75, 0.8)
+    assert (found.jobs[2].share, found.jobs[2].best) == (0, None)
+    # A whole run takes 11 s, and of the one that was stopped a quarter is left.
+    assert (found.left, found.left_is_least) == (1 + 11 / 4 + 2 * 11, False)
+
+
 def test_the_median_of_finished_runs_is_taken(tmp_path: Path) -> None:
     sweep = WrittenSweep(tmp_path / "s", ["cnn"] * 4)
     sweep.finish(0, 0.5, took=10)

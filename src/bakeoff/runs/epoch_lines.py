@@ -31,6 +31,12 @@ class EpochLines:
         known = [record.val.accuracy for record in self.records if record.val]
         return [accuracy for accuracy in known if 0 <= accuracy <= 1]  # and no NaN
 
+    @property
+    def seconds(self) -> float:
+        """What they took in all, those before a resume, too."""
+        took = [record.train_seconds + record.eval_seconds for record in self.records]
+        return sum(seconds for seconds in took if seconds >= 0)  # and no NaN
+
     def look(self) -> None:
         """Reads the lines that have come, and all of them where the file was put in place of another.
 

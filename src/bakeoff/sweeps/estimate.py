@@ -63,14 +63,14 @@ def left_for_all(
     """
     running = [job.left for job in jobs if job.state.state == RUNNING]
     waiting = [
-        known.get((job.entry.model, job.entry.data))
+        None if (whole := known.get((job.entry.model, job.entry.data))) is None else whole * (1 - job.share)
         for job in jobs
         if job.state.state in (QUEUED, INTERRUPTED)
     ]
     unknown = [seconds is None for seconds in (*running, *waiting)]
     if all(unknown):
         return None, False
-    whole = until_the_last(
+    until = until_the_last(
         [seconds or 0.0 for seconds in waiting], at_once, [seconds or 0.0 for seconds in running]
     )
-    return whole, any(unknown)
+    return until, any(unknown)

@@ -48,7 +48,7 @@ class JobStanding:
     share: float = 0.0  # of the training that is done, 0..1
     accuracy: float | None = None  # on validation images, of the last epoch; once finished, of the chosen one
     best: float | None = None
-    seconds: float | None = None  # so far, or in all
+    seconds: float | None = None  # so far, or in all; of parts before a resume at least what epochs took
     left: float | None = None  # seconds; an estimate
 
 
@@ -146,7 +146,7 @@ class Looks:
         state = job.state.state
         if state in DONE:
             return _finished(job, self._json(entry, SUMMARY))
-        if state == QUEUED:
+        if state == QUEUED and not job.state.step:  # one that will be taken up has epochs
             return job
         if seen.plan is None:
             seen.plan = _plan(self._json(entry, CONFIG))
@@ -155,7 +155,8 @@ class Looks:
         started, ended = _moment(entry.started), _moment(entry.ended)
         if started is not None:
             until = now if state == RUNNING else ended
-            job = replace(job, seconds=None if until is None else max(0.0, until - started))
+            seconds = None if until is None else max(0.0, until - started, seen.epochs.seconds)
+            job = replace(job, seconds=seconds)
         return job
 
     def _state(self, entry: Entry, worked_on: bool) -> RunState:
