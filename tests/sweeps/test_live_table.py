@@ -275,6 +275,38 @@ def test_the_table_follows_the_size_of_the_terminal(tmp_path: Path) -> None:
     assert max(map(len, lines)) <= 37
 
 
+def test_what_comes_to_the_terminal_by_a_pipe_stands_above_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `| tee log`, which writes a moment later than the sweep does."""
+    sweep, clock = two_of_four(tmp_path / "s"), Clock()
+    reading, writing = os.pipe()
+    with terminal(80) as it, open(reading) as pipe:
+        with open(writing, "w") as output:
+            monkeypatch.setattr("sys.stdout", output)
+            view = view_of(sweep, clock)
+            view.tick()
+            table = lines_of(it)
+            view.ended(sweep.entries[1], RunState(FAILED, REASON))
+            view.tick()
+            assert lines_of(it) == []
+            line = pipe.readline()
+            it.stream.write(line)
+            within(5, lambda: seen_again(view, it))
+            assert lines_of(it) == [line.strip(), *table]
+            view.say("stopping")  # tee may be gone, by the same Ctrl-C
+            assert lines_of(it) == [line.strip(), "stopping", *table]
+            view.close()
+        assert line == f"[2/4] model=vit seed=1: failed: {REASON}\n"
+        assert pipe.read() == ""
+
+
+def seen_again(view: SweepView, it: Terminal) -> None:
+    while len(lines_of(it)) < 6:
+        time.sleep(0.02)
+        view.tick()
+
+
 def within(seconds: float, act: Callable[[], None]) -> bool:
     """Whether something is done in time; it would wait for ever for a terminal that stands still."""
     thread = threading.Thread(target=act, daemon=True)

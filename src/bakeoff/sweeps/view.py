@@ -1,7 +1,11 @@
 """What a person sees of a sweep while it runs: lines that stay, and a live table. No torch here."""
 
+import math
+import os
 import select
+import stat
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
@@ -13,6 +17,8 @@ from bakeoff.sweeps.standing import BAD, JobStanding, Looks
 from bakeoff.sweeps.table import LiveTable
 from bakeoff.terminal import broken, is_terminal, painted, screen_width, wants_colour
 from bakeoff.text import duration, one_line, percent, printable
+
+_SECONDS_OF_A_PIPE = 0.2  # after which a line that went into one (`| tee log`) stands on the terminal
 
 
 class SweepView:
@@ -27,7 +33,8 @@ class SweepView:
         self._numbers = {entry.folder: number for number, entry in enumerate(todo, start=1)}
         self._table = LiveTable() if watched() else None
         self._says_starts = self._table is None or not is_terminal(sys.stdout)
-        self._unsaid: list[tuple[str, str]] = []
+        self._unsaid: list[tuple[str, str, bool]] = []  # with its style; whether it is for a person alone
+        self._draws_from = -math.inf  # by `time.monotonic`
 
     def started(self, entry: Entry) -> None:
         """A job's process has begun."""
@@ -40,14 +47,16 @@ class SweepView:
         self._say_of(entry, ending(self._looks.of(entry.folder), state), style)
 
     def say(self, text: str) -> None:
-        """Prints what stays, above the table."""
-        self._unsaid.append((text, ""))
+        """Prints what stays, where a person sees it: above the table, wherever standard output goes."""
+        self._unsaid.append((text, "", self._table is not None and not is_terminal(sys.stdout)))
         self._say_what_can_be()
 
     def tick(self) -> None:
         """A moment has passed."""
         self._say_what_can_be()
-        if self._table is not None and _takes_text(sys.stderr):
+        if self._table is None or time.monotonic() < self._draws_from:
+            return
+        if _takes_text(sys.stderr):
             self._table.draw(self._looks.look())
 
     def pause(self) -> None:
@@ -68,14 +77,25 @@ class SweepView:
     def _say_of(self, entry: Entry, text: str, style: str = "") -> None:
         number = self._numbers.get(entry.folder)
         place = f"[{number}/{len(self._numbers)}] " if number else ""
-        self._unsaid.append((f"{place}{printable(entry.shown or entry.folder)}: {text}", style))
+        self._unsaid.append((f"{place}{printable(entry.shown or entry.folder)}: {text}", style, False))
         self._say_what_can_be()
 
     def _say_what_can_be(self, wait: bool = False) -> None:
-        while self._unsaid and (wait or _takes_text(sys.stdout)):
-            text, style = self._unsaid.pop(0)
-            shown = broken(text, screen_width(sys.stdout))
-            print(painted(shown, style, wants_colour(sys.stdout)), flush=True)
+        while self._unsaid:
+            text, style, is_for_person = self._unsaid[0]
+            stream = sys.stderr if is_for_person else sys.stdout
+            if not wait and not _takes_text(stream):
+                return
+            del self._unsaid[0]
+            if _is_pipe(stream):
+                self._make_room()
+            shown = broken(text, screen_width(stream))
+            print(painted(shown, style, wants_colour(stream)), file=stream, flush=True)
+
+    def _make_room(self) -> None:
+        """What goes into a pipe may come out on the same terminal: it must not meet the table there."""
+        self.pause()
+        self._draws_from = time.monotonic() + _SECONDS_OF_A_PIPE
 
 
 def ending(job: JobStanding, state: RunState) -> str:
@@ -105,6 +125,14 @@ def make_view(ledger: Ledger, todo: Sequence[Entry], looks: Looks | None = None)
         yield view
     finally:
         view.close()
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _takes_text(stream: TextIO) -> bool:
