@@ -144,6 +144,23 @@ def test_failures_of_a_sweep_that_has_ended_have_their_reasons(night: WrittenSwe
     ]
 
 
+def test_of_many_failures_the_last_ones_are_told(tmp_path: Path, bakeoff: Bakeoff) -> None:
+    sweep = WrittenSweep(tmp_path / "outputs" / "sweeps" / "many", ["cnn"] * 13)
+    sweep.start(12)
+    for number in range(12):
+        sweep.end(number, FAILED, REASON, seconds=60 - number)
+    sweep.write()
+    with meanwhile(lambda: (sweep.finish(12, 0.5, took=7), sweep.write(owned=False))):
+        code, out, _ = bakeoff("watch", "many")
+    lines = out.splitlines()
+    assert code == 7
+    assert lines[1] == "(2 that failed before these; see bakeoff show many)"
+    assert [line.split(":")[0] for line in lines[2:13]] == [
+        *(f"[{number}/13] model=cnn seed={number - 1}" for number in range(10, 0, -1)),
+        "[13/13] model=cnn seed=12",
+    ]
+
+
 def test_a_killed_parent_ends_the_watching(night: WrittenSweep, bakeoff: Bakeoff) -> None:
     night.start(0)
     night.write()

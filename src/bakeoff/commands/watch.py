@@ -84,7 +84,7 @@ def _end_of_sweep(folder: Path, standing: Standing, failures_told: bool) -> int:
         reason = printable(one_line(job.state.reason or "", most=None))
         tell(f"{job.state.state}: {name_of(job)}{': ' if reason else ''}{reason}")
     if len(failed) > _MOST_FAILURES and not failures_told:
-        tell(f"and {len(failed) - _MOST_FAILURES} more that failed; see bakeoff list")
+        tell(f"and {len(failed) - _MOST_FAILURES} more that failed; see bakeoff show {name}")
     if standing.waiting or failed:
         print(f"next           bakeoff resume {name}")
     if standing.done:

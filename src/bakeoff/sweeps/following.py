@@ -1,6 +1,7 @@
 """Follows a sweep or a run that another terminal or machine works on. It only reads. No torch here."""
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -28,7 +29,7 @@ from bakeoff.text import counted
 
 _SECONDS_BETWEEN_TICKS = 0.1
 _SECONDS_BETWEEN_LOOKS = 0.5
-_MOST_EPOCHS_BEFORE = 10  # lines of what was before
+_MOST_EPOCHS_BEFORE = _MOST_FAILURES_BEFORE = 10  # lines of what was before
 
 
 class LedgerFile:
@@ -78,10 +79,13 @@ def follow_sweep(folder: Path, stop: StopSignal) -> tuple[Standing, bool]:
     if not standing.is_worked_on:
         return standing, False
     tell(f"sweep {folder}" if watched() else f"sweep {folder}: {summary_lines(standing, None)[0]}")
+    failed = [job for job in standing.jobs if job.state.state in BAD]
+    failed.sort(key=lambda job: job.entry.ended or "")
+    if (more := len(failed) - _MOST_FAILURES_BEFORE) > 0:
+        tell(f"({more:,} that failed before these; see bakeoff show {shlex.quote(ledger.name)})")
     with make_view(ledger, list(ledger.entries.values()), looks) as view, _standing_still(view):
-        for job in standing.jobs:
-            if job.state.state in BAD:
-                view.ended(job.entry, job.state)
+        for job in failed[-_MOST_FAILURES_BEFORE:]:
+            view.ended(job.entry, job.state)
         while standing.is_worked_on and stop.name is None:
             view.tick()
             time.sleep(_SECONDS_BETWEEN_TICKS)

@@ -232,9 +232,9 @@ def _finished(job: JobStanding, summary: dict[str, Any]) -> JobStanding:
 def _with_estimate(job: JobStanding, known: dict[tuple[str, str], float]) -> JobStanding:
     """Before its first epoch is over, a run is expected to take what others of its model took."""
     expected = known.get((job.entry.model, job.entry.data))
-    if job.left is not None or job.seconds is None or expected is None:
+    if job.left is not None or job.seconds is None or expected is None or job.seconds > expected:
         return job
-    return replace(job, left=max(0.0, expected - job.seconds))
+    return replace(job, left=expected - job.seconds)
 
 
 def _plan(config: dict[str, Any]) -> tuple[int | None, float | None]:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from bakeoff.machine.waiting import KEPT_FREE
@@ -22,6 +23,7 @@ _WITH_BAR, _WITH_BEST, _WITH_LEFT, _WITH_ACCURACY = 56, 100, 34, 26
 _BAR_SHARE, _WIDEST_BAR = 5, 40
 _NARROWEST_NAME = 8
 _ENDING = "ending"
+_LIKELY_ACCURACY = "99.99 %"
 
 
 class LiveTable:
@@ -176,8 +178,12 @@ def _rows(jobs: Sequence[JobStanding], width: int, is_plain: bool) -> "Renderabl
         cells["best"] = [_accuracy(job.best) for job in jobs]
     if width >= _WITH_LEFT:
         cells["left"] = [_left(job) for job in jobs]
-    # As wide as any of its values may become, so that the columns stand still.
-    widths = {title: max(map(columns_of, (title, _ENDING, *texts))) for title, texts in cells.items()}
+    # As wide as most of its values will become, so that the columns stand still.
+    likely = {"epoch": [_epoch(replace(job, epoch=job.epochs or 0)) for job in jobs], "left": [_ENDING]}
+    widths = {
+        title: max(map(columns_of, (title, *likely.get(title, [_LIKELY_ACCURACY]), *texts)))
+        for title, texts in cells.items()
+    }
     bar = min(_WIDEST_BAR, width // _BAR_SHARE) if width >= _WITH_BAR else 0
     room = width - sum(widths.values()) - 2 * len(widths) - (bar + 2 if bar else 0)
     room = max(_NARROWEST_NAME, room)
