@@ -1,6 +1,7 @@
 """A sweep by a path, the beginning of its name, or `latest`; a run's name is told from a sweep's."""
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from bakeoff.errors import ConfigError
 from bakeoff.runs.folders import sweep_dirs
 from bakeoff.runs.locate import find_run, resolve
 from bakeoff.sweeps.ledger import Ledger
-from bakeoff.sweeps.locate import find_run_or_sweep, find_sweep
+from bakeoff.sweeps.locate import find_run_or_sweep, find_sweep, word_for
 
 
 def sweep(root: Path, name: str, at: float, *runs: str, ledger: bool = True) -> Path:
@@ -35,6 +36,18 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "sweeps" / ".hidden" / "sweep.json").write_text("{}")
     (tmp_path / "sweeps" / "link").symlink_to(tmp_path / "sweeps" / "night-one")
     return tmp_path
+
+
+@pytest.mark.parametrize("outputs", [".", "here", "link", "elsewhere"])
+def test_the_word_for_a_sweep_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BAKEOFF_OUTPUTS", outputs)
+    (tmp_path / "link").symlink_to("here")
+    folder = sweep(Path("here"), "a night", 1.0, "cnn-digits-s0-aaaaaaaa")
+    for path in (folder, folder.absolute()):
+        word = word_for(path)
+        assert word == shlex.quote("a night" if outputs in ("here", "link") else str(path))
+        assert find_sweep(*shlex.split(word), Path(outputs)).samefile(folder)
 
 
 @pytest.mark.parametrize("find", [find_sweep, find_run_or_sweep])

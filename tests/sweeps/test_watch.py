@@ -144,6 +144,28 @@ def test_failures_of_a_sweep_that_has_ended_have_their_reasons(night: WrittenSwe
     ]
 
 
+def test_a_diverged_run_is_shown_and_not_resumed(night: WrittenSweep, bakeoff: Bakeoff) -> None:
+    for number in (0, 1):
+        night.finish(number, 0.5, took=1)
+    night.end(2, DIVERGED, "the loss is not finite")
+    night.write(owned=False)
+    code, out, _ = bakeoff("watch", "night")
+    steps = ["next           bakeoff show night", f"               bakeoff compare {night.folder}"]
+    assert (code, out.splitlines()[-2:]) == (7, steps)
+    assert bakeoff("cancel", "night")[1].splitlines()[-1] == steps[0]
+
+
+def test_the_next_command_finds_a_sweep_that_is_elsewhere(
+    night: WrittenSweep, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.write(owned=False)
+    monkeypatch.setenv("BAKEOFF_OUTPUTS", "elsewhere")
+    monkeypatch.chdir(night.folder.parent.parent)
+    for command in ("watch", "cancel"):
+        said = bakeoff(command, "sweeps/night")[1].splitlines()[-1]
+        assert said == "next           bakeoff resume sweeps/night"
+
+
 def test_of_many_failures_the_last_ones_are_told(tmp_path: Path, bakeoff: Bakeoff) -> None:
     sweep = WrittenSweep(tmp_path / "outputs" / "sweeps" / "many", ["cnn"] * 13)
     sweep.start(12)
@@ -253,7 +275,7 @@ def test_a_run_goes_on_when_its_watching_is_left(tmp_path: Path, bakeoff: Bakeof
     with meanwhile(lambda: os.kill(os.getpid(), signal.SIGINT)):
         code, out, _ = bakeoff("watch", run.name)
     assert code == 75
-    assert out.splitlines()[1:] == ["the run goes on", f"watch again    bakeoff watch {run.name}"]
+    assert out.splitlines()[1:] == ["the run goes on", f"watch again    bakeoff watch {run}"]
 
 
 def test_a_run_that_went_back_to_a_checkpoint_tells_its_epochs_again(

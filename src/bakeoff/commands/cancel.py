@@ -17,7 +17,7 @@ from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.storage import storage_errors
 from bakeoff.sweeps.following import LedgerFile
 from bakeoff.sweeps.ledger import CANCEL, Ledger
-from bakeoff.sweeps.locate import find_sweep
+from bakeoff.sweeps.locate import find_sweep, word_for
 from bakeoff.sweeps.standing import Looks, Standing
 from bakeoff.text import counted
 
@@ -55,7 +55,7 @@ def cancel(words: list[str]) -> int:
     with stop.caught():
         ledger = _waited(file, stop, now=options.now)
     if ledger.is_worked_on:
-        tell(f"the sweep stops without this command, too; see it: bakeoff watch {shlex.quote(ledger.name)}")
+        tell(f"the sweep stops without this command, too; see it: bakeoff watch {word_for(folder)}")
         return InterruptedRunError.exit_code
     with suppress(OSError):
         request.unlink(missing_ok=True)
@@ -84,8 +84,8 @@ def _sweep(name: str, root: Path) -> Path:
 
 def _no_sweep(run: Path) -> ConfigError:
     if (run.parent / LEDGER).is_file():
-        sweep = run.parent.name
-        return ConfigError(f"{run}: a run of sweep {sweep}; stop the whole sweep: bakeoff cancel {sweep}")
+        whole = f"stop the whole sweep: bakeoff cancel {word_for(run.parent)}"
+        return ConfigError(f"{run}: a run of sweep {run.parent.name}; {whole}")
     return ConfigError(f"{run}: a single run; stop it by Ctrl-C in its terminal")
 
 
@@ -138,8 +138,10 @@ def _how_far(standing: Standing) -> str:
 
 
 def _print_next(ledger: Ledger, standing: Standing) -> None:
-    if standing.done < len(standing.jobs):
-        print(f"next           bakeoff resume {shlex.quote(ledger.name)}")
+    if standing.is_to_resume:
+        print(f"next           bakeoff resume {word_for(ledger.folder)}")
+    elif standing.failed:
+        print(f"next           bakeoff show {word_for(ledger.folder)}")
     else:
         print(f"next           bakeoff compare {shlex.quote(str(ledger.folder))}")
 

@@ -14,7 +14,7 @@ from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.states import FINISHED, RUNNING, RunState, state_of
 from bakeoff.sweeps.following import follow_run, follow_sweep
 from bakeoff.sweeps.ledger import read_ledger
-from bakeoff.sweeps.locate import LATEST, find_run_or_sweep
+from bakeoff.sweeps.locate import LATEST, find_run_or_sweep, word_for
 from bakeoff.sweeps.standing import BAD, DONE, Standing
 from bakeoff.sweeps.table import name_of, summary_lines
 from bakeoff.text import one_line, percent, printable
@@ -50,7 +50,7 @@ def _newest(root: Path) -> Path:
         running = [run for run in find_run_dirs(root) if _is_running(run)]
     if running:
         return max(running, key=lambda run: run.stat().st_mtime)
-    newest = f"; see how the newest sweep stands: bakeoff watch {sweeps[0].name}" if sweeps else ""
+    newest = f"; see how the newest sweep stands: bakeoff watch {word_for(sweeps[0])}" if sweeps else ""
     raise ConfigError(f"nothing is being trained below {root}{newest}")
 
 
@@ -69,7 +69,7 @@ def _is_running(run: Path) -> bool:
 
 
 def _end_of_sweep(folder: Path, standing: Standing, failures_told: bool) -> int:
-    name = shlex.quote(folder.name)
+    name = word_for(folder)
     if standing.is_worked_on:
         tell("the sweep goes on")
         print(f"watch again    bakeoff watch {name}")
@@ -85,11 +85,11 @@ def _end_of_sweep(folder: Path, standing: Standing, failures_told: bool) -> int:
         tell(f"{job.state.state}: {name_of(job)}{': ' if reason else ''}{reason}")
     if len(failed) > _MOST_FAILURES and not failures_told:
         tell(f"and {len(failed) - _MOST_FAILURES} more that failed; see bakeoff show {name}")
-    if standing.waiting or failed:
-        print(f"next           bakeoff resume {name}")
-    if standing.done:
-        first = "" if standing.waiting or failed else "next"
-        print(f"{first:14} bakeoff compare {shlex.quote(str(folder))}")
+    steps = [f"bakeoff resume {name}"] if standing.is_to_resume else []
+    steps += [f"bakeoff show {name}"] if failed and not steps else []
+    steps += [f"bakeoff compare {shlex.quote(str(folder))}"] if standing.done else []
+    for number, step in enumerate(steps):
+        print(f"{'' if number else 'next':14} {step}")
     if standing.waiting:
         return InterruptedRunError.exit_code
     return SOME_RUNS_BAD if failed else OK
@@ -99,7 +99,7 @@ def _end_of_run(run: Path, state: RunState) -> int:
     path = shlex.quote(str(run))
     if state.state == RUNNING:
         tell("the run goes on")
-        print(f"watch again    bakeoff watch {shlex.quote(run.name)}")
+        print(f"watch again    bakeoff watch {path}")
         return InterruptedRunError.exit_code
     said = state.state if state.state in DONE else f"{state.state}, not finished"
     reason = _scored(run) if state.state == FINISHED else printable(one_line(state.reason or "", most=None))

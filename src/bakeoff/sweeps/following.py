@@ -1,7 +1,6 @@
 """Follows a sweep or a run that another terminal or machine works on. It only reads. No torch here."""
 
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -21,6 +20,7 @@ from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import CONFIG
 from bakeoff.runs.states import QUEUED, RUNNING, RunState, state_of
 from bakeoff.sweeps.ledger import Ledger, read_ledger
+from bakeoff.sweeps.locate import word_for
 from bakeoff.sweeps.standing import BAD, JobStanding, Looks, Standing
 from bakeoff.sweeps.table import summary_lines
 from bakeoff.sweeps.view import SweepView, make_view
@@ -82,7 +82,7 @@ def follow_sweep(folder: Path, stop: StopSignal) -> tuple[Standing, bool]:
     failed = [job for job in standing.jobs if job.state.state in BAD]
     failed.sort(key=lambda job: job.entry.ended or "")
     if (more := len(failed) - _MOST_FAILURES_BEFORE) > 0:
-        tell(f"({more:,} that failed before these; see bakeoff show {shlex.quote(ledger.name)})")
+        tell(f"({more:,} that failed before these; see bakeoff show {word_for(folder)})")
     with make_view(ledger, list(ledger.entries.values()), looks) as view, _standing_still(view):
         for job in failed[-_MOST_FAILURES_BEFORE:]:
             view.ended(job.entry, job.state)

@@ -1,12 +1,13 @@
 """Finds the sweep that a command line names. No torch here."""
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from bakeoff.errors import ConfigError, nearest
-from bakeoff.runs.folders import beginning, is_run_dir, is_sweep_dir, sweep_dirs
-from bakeoff.runs.locate import find_run, find_run_dirs
+from bakeoff.runs.folders import SWEEPS, beginning, is_run_dir, is_sweep_dir, sweep_dirs
+from bakeoff.runs.locate import find_run, find_run_dirs, outputs_root
 from bakeoff.runs.paths import home_path
 from bakeoff.text import counted, shortened
 
@@ -48,6 +49,12 @@ def find_sweep(word: str, root: Path) -> Path:
         raise ConfigError(f"sweep {name}: no sweep of this name, but {whose}; see bakeoff show")
     hint = nearest(name, [sweep.name for sweep in sweeps])
     raise ConfigError(f"sweep {name}: no sweep of this name below {root}; see bakeoff list{hint}")
+
+
+def word_for(sweep: Path) -> str:
+    """What finds a sweep again, for a shell: its name where names are looked for, and else its path."""
+    is_below = os.path.realpath(sweep.parent) == os.path.realpath(outputs_root() / SWEEPS)
+    return shlex.quote(sweep.name if is_below else str(sweep))
 
 
 def find_run_or_sweep(

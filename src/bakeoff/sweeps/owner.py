@@ -15,6 +15,7 @@ from bakeoff.errors import ConfigError
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.storage import storage_errors
 from bakeoff.sweeps.ledger import read_ledger
+from bakeoff.sweeps.locate import word_for
 
 LOCK = ".lock"
 
@@ -55,7 +56,8 @@ def taken(sweep: Path) -> ConfigError:
             since = _here(parent.get("started"))
             who = f"it runs on {parent.get('host')} (process {parent['pid']}) since {since}"
     return ConfigError(
-        f"{sweep}: {who}; follow it with bakeoff watch {sweep.name}, or start another one with sweep.name=new"
+        f"{sweep}: {who}; follow it with bakeoff watch {word_for(sweep)}, "
+        "or start another one with sweep.name=new"
     )
 
 

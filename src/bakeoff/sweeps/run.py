@@ -4,7 +4,6 @@ What is done already, and what is to do, the directories say; so the same comman
 failed or was stopped, and nothing twice.
 """
 
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from bakeoff.sweeps.dry_run import show_plan
 from bakeoff.sweeps.folders import begin_again, drop_removed, drop_replaced, make_folders
 from bakeoff.sweeps.gates_child import check_with_torch
 from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
+from bakeoff.sweeps.locate import word_for
 from bakeoff.sweeps.naming import sweep_with
 from bakeoff.sweeps.owner import owned
 from bakeoff.sweeps.plan import DONE, Planned, looked_at_again, plan, settle_stale, to_be_tried
@@ -117,7 +117,7 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
         )
     code = compared(ledger.folder, scheduler.failed)
     again = sum(entry.state not in DONE for entry in ledger.entries.values())
-    name = shlex.quote(ledger.name)
+    name = word_for(ledger.folder)
     print(f"sweep          {ledger.folder}")  # not broken at spaces: they are copied
     if again:
         print(f"next           bakeoff resume {name}   ({counted(again, 'run')} left to train)")
@@ -152,7 +152,7 @@ def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:
     finished = states.count(FINISHED) + states.count(PRUNED)
     left = f"{finished} of {counted(len(states), 'run')} finished"
     left += f", {waiting} not started" if waiting else ""
-    return f"{why}; {left}; go on with the same command, or with bakeoff resume {shlex.quote(ledger.name)}"
+    return f"{why}; {left}; go on with the same command, or with bakeoff resume {word_for(ledger.folder)}"
 
 
 def compared(folder: Path, failed: Sequence[str]) -> int:

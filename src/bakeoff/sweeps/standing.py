@@ -70,6 +70,11 @@ class Standing:
         """Those that run now."""
         return tuple(job for job in self.jobs if job.state.state == RUNNING)
 
+    @property
+    def is_to_resume(self) -> bool:
+        """Whether `bakeoff resume` has something to do; diverged runs wait for `sweep.retry`."""
+        return any(job.state.state not in (*DONE, DIVERGED) for job in self.jobs)
+
 
 @dataclass
 class _Seen:
