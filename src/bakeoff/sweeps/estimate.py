@@ -3,6 +3,7 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bakeoff.experiment.earlier_runs import until_the_last
@@ -51,6 +52,17 @@ def medians(jobs: Sequence["JobStanding"]) -> dict[tuple[str, str], float]:
         elif job.state.state == RUNNING and job.seconds is not None and job.left is not None:
             foreseen[key].append(job.seconds + job.left)
     return {key: statistics.median(values) for key, values in {**foreseen, **finished}.items()}
+
+
+def with_estimate(job: "JobStanding", known: dict[tuple[str, str], float]) -> "JobStanding":
+    """Before its first epoch is over, a run is expected to take what others of its model took.
+
+    Once that time is over, nothing is known.
+    """
+    expected = known.get((job.entry.model, job.entry.data))
+    if job.left is not None or job.seconds is None or expected is None or job.seconds > expected:
+        return job
+    return replace(job, left=expected - job.seconds)
 
 
 def left_for_all(

@@ -25,7 +25,7 @@ from bakeoff.runs.states import (
     RunState,
     state_of,
 )
-from bakeoff.sweeps.estimate import epochs_left_seconds, left_for_all, medians
+from bakeoff.sweeps.estimate import epochs_left_seconds, left_for_all, medians, with_estimate
 from bakeoff.sweeps.ledger import Entry, Ledger
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -114,7 +114,7 @@ class Looks:
         jobs = [self._look_at(entry, now, worked_on) for entry in self.ledger.entries.values()]
         states = [job.state.state for job in jobs]
         known = medians(jobs)
-        jobs = [_with_estimate(job, known) if job.state.state == RUNNING else job for job in jobs]
+        jobs = [with_estimate(job, known) if job.state.state == RUNNING else job for job in jobs]
         left, is_least = left_for_all(jobs, known, self.ledger.jobs_at_once) if worked_on else (None, False)
         best: dict[str, JobStanding] = {}
         for job in jobs:
@@ -232,14 +232,6 @@ def _finished(job: JobStanding, summary: dict[str, Any]) -> JobStanding:
         best=accuracy,
         seconds=max(seconds, default=None),
     )
-
-
-def _with_estimate(job: JobStanding, known: dict[tuple[str, str], float]) -> JobStanding:
-    """Before its first epoch is over, a run is expected to take what others of its model took."""
-    expected = known.get((job.entry.model, job.entry.data))
-    if job.left is not None or job.seconds is None or expected is None or job.seconds > expected:
-        return job
-    return replace(job, left=expected - job.seconds)
 
 
 def _plan(config: dict[str, Any]) -> tuple[int | None, float | None]:
