@@ -145,6 +145,7 @@ def test_a_waiting_run_of_other_code_makes_room(bakeoff: Bakeoff, monkeypatch: p
     assert states() == ["finished"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_what_a_sweep_with_more_seeds_has_in_another_one_is_said(
     bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +159,7 @@ def test_what_a_sweep_with_more_seeds_has_in_another_one_is_said(
     assert "note: a new sweep, ni; there is night, too, whose name begins so" in out
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_directory_that_is_removed_is_missed_no_more_unless_the_command_has_it(
     bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
