@@ -42,6 +42,7 @@ def test_runs_all_and_compares_and_does_not_train_again(
     children_here(monkeypatch, no_job)
     code, out, _ = bakeoff(*SWEEP, "seed=0,1")
     assert (code, "2 runs, 2 of them done already" in out) == (0, True)
+    assert out.endswith("sweep          outputs/sweeps/night\nnext           bakeoff list night\n")
     assert states() == ["finished", "finished"]
 
 

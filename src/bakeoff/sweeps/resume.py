@@ -54,7 +54,7 @@ def resume_sweep(
     done = len(ledger.entries) - len(todo)
     tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them done already")
     if not todo:
-        return compared(folder, [])
+        return compared(folder)
     planned = to_be_tried(plan([_job(ledger, entry, data_root, again) for entry in todo], stop), retries)
     _refuse_changed(ledger, todo, planned, again)
     options = ledger.options

@@ -67,7 +67,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         show_plan(tried, chosen)
         return OK
     if not todo:
-        return compared(folder, [])
+        return compared(folder)
     with owned(folder):
         planned = looked_at_again(planned)
         planned = begin_again(planned) if retries else planned
@@ -115,15 +115,8 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
             f"stopped after the first failure (sweep.on_failure=stop); {counted(len(waiting), 'run')} "
             "not started"
         )
-    code = compared(ledger.folder, scheduler.failed)
-    again = sum(entry.state not in DONE for entry in ledger.entries.values())
-    name = word_for(ledger.folder)
-    print(f"sweep          {ledger.folder}")  # not broken at spaces: they are copied
-    if again:
-        print(f"next           bakeoff resume {name}   ({counted(again, 'run')} left to train)")
-    else:  # of a run that has failed or diverged, `show` says why, and what to do
-        print(f"next           bakeoff {'list' if code == OK else 'show'} {name}")
-    return code
+    left = sum(entry.state not in DONE for entry in ledger.entries.values())
+    return compared(ledger.folder, scheduler.failed, left)
 
 
 def checked(
@@ -155,8 +148,24 @@ def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:
     return f"{why}; {left}; go on with the same command, or with bakeoff resume {word_for(ledger.folder)}"
 
 
-def compared(folder: Path, failed: Sequence[str]) -> int:
-    """Prints the comparison of a sweep; its exit code."""
+def compared(folder: Path, failed: Sequence[str] = (), left: int = 0) -> int:
+    """Prints the comparison of a sweep, and what comes next.
+
+    Args:
+        folder: the sweep's.
+        failed: runs that failed now.
+        left: how many runs could be done still.
+
+    Returns:
+        0, or 7 if a run failed, now or before.
+    """
     print(flush=True)
-    compared = print_comparison([folder])
-    return SOME_RUNS_BAD if failed else compared
+    code = print_comparison([folder])
+    code = SOME_RUNS_BAD if failed else code
+    name = word_for(folder)
+    print(f"sweep          {folder}")  # not broken at spaces: they are copied
+    if left:
+        print(f"next           bakeoff resume {name}   ({counted(left, 'run')} left to train)")
+    else:  # of a run that has failed or diverged, `show` says why, and what to do
+        print(f"next           bakeoff {'list' if code == OK else 'show'} {name}")
+    return code
