@@ -93,9 +93,9 @@ def test_a_job_that_takes_too_long_may_save_and_is_failed(
     use_programs(monkeypatch, [WAITS, deaf, FINISHES])
     monkeypatch.setattr(scheduler, "_SECONDS_TO_SAVE", 0.3)
     began = time.monotonic()
-    _, seen = schedule(make_ledger(tmp_path, 3, job_timeout_seconds=0.5), 3)
+    _, seen = schedule(make_ledger(tmp_path, 3, job_timeout_seconds=2.0), 3)
     assert time.monotonic() - began < 10
-    told = "took longer than sweep.job_timeout_seconds=0.5; the sweep's command with a larger one goes on with it"
+    told = "took longer than sweep.job_timeout_seconds=2; the sweep's command with a larger one goes on with it"
     assert {name: (state.state, state.reason) for name, state in seen.ended_jobs.items()} == {
         "0": ("failed", told), "1": ("failed", told), "2": ("finished", None),
     }  # fmt: skip
@@ -104,10 +104,10 @@ def test_a_job_that_takes_too_long_may_save_and_is_failed(
 def test_a_job_without_a_sign_of_life_is_ended_and_one_that_computes_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computes = f"end = time.time() + 2\nwhile time.time() < end: pass\n{FINISHES}"
-    writes = f"for n in range(20):\n    says('running'); time.sleep(0.1)\n{FINISHES}"
+    computes = f"end = time.time() + 3\nwhile time.time() < end: pass\n{FINISHES}"
+    writes = f"for n in range(30):\n    says('running'); time.sleep(0.1)\n{FINISHES}"
     use_programs(monkeypatch, [WAITS, computes, writes])
-    monkeypatch.setattr(scheduler, "_SILENT_MINUTES", 0.6 / 60)
+    monkeypatch.setattr(scheduler, "_SILENT_MINUTES", 1.5 / 60)
     _, seen = schedule(make_ledger(tmp_path, 3), 3)
     assert {name: state.state for name, state in seen.ended_jobs.items()} == {
         "0": "failed", "1": "finished", "2": "finished",
@@ -118,7 +118,7 @@ def test_a_job_without_a_sign_of_life_is_ended_and_one_that_computes_is_not(
 def test_the_first_failure_ends_a_sweep_that_is_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_programs(monkeypatch, ["sys.exit(3)", f"time.sleep(0.5); {FINISHES}", FINISHES, FINISHES])
+    use_programs(monkeypatch, ["sys.exit(3)", f"time.sleep(1.5); {FINISHES}", FINISHES, FINISHES])
     _, seen = schedule(make_ledger(tmp_path, 4, on_failure="stop"), 2)
     assert {name: state.state for name, state in seen.ended_jobs.items()} == {"0": "failed", "1": "finished"}
 
