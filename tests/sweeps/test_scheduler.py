@@ -95,7 +95,9 @@ def test_a_job_that_takes_too_long_may_save_and_is_failed(
     began = time.monotonic()
     _, seen = schedule(make_ledger(tmp_path, 3, job_timeout_seconds=2.0), 3)
     assert time.monotonic() - began < 10
-    told = "took longer than sweep.job_timeout_seconds=2; the sweep's command with a larger one goes on with it"
+    told = (
+        "took longer than sweep.job_timeout_seconds=2; the sweep's command with a larger one goes on with it"
+    )
     assert {name: (state.state, state.reason) for name, state in seen.ended_jobs.items()} == {
         "0": ("failed", told), "1": ("failed", told), "2": ("finished", None),
     }  # fmt: skip
