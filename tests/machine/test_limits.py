@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pretended_machine import machine
 
 from bakeoff.machine import gpus, limits
 from bakeoff.machine.gpus import gpu_names
@@ -11,14 +12,6 @@ from bakeoff.machine.gpus import gpu_names
 GB = 2**30
 OWN, OLD = "0::/job/step\n", "4:cpu,cpuacct,memory:/job/step\n0::/\n"
 GROUPS = "sys/fs/cgroup"
-
-
-def machine(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
 
 
 def siblings(*of_each: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pretended_machine import machine
 
 from bakeoff.machine import memory
 from bakeoff.machine.memory import PhasePeaks, available_memory_bytes, host_available_bytes
@@ -11,14 +12,6 @@ from bakeoff.machine.memory import PhasePeaks, available_memory_bytes, host_avai
 CPU = torch.device("cpu")
 GB = 2**30
 MEMINFO = "MemTotal:       24683656 kB\nMemFree: 1 kB\nMemAvailable:   8388608 kB\n"  # 8 GB
-
-
-def machine(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
 
 
 def group(folder: str, limit: str, used: int, cache: int = 0) -> dict[str, str]:

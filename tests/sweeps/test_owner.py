@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,25 +46,29 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return ledger.folder
 
 
-def holder(sweep: Path) -> "subprocess.Popen[str]":
+@contextmanager
+def held(sweep: Path) -> Iterator[int]:
+    """Another process works on the sweep, and is killed at the end; its number."""
     source = str(Path(job.__file__).parents[2])
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(sweep), source], stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "owns\n"
-    return process
-
-
-def test_a_second_process_is_told_who_works_on_it_until_that_one_is_killed(sweep: Path) -> None:
-    process = holder(sweep)
     try:
-        with pytest.raises(ConfigError, match=rf"process {process.pid}\) since .*bakeoff watch night"):  # noqa: SIM117
-            with owned(sweep):
-                pytest.fail("two own it")
+        assert process.stdout is not None
+        assert process.stdout.readline() == "owns\n"
+        yield process.pid
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_second_process_is_told_who_works_on_it_until_that_one_is_killed(sweep: Path) -> None:
+    with (
+        held(sweep) as pid,
+        pytest.raises(ConfigError, match=rf"process {pid}\) since .*bakeoff watch night"),
+        owned(sweep),
+    ):
+        pytest.fail("two own it")
     with owned(sweep):
         pass
 
@@ -74,13 +80,8 @@ def test_where_there_are_no_locks_the_ledger_says_who_lives(
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    process = holder(sweep)
-    try:
-        with pytest.raises(ConfigError, match=f"process {process.pid}"), owned(sweep):
-            pytest.fail("two own it")
-    finally:
-        process.kill()
-        process.communicate()
+    with held(sweep) as pid, pytest.raises(ConfigError, match=f"process {pid}"), owned(sweep):
+        pytest.fail("two own it")
     with owned(sweep):
         pass
 

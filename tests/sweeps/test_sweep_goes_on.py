@@ -113,7 +113,7 @@ def test_finished_runs_of_other_code_are_named_and_the_user_decides(
     before = contents(old)
     files = {**code_files(json.loads((old / "config.json").read_text())), "training/loop.py": "0" * 64}
     monkeypatch.setattr("bakeoff.experiment.identity.code_hash", lambda _: "1" * 64)
-    monkeypatch.setattr("bakeoff.sweeps.plan.code_files", lambda _: files)
+    monkeypatch.setattr("bakeoff.experiment.code.code_files", lambda _: files)
     children_here(monkeypatch, no_job)
     code, _, err = bakeoff(*SWEEP)
     assert code == 2
@@ -193,7 +193,7 @@ def test_a_resume_names_the_files_that_have_changed(
     monkeypatch.setattr("bakeoff.experiment.identity.code_hash", lambda _: "1" * 64)
     (run,) = NIGHT.glob("cnn-*")
     files = {**code_files(json.loads((run / "config.json").read_text())), "training/loop.py": "0" * 64}
-    monkeypatch.setattr("bakeoff.sweeps.resume.code_files", lambda _: files)
+    monkeypatch.setattr("bakeoff.experiment.code.code_files", lambda _: files)
     code, _, err = bakeoff("resume", "night")
     assert code == 6
     assert f"({run.name}; changed: training/loop.py); put that back" in err

@@ -5,12 +5,12 @@ import shlex
 
 from bakeoff.runs.folders import is_sweep_dir
 from bakeoff.runs.rundir import CONFIG, WEIGHTS
-from bakeoff.runs.states import DIVERGED, FAILED, FINISHED, INTERRUPTED, LOST, PRUNED, QUEUED, RUNNING
+from bakeoff.runs.states import DIVERGED, FAILED, FINISHED, PRUNED, QUEUED, RUNNING, STOPPED
 from bakeoff.sweeps.ledger import Ledger
 from bakeoff.sweeps.rows import RunRow, SweepRow, ledger_of
 
 Steps = dict[str, str]  # what for -> the command
-_TO_DO = (QUEUED, INTERRUPTED, FAILED, LOST)
+_TO_DO = (QUEUED, *STOPPED)
 
 
 def of_run(row: RunRow) -> Steps:

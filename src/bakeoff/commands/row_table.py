@@ -10,7 +10,7 @@ from datetime import datetime
 from bakeoff.runs.states import DIVERGED, FAILED, FINISHED, INTERRUPTED, LOST, QUEUED, RUNNING, STATES
 from bakeoff.sweeps.rows import GONE_STATE, UNFINISHED, RunRow, SweepRow
 from bakeoff.terminal import columns_of, filled, padded, painted, wrapped
-from bakeoff.text import counted, cut, percent, printable, shortened
+from bakeoff.text import counted, cut, duration, percent, printable, shortened
 
 STYLES = {
     FINISHED: "green", FAILED: "red", DIVERGED: "red", LOST: "red", INTERRUPTED: "yellow",
@@ -71,7 +71,7 @@ def run_line(row: RunRow, short: bool, first: str = "") -> Line:
         "validation": _percent(row.val_accuracy),
         "test": _percent(row.test_accuracy),
         "when": when(row.began, short),
-        "time": "" if row.seconds is None else duration(row.seconds),
+        "time": "" if row.seconds is None else took(row.seconds),
     }
     style = STYLES.get(row.state.state, "")
     return Line(_safe(cells, short), _words(row, short), style, printable(first), row.state != GONE_STATE)
@@ -88,7 +88,7 @@ def sweep_line(row: SweepRow, short: bool) -> Line:
         "validation": _percent(row.best.val_accuracy if row.best else None),
         "test": "",
         "when": when(row.began, short),
-        "time": duration(row.seconds) if row.seconds else "",
+        "time": took(row.seconds) if row.seconds else "",
     }
     return Line(
         _safe(cells, short), _words(row, short), STYLES.get(row.state, ""), printable(counts_told(row))
@@ -229,10 +229,6 @@ def when(moment: datetime | None, short: bool) -> str:
     return f"{day} {here:%H:%M}" if here.year == datetime.now().astimezone().year else f"{day} {here.year}"
 
 
-def duration(seconds: float) -> str:
+def took(seconds: float) -> str:
     """A duration in the unit that a person would use, with two digits or three."""
-    if seconds < 99.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    if seconds < 99.5 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.1f} days"
+    return f"{seconds:.1f} s" if seconds < 9.95 else duration(seconds)

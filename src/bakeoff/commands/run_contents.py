@@ -30,7 +30,7 @@ class Shown:
     row: RunRow
     run: Run | None  # a finished one whose figures hold
     reason: str | None  # why it has no result
-    usual: list[str] | None  # the command line that its config is held against; None: there is none here
+    usual: list[str] | None  # the command line with which its config is compared; None: there is none
     config: dict[str, tuple[Any, Any]]  # what differs from that
     overrides: list[str]
     epochs: list[EpochRecord]

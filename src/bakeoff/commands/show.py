@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bakeoff.arguments import Parser, add_colour
 from bakeoff.commands import shown_run, shown_sweep
 from bakeoff.commands.list import as_json
+from bakeoff.commands.next_steps import of_sweep
 from bakeoff.commands.run_contents import look_at
 from bakeoff.errors import OK
 from bakeoff.runs.folders import is_sweep_dir
@@ -32,7 +33,7 @@ def show(words: Sequence[str]) -> int:
     if is_sweep_dir(path):
         if options.json:
             row, rows, ledger = shown_sweep.read_sweep(path)
-            more = {"line": ledger.line if ledger else None, "next": shown_sweep.steps_of(path, row)}
+            more = {"line": ledger.line if ledger else None, "next": of_sweep(row, ledger)}
             _print_json(as_json(row) | more | {"runs": [as_json(each) for each in rows]})
         else:
             print("\n".join(shown_sweep.lines_of(path, width, colour)))

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.commands.next_steps import Steps
-from bakeoff.commands.row_table import STYLES, duration, when
+from bakeoff.commands.row_table import STYLES, took, when
 from bakeoff.commands.run_contents import Shown
+from bakeoff.comparison.figures import is_number
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.run import Run
-from bakeoff.comparison.validity import is_number
 from bakeoff.experiment.epoch_table import epoch_line, headings
 from bakeoff.terminal import columns_of, painted, wrapped
 from bakeoff.text import cut, percent, printable
@@ -28,7 +28,7 @@ def lines_of(found: Shown, width: int | None, colour: bool) -> list[str]:
     seed = "unknown" if row.seed is None else row.seed
     about = [f"{row.model or 'unknown model'} on {row.data or 'unknown data'}, seed {seed}"]
     about += [f"began {when(row.began, short=False)}"] if row.began else []
-    about += [f"took {duration(row.seconds)}"] if row.seconds is not None else []
+    about += [f"took {took(row.seconds)}"] if row.seconds is not None else []
     lines += wrapped(printable("; ".join(about)), width, "  ")
     lines += wrapped(printable(str(row.path)), width, "  ")
     sections: dict[str, list[str] | None] = {

@@ -2,15 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 from bakeoff.commands.next_steps import of_sweep
-from bakeoff.commands.row_table import counts_told, duration, run_line, table, when
+from bakeoff.commands.row_table import counts_told, run_line, table, took, when
 from bakeoff.commands.shown_run import headline, steps_told
 from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.states import FINISHED
 from bakeoff.sweeps.ledger import Ledger
-from bakeoff.sweeps.rows import RunRow, SweepRow, ledger_of, run_rows, sweep_row
+from bakeoff.sweeps.rows import RunRow, SweepRow, sweep_and_runs
 from bakeoff.terminal import painted, wrapped
 from bakeoff.text import cut, printable
 
@@ -19,10 +18,7 @@ _LONGEST_REASON = 160  # characters, on a terminal; bakeoff show RUN has all of 
 
 def read_sweep(path: Path) -> tuple[SweepRow, list[RunRow], Ledger | None]:
     """A sweep and its runs, those that it should have first, in the order of its command line."""
-    found = find_run_dirs(path)
-    ledger = ledger_of(path)
-    rows = run_rows(found, ledger)
-    return sweep_row(path, found), rows, ledger
+    return sweep_and_runs(path, find_run_dirs(path))
 
 
 def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
@@ -31,7 +27,7 @@ def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
     lines = [headline(path, row.state, colour)]
     about = [counts_told(row)]
     about += [f"began {when(row.began, short=False)}"] if row.began else []
-    about += [f"its runs took {duration(row.seconds)}"] if row.seconds else []
+    about += [f"its runs took {took(row.seconds)}"] if row.seconds else []
     lines += wrapped(printable("; ".join(about)), width, "  ")
     if ledger:
         command = shlex.join(["bakeoff", "train", "--multirun", *ledger.line])
@@ -51,8 +47,3 @@ def _reason(row: RunRow, short: bool) -> str:
         return ""
     reason = " ".join(row.state.reason.split())
     return cut(reason, _LONGEST_REASON) if short else reason
-
-
-def steps_of(path: Path, row: SweepRow) -> dict[str, Any]:
-    """The next commands, for scripts."""
-    return dict(of_sweep(row, ledger_of(path)))

@@ -11,11 +11,11 @@ from bakeoff.runs.folders import is_sweep_dir, sweep_dirs
 from bakeoff.runs.locate import find_run_dirs, outputs_root
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
-from bakeoff.runs.states import FINISHED, RUNNING, RunState, state_of
+from bakeoff.runs.states import BAD, DONE, FINISHED, RUNNING, RunState, state_or_lost
 from bakeoff.sweeps.following import follow_run, follow_sweep
 from bakeoff.sweeps.ledger import read_ledger
 from bakeoff.sweeps.locate import LATEST, find_run_or_sweep, word_for
-from bakeoff.sweeps.standing import BAD, DONE, Standing
+from bakeoff.sweeps.standing import Standing
 from bakeoff.sweeps.table import name_of, summary_lines
 from bakeoff.text import one_line, percent, printable
 
@@ -47,7 +47,7 @@ def _newest(root: Path) -> Path:
         if _is_worked_on(sweep):
             return sweep
     with doing("looking for a run"):
-        running = [run for run in find_run_dirs(root) if _is_running(run)]
+        running = [run for run in find_run_dirs(root) if state_or_lost(run).state == RUNNING]
     if running:
         return max(running, key=lambda run: run.stat().st_mtime)
     newest = f"; see how the newest sweep stands: bakeoff watch {word_for(sweeps[0])}" if sweeps else ""
@@ -57,13 +57,6 @@ def _newest(root: Path) -> Path:
 def _is_worked_on(sweep: Path) -> bool:
     try:
         return read_ledger(sweep).is_worked_on
-    except UnreadableFileError:
-        return False
-
-
-def _is_running(run: Path) -> bool:
-    try:
-        return state_of(run).state == RUNNING
     except UnreadableFileError:
         return False
 

@@ -4,10 +4,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from bakeoff.comparison.figures import RUN_FIGURES, Figure, value_at
+from bakeoff.comparison.figures import RUN_FIGURES, Figure, is_number, value_at
 from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import Estimate
-from bakeoff.comparison.validity import is_number
 
 
 def estimates(runs: Sequence[Run]) -> dict[str, Estimate | None]:

@@ -1,8 +1,9 @@
 """The figures of a run: where each is stored, which way is better, how it is shown. No torch here."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 MOST = 1e300  # that is believed of any figure; the sum of many such is still a number
 
@@ -105,3 +106,14 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def is_number(value: Any, low: float = 0.0, high: float = sys.float_info.max) -> TypeGuard[float]:
+    """Whether a value is a plain, finite number within bounds; `True` and "0.99" are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def number_at(record: Mapping[str, Any], path: str, most: float) -> float | None:
+    """The number from 0 to `most` at a dotted path; None for anything else that somebody's file may hold."""
+    value = value_at(record, path)
+    return float(value) if is_number(value, 0, most) else None

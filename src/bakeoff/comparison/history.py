@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bakeoff.comparison.figures import EPOCH_FIGURES, MOST, Figure
+from bakeoff.comparison.figures import EPOCH_FIGURES, MOST, Figure, is_number
 from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import Estimate, SecondsTo
-from bakeoff.comparison.validity import is_number
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.reading import UnreadableFileError, read_bytes

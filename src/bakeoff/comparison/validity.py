@@ -4,11 +4,10 @@ No torch here.
 """
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparison.figures import RUN_FIGURES, TOTAL_SECONDS, value_at
+from bakeoff.comparison.figures import RUN_FIGURES, TOTAL_SECONDS, is_number, value_at
 from bakeoff.evaluation import metrics
 from bakeoff.runs import rundir
 from bakeoff.runs.reading import UnreadableFileError
@@ -29,11 +28,6 @@ _OPTIONAL = (
     *(figure.in_summary for figure in RUN_FIGURES.values() if figure.in_summary and figure.is_cost),
     TOTAL_SECONDS,
 )
-
-
-def is_number(value: Any, low: float = 0.0, high: float = sys.float_info.max) -> TypeGuard[float]:
-    """Whether a value is a plain, finite number within bounds; `True` and "0.99" are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def invalid_summary(summary: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from bakeoff.config.canonical import identifying_config
 from bakeoff.config.strict import STRICT, dotted_keys, parse_section
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.errors import ConfigError, ResumeError
-from bakeoff.experiment.code import code_files
+from bakeoff.experiment.code import changed_files, code_files
 from bakeoff.experiment.gates import Prepared
 from bakeoff.machine.runtime import num_threads
 from bakeoff.runs import attempts
@@ -120,8 +120,7 @@ def changes_since(first: Beginning, values: dict[str, Any]) -> dict[str, str]:
         for key in {**before, **now}
         if before.get(key, ...) != now.get(key, ...)
     }
-    files = code_files(values)
-    changed |= {name: name for name in {**first.code, **files} if first.code.get(name) != files.get(name)}
+    changed |= {name: name for name in changed_files(first.code, values)}
     root = values["data"]["root"]
     if data_fingerprint(values["data"]["name"], root) != first.data:
         changed[root] = f"the data in {root}"

@@ -6,7 +6,7 @@ its own room. A change in a command, a picture, a comparison or another family c
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,17 @@ def code_files(values: dict[str, Any]) -> dict[str, str]:
     ]
     names |= {f"data/sets/{path.name}" for path in stored}
     return {name: _hash(name) for name in sorted(names)}
+
+
+def changed_files(before: Mapping[str, Any], values: dict[str, Any]) -> list[str]:
+    """The sources that a training executes now, or executed when `before` was recorded, and that differ.
+
+    Args:
+        before: name -> SHA-256 (hex), as `code_files` gave it then; it may be anybody's.
+        values: the config.
+    """
+    now = code_files(values)
+    return sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
 
 
 def code_hash(values: dict[str, Any]) -> str:

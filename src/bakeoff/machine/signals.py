@@ -93,6 +93,28 @@ class StopSignal:
             _end_at_once(f"{text}; {self.advice}" if self.advice else text)
 
 
+@contextmanager
+def standing_still(stand_still: Callable[[], None]) -> Iterator[None]:
+    """Calls a function when Ctrl-Z is pressed inside the block; it calls `stop_here` where all is ready.
+
+    Where the caller ignores Ctrl-Z, and off the main thread, the block changes nothing.
+    """
+    before = signal.getsignal(signal.SIGTSTP)
+    if before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTSTP, lambda *_: stand_still())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+
+
+def stop_here() -> None:
+    """This process stands still until `fg`."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def own_process() -> None:
     """Says that the process is bakeoff's alone: where a command does not handle Ctrl-C, it ends at once."""
     StopSignal._owns_process = True

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bakeoff.runs.reading import moment
+
 # A run on another host whose status is older than this is lost; on this host the process is asked.
 _LOST_AFTER = timedelta(minutes=10)
 _CLOCKS_APART = timedelta(days=1)  # as far ahead may another host's clock or time zone be
@@ -32,7 +34,7 @@ def is_alive(status: dict[str, Any]) -> bool:
     older versions do not say when that was: their process must be older than their last heartbeat. What
     another host does cannot be asked, so there the heartbeat must be fresh.
     """
-    heartbeat = _time_of(status.get("heartbeat"))
+    heartbeat = moment(status.get("heartbeat"))
     if status.get("host") != socket.gethostname():
         return _is_fresh(heartbeat)
     pid, recorded = status.get("pid"), status.get("process_started")
@@ -91,11 +93,3 @@ def _wall_clock(ticks: int) -> datetime | None:
     except (OSError, ValueError, StopIteration):
         return None
     return datetime.fromtimestamp(boot + ticks / os.sysconf("SC_CLK_TCK"), UTC)
-
-
-def _time_of(text: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
-        return None
-    return found if found.tzinfo else None

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def moment(text: Any) -> datetime | None:
+    """A time that a file gives; None if it is none, has no time zone, or no clock of here can show it."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return found if found and found.tzinfo and found.astimezone() else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -25,6 +25,10 @@ STATES = (QUEUED, RUNNING, INTERRUPTED, FAILED, DIVERGED, LOST, PRUNED, FINISHED
 HARMLESS = (QUEUED, RUNNING, PRUNED, FINISHED)
 # Ended before their result, though nobody meant them to: what `bakeoff resume latest` looks among.
 STOPPED = (INTERRUPTED, FAILED, LOST)
+DONE = (FINISHED, PRUNED)
+BAD = (FAILED, DIVERGED, LOST)
+# What a sweep that goes on leaves as it is; diverged runs only until somebody asks for them.
+LEFT_ALONE = (*DONE, DIVERGED)
 NO_RESULT = f"not finished: no {SUMMARY}"
 _LONGEST_TEXT = 300  # characters, of what somebody else may have written
 

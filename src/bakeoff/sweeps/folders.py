@@ -21,7 +21,7 @@ from bakeoff.runs.rundir import CONFIG, LAST_WEIGHTS, STATUS, RunDir
 from bakeoff.runs.states import DIVERGED, QUEUED, state_of
 from bakeoff.runs.storage import storage_errors
 from bakeoff.sweeps.ledger import Entry, Ledger
-from bakeoff.sweeps.plan import Planned
+from bakeoff.sweeps.plan import Planned, to_be_tried
 
 
 def make_folders(planned: Sequence[Planned]) -> None:
@@ -54,7 +54,7 @@ def begin_again(planned: Sequence[Planned]) -> list[Planned]:
             with storage_errors(item.folder):
                 (item.folder / LAST_WEIGHTS).unlink(missing_ok=True)
             RunDir(item.folder).write_status(QUEUED, 0)
-    return [item.waiting() if item.state.state == DIVERGED else item for item in planned]
+    return to_be_tried(planned, retries=True)
 
 
 def drop_removed(ledger: Ledger) -> None:

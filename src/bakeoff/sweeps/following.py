@@ -1,27 +1,23 @@
 """Follows a sweep or a run that another terminal or machine works on. It only reads. No torch here."""
 
-import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bakeoff.errors import ConfigError
 from bakeoff.experiment.epoch_table import epoch_line, headings
-from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.signals import StopSignal, standing_still, stop_here
 from bakeoff.machine.waiting import Bar, tell, watched
 from bakeoff.runs.epoch_lines import EpochLines
 from bakeoff.runs.folders import LEDGER
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import CONFIG
-from bakeoff.runs.states import QUEUED, RUNNING, RunState, state_of
+from bakeoff.runs.states import BAD, QUEUED, RUNNING, RunState, state_of
 from bakeoff.sweeps.ledger import Ledger, read_ledger
 from bakeoff.sweeps.locate import word_for
-from bakeoff.sweeps.standing import BAD, JobStanding, Looks, Standing
+from bakeoff.sweeps.standing import JobStanding, Looks, Standing
 from bakeoff.sweeps.table import summary_lines
 from bakeoff.sweeps.view import SweepView, make_view
 from bakeoff.terminal import screen_width
@@ -83,7 +79,10 @@ def follow_sweep(folder: Path, stop: StopSignal) -> tuple[Standing, bool]:
     failed.sort(key=lambda job: job.entry.ended or "")
     if (more := len(failed) - _MOST_FAILURES_BEFORE) > 0:
         tell(f"({more:,} that failed before these; see bakeoff show {word_for(folder)})")
-    with make_view(ledger, list(ledger.entries.values()), looks) as view, _standing_still(view):
+    with (
+        make_view(ledger, list(ledger.entries.values()), looks) as view,
+        standing_still(partial(_stand_still, view)),
+    ):
         for job in failed[-_MOST_FAILURES_BEFORE:]:
             view.ended(job.entry, job.state)
         while standing.is_worked_on and stop.name is None:
@@ -114,25 +113,11 @@ def _has_ended(old: JobStanding | None, job: JobStanding) -> bool:
     return old.state.state == RUNNING or old.entry.ended != job.entry.ended
 
 
-@contextmanager
-def _standing_still(view: SweepView) -> Iterator[None]:
+def _stand_still(view: SweepView) -> None:
     """Ctrl-Z: the table goes away, and comes back after `fg`."""
-
-    def stand_still(_number: int, _frame: object) -> None:
-        view.pause()
-        os.kill(os.getpid(), signal.SIGSTOP)
-        view.go_on()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTSTP)
-    if before != signal.SIG_IGN:
-        signal.signal(signal.SIGTSTP, stand_still)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTSTP, before)
+    view.pause()
+    stop_here()
+    view.go_on()
 
 
 def follow_run(run: Path, stop: StopSignal) -> RunState:

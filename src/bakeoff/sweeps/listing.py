@@ -14,10 +14,10 @@ from pathlib import Path
 
 from bakeoff.runs.folders import LEDGER, began_at, is_sweep_dir, last_work, sweep_dirs
 from bakeoff.runs.locate import distinct_run_dirs, find_run_dirs
-from bakeoff.runs.reading import UnreadableFileError, read_bytes
+from bakeoff.runs.reading import UnreadableFileError, moment, read_bytes
 from bakeoff.runs.rundir import ENVIRONMENT
 from bakeoff.runs.states import state_or_lost
-from bakeoff.sweeps.rows import RunRow, SweepRow, gone_row, ledger_of, moment, run_row, sweep_row
+from bakeoff.sweeps.rows import RunRow, SweepRow, gone_row, ledger_of, run_row, sweep_row
 
 _MOST_BYTES = 64 * 2**20  # of a ledger
 # As the program writes them: the whole files are not needed here, and a ledger may be long.

@@ -8,10 +8,10 @@ from bakeoff.config.compose import CommandLine, new_sweep_name
 from bakeoff.runs.folders import beginning, sweep_dirs
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import sweep_folder
-from bakeoff.runs.states import DIVERGED, QUEUED, state_of
+from bakeoff.runs.states import DIVERGED, LEFT_ALONE, state_or_lost
 from bakeoff.sweeps.ledger import Ledger, read_ledger
 from bakeoff.sweeps.owner import taken
-from bakeoff.sweeps.plan import DONE, Planned
+from bakeoff.sweeps.plan import Planned
 from bakeoff.text import counted
 
 NEW = "new"
@@ -64,7 +64,7 @@ def sweep_with(planned: Sequence[Planned]) -> str | None:
     for other in sweep_dirs(folder.parent.parent):
         with suppress(UnreadableFileError):
             entries = read_ledger(other).entries.values()
-            done = sum(entry.folder in names and entry.state in DONE for entry in entries)
+            done = sum(entry.folder in names and entry.state in LEFT_ALONE for entry in entries)
             if done and other != folder:
                 return (
                     f"note: sweep {other.name} has {done} of these {counted(len(names), 'run')}; with "
@@ -85,11 +85,8 @@ def _unfinished(root: Path, words: Sequence[str], retries: bool) -> Ledger | Non
 
 def is_to_do(ledger: Ledger, name: str, retries: bool) -> bool:
     """Whether something is to do for a run."""
-    try:
-        state = state_of(ledger.folder / name).state
-    except UnreadableFileError:
-        state = QUEUED
-    return state not in DONE or (retries and state == DIVERGED)
+    state = state_or_lost(ledger.folder / name).state
+    return state not in LEFT_ALONE or (retries and state == DIVERGED)
 
 
 def _is_of_sweeps(text: str) -> bool:

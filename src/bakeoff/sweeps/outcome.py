@@ -8,7 +8,7 @@ from pathlib import Path
 from bakeoff.errors import ResourceError
 from bakeoff.runs.reading import UnreadableFileError, read_json, read_tail
 from bakeoff.runs.rundir import LOG, STATUS, RunDir
-from bakeoff.runs.states import FAILED, INTERRUPTED, LOST, QUEUED, RUNNING, RunState, state_of
+from bakeoff.runs.states import FAILED, INTERRUPTED, LOST, QUEUED, RUNNING, RunState, state_or_lost
 from bakeoff.sweeps.child import Started
 from bakeoff.text import one_line, printable
 
@@ -27,10 +27,7 @@ def record_end(job: Started, code: int, why_told: str | None, stopping: bool) ->
         why_told: why it was told to stop, if not because the whole sweep was.
         stopping: whether the whole sweep was: who was killed by that has not failed.
     """
-    try:
-        state = state_of(job.run)
-    except UnreadableFileError as error:
-        state = RunState(LOST, str(error))
+    state = state_or_lost(job.run)
     unfinished = (QUEUED, RUNNING, LOST, *((INTERRUPTED,) if why_told else ()))
     if state.state not in unfinished or (stopping and not why_told):
         return state

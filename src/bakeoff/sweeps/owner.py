@@ -8,11 +8,10 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 
 from bakeoff.errors import ConfigError
-from bakeoff.runs.reading import UnreadableFileError
+from bakeoff.runs.reading import UnreadableFileError, moment
 from bakeoff.runs.storage import storage_errors
 from bakeoff.sweeps.ledger import read_ledger
 from bakeoff.sweeps.locate import word_for
@@ -53,15 +52,10 @@ def taken(sweep: Path) -> ConfigError:
     with suppress(UnreadableFileError):
         parent = read_ledger(sweep).parent or {}
         if "pid" in parent:
-            since = _here(parent.get("started"))
+            began = moment(parent.get("started"))
+            since = f"{began.astimezone():%Y-%m-%d %H:%M}" if began else "an unknown time"
             who = f"it runs on {parent.get('host')} (process {parent['pid']}) since {since}"
     return ConfigError(
         f"{sweep}: {who}; follow it with bakeoff watch {word_for(sweep)}, "
         "or start another one with sweep.name=new"
     )
-
-
-def _here(text: object) -> str:
-    with suppress(ValueError, OverflowError, OSError):
-        return f"{datetime.fromisoformat(str(text)).astimezone():%Y-%m-%d %H:%M}"
-    return "an unknown time"

@@ -14,19 +14,16 @@ from bakeoff.config.job import Job
 from bakeoff.config.titles import title_of
 from bakeoff.data.fingerprint import data_fingerprint
 from bakeoff.errors import ConfigError
-from bakeoff.experiment.code import code_files
+from bakeoff.experiment.code import changed_files
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import identity, setting
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import sweep_run_folder
-from bakeoff.runs.states import DIVERGED, FINISHED, PRUNED, QUEUED, RunState, state_of
+from bakeoff.runs.states import DIVERGED, FINISHED, LEFT_ALONE, QUEUED, RunState, state_of
 from bakeoff.sweeps.ledger import Entry
 from bakeoff.text import counted, shortened
-
-# States in which there is nothing to do for a run.
-DONE = (FINISHED, PRUNED, DIVERGED)
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Planned:
     @property
     def is_done(self) -> bool:
         """Whether there is nothing to do for it, unless it is asked to be done again."""
-        return self.state.state in DONE
+        return self.state.state in LEFT_ALONE
 
     def waiting(self) -> "Planned":
         """The same, to be done from its beginning."""
@@ -119,12 +116,11 @@ def _state(folder: Path, key: str) -> RunState:
     )
 
 
-def of_other_code(planned: Sequence[Planned]) -> dict[Path, tuple[Planned, Path, list[str]]]:
+def _of_other_code(planned: Sequence[Planned]) -> dict[Path, tuple[Run, list[str]]]:
     """Finished runs of the same config and data, but of other code.
 
     Returns:
-        For the folder of each run that is not done: what is planned, the finished run of other code, and
-        the files that differ.
+        For the folder of a run that is not done: the finished one of other code, and the files that differ.
     """
     found = {}
     for item in planned:
@@ -134,10 +130,9 @@ def of_other_code(planned: Sequence[Planned]) -> dict[Path, tuple[Planned, Path,
         for other in sorted(item.folder.parent.glob(pattern)):
             run = read_run(other, predictions=False) if other != item.folder else None
             if isinstance(run, Run) and run.summary.get("setting") == item.entry.setting:
-                before, now = run.environment.get("code"), code_files(item.job.values)
-                before = before if isinstance(before, dict) else {}
-                differ = sorted(key for key in {**before, **now} if before.get(key) != now.get(key))
-                found[item.folder] = (item, other, differ)
+                before = run.environment.get("code")
+                differ = changed_files(before if isinstance(before, dict) else {}, item.job.values)
+                found[item.folder] = (run, differ)
     return found
 
 
@@ -155,12 +150,12 @@ def settle_stale(planned: Sequence[Planned], choice: str, tell: Callable[[str], 
     Raises:
         ConfigError: there are some, and nothing is chosen.
     """
-    stale = of_other_code(planned)
+    stale = _of_other_code(planned)
     if not stale:
         return list(planned)
-    files = sorted({name for _, _, differ in stale.values() for name in differ})
+    files = sorted({name for _, differ in stale.values() for name in differ})
     changed = shortened(files, 3) or "nothing that is recorded"
-    runs = [other.name for _, other, _ in stale.values()]
+    runs = [run.path.name for run, _ in stale.values()]
     told = f"{counted(len(stale), 'finished run')} of other code ({shortened(runs, 3)}; changed: {changed})"
     if choice == "refuse":
         raise ConfigError(
@@ -171,12 +166,9 @@ def settle_stale(planned: Sequence[Planned], choice: str, tell: Callable[[str], 
         tell(f"note: trained again: {told}")
         return list(planned)
     tell(f"note: kept: {told}")
-    return [_kept(item, stale[item.folder][1]) if item.folder in stale else item for item in planned]
+    return [_kept(item, stale[item.folder][0]) if item.folder in stale else item for item in planned]
 
 
-def _kept(item: Planned, other: Path) -> Planned:
-    run = read_run(other)
-    assert isinstance(run, Run)
-    old = {"folder": other.name, "identity": str(run.summary["identity"])}
-    entry = Entry(**{**item.entry.__dict__, **old})
-    return Planned(item.job, entry, other, RunState(FINISHED))
+def _kept(item: Planned, run: Run) -> Planned:
+    entry = replace(item.entry, folder=run.path.name, identity=str(run.summary["identity"]))
+    return Planned(item.job, entry, run.path, RunState(FINISHED))

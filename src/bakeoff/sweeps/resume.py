@@ -1,14 +1,14 @@
 """`bakeoff resume SWEEP`: what is left of a sweep, from its ledger and directories alone. No torch here."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bakeoff.config.job import Job
 from bakeoff.errors import OK, ResumeError
-from bakeoff.experiment.code import code_files
+from bakeoff.experiment.code import changed_files
 from bakeoff.machine.limits import usable_cores
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
@@ -101,11 +101,11 @@ def _refuse_changed(ledger: Ledger, entries: Sequence[Entry], planned: Sequence[
         )
 
 
-def _changed_files(run: Path) -> Iterator[str]:
+def _changed_files(run: Path) -> list[str]:
     """Sources that were others when a run began; none of one that had not begun."""
     with suppress(ResumeError, UnreadableFileError):
         first = next((record.get("first") for record in attempts.records(run)), None)
         before = first.get("code") if isinstance(first, dict) else None
         if isinstance(before, dict):
-            now = code_files(read_json(run / CONFIG))
-            yield from (name for name in {**before, **now} if before.get(name) != now.get(name))
+            return changed_files(before, read_json(run / CONFIG))
+    return []

@@ -1,19 +1,19 @@
 """What a list says of a run and of a sweep, read with distrust: files may be anybody's. No torch here."""
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparison.figures import TOTAL_SECONDS, is_number, number_at, value_at
 from bakeoff.runs.epoch_lines import EpochLines
 from bakeoff.runs.folders import began_at
-from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.reading import UnreadableFileError, moment, read_json
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, SUMMARY
-from bakeoff.runs.states import FINISHED, LOST, PRUNED, QUEUED, RUNNING, STATES, RunState, state_or_lost
+from bakeoff.runs.states import DONE, FINISHED, LOST, QUEUED, RUNNING, STATES, RunState, state_or_lost
 from bakeoff.runs.stored_overrides import stored_overrides
 from bakeoff.sweeps.ledger import Entry as LedgerEntry
 from bakeoff.sweeps.ledger import Ledger, read_ledger
@@ -100,15 +100,16 @@ def run_row(path: Path, state: RunState | None = None) -> RunRow:
         model, title = _text(values.get("model")), _text(values.get("data_title")) or name
         return RunRow(
             path, state, model, title, name, _seed(values.get("seed")),
-            _share(_inside(values, "val", "accuracy")), _share(_inside(values, "test", "accuracy")), began,
-            _seconds(_inside(values, "time", "total_seconds")),
+            number_at(values, "val.accuracy", 1), number_at(values, "test.accuracy", 1), began,
+            number_at(values, TOTAL_SECONDS, _MOST_SECONDS),
         )  # fmt: skip
     if state.state == QUEUED:
         return _of_config(path, state)  # it has not begun
     ended = datetime.now(UTC) if state.state == RUNNING else moment(state.heartbeat)
-    seconds = (ended - began).total_seconds() if ended and began and environment else None
+    took = (ended - began).total_seconds() if ended and began and environment else None
+    seconds = took if is_number(took, 0, _MOST_SECONDS) else None
     row = _of_config(path, state)
-    return replace(row, val_accuracy=_best_so_far(path), began=began, seconds=_seconds(seconds))
+    return replace(row, val_accuracy=_best_so_far(path), began=began, seconds=seconds)
 
 
 def _best_so_far(path: Path) -> float | None:
@@ -120,11 +121,9 @@ def _best_so_far(path: Path) -> float | None:
 
 def _of_config(path: Path, state: RunState) -> RunRow:
     values = _read(path / CONFIG)
-    name = _text(_inside(values, "data", "name"))
-    title = _text(_inside(values, "data", "title")) or name
-    return RunRow(
-        path, state, _text(_inside(values, "model", "name")), title, name, _seed(values.get("seed"))
-    )
+    name = _text(value_at(values, "data.name"))
+    title = _text(value_at(values, "data.title")) or name
+    return RunRow(path, state, _text(value_at(values, "model.name")), title, name, _seed(values.get("seed")))
 
 
 def runs_of(found: Sequence[Path], ledger: Ledger | None) -> dict[Path, RunState]:
@@ -162,8 +161,27 @@ def sweep_row(sweep: Path, found: Sequence[Path]) -> SweepRow:
     """
     ledger = ledger_of(sweep)
     states = runs_of(found, ledger)
-    rows = [run_row(path, state) for path, state in states.items() if state.state == FINISHED or not ledger]
-    counts = Counter(state.state for state in states.values())
+    rows = [run_row(path, state) for path, state in states.items() if _counts(state, ledger)]
+    return _summed(sweep, ledger, states.values(), rows)
+
+
+def sweep_and_runs(sweep: Path, found: Sequence[Path]) -> tuple[SweepRow, list[RunRow], Ledger | None]:
+    """The same with the rows of its runs, those that it should have first, and its ledger."""
+    ledger = ledger_of(sweep)
+    rows = run_rows(found, ledger)
+    counted = [row for row in rows if _counts(row.state, ledger)]
+    return _summed(sweep, ledger, [row.state for row in rows], counted), rows, ledger
+
+
+def _counts(state: RunState, ledger: Ledger | None) -> bool:
+    """Whether a sweep's row has to know of a run more than its state; a ledger says the rest."""
+    return state.state == FINISHED or ledger is None
+
+
+def _summed(
+    sweep: Path, ledger: Ledger | None, states: Iterable[RunState], rows: Sequence[RunRow]
+) -> SweepRow:
+    counts = Counter(state.state for state in states)
     entries = ledger.entries.values() if ledger else ()
     began = moment(ledger.created) if ledger else min((row.began for row in rows if row.began), default=None)
     rated = [row for row in rows if row.state.state == FINISHED and row.val_accuracy is not None]
@@ -191,7 +209,7 @@ def ledger_of(sweep: Path) -> Ledger | None:
 def _state_of_sweep(ledger: Ledger | None, counts: Counter[str]) -> str:
     if (ledger and ledger.is_worked_on) or (ledger is None and counts[RUNNING]):
         return RUNNING
-    return FINISHED if set(counts) <= {FINISHED, PRUNED} else UNFINISHED
+    return FINISHED if set(counts) <= {*DONE} else UNFINISHED
 
 
 def _ordered(counts: Counter[str]) -> list[str]:
@@ -210,42 +228,12 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _inside(values: dict[str, Any], section: str, key: str) -> Any:
-    found = values.get(section)
-    return found.get(key) if isinstance(found, dict) else None
-
-
 def _text(value: Any) -> str | None:
     return value[:_LONGEST_TEXT] if isinstance(value, str) and value else None
 
 
 def _seed(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) <= _MOST_SECONDS and math.isfinite(value) else None
-
-
-def _share(value: Any) -> float | None:
-    number = _number(value)
-    return number if number is not None and 0 <= number <= 1 else None
-
-
-def _seconds(value: Any) -> float | None:
-    number = _number(value)
-    return number if number is not None and number >= 0 else None
-
-
-def moment(text: Any) -> datetime | None:
-    """A time that a file gives; None if it is none, has no time zone, or no clock of here can show it."""
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return found if found and found.tzinfo and found.astimezone() else None
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _moment_at(seconds: float) -> datetime | None:

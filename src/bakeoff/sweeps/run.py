@@ -16,7 +16,7 @@ from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.load import busy_note, current_load
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import tell
-from bakeoff.runs.states import DIVERGED, FINISHED, PRUNED
+from bakeoff.runs.states import DIVERGED, DONE, LEFT_ALONE
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.dry_run import show_plan
 from bakeoff.sweeps.folders import begin_again, drop_removed, drop_replaced, make_folders
@@ -25,7 +25,7 @@ from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
 from bakeoff.sweeps.locate import word_for
 from bakeoff.sweeps.naming import sweep_with
 from bakeoff.sweeps.owner import owned
-from bakeoff.sweeps.plan import DONE, Planned, looked_at_again, plan, settle_stale, to_be_tried
+from bakeoff.sweeps.plan import Planned, looked_at_again, plan, settle_stale, to_be_tried
 from bakeoff.sweeps.scheduler import Scheduler
 from bakeoff.sweeps.slots import AUTO, Size, side_by_side_note, slots
 from bakeoff.sweeps.view import make_view
@@ -115,7 +115,7 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
             f"stopped after the first failure (sweep.on_failure=stop); {counted(len(waiting), 'run')} "
             "not started"
         )
-    left = sum(entry.state not in DONE for entry in ledger.entries.values())
+    left = sum(entry.state not in LEFT_ALONE for entry in ledger.entries.values())
     return compared(ledger.folder, scheduler.failed, left)
 
 
@@ -142,7 +142,7 @@ def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:
     """What happened and how it goes on."""
     why = stopped_by(stop.name) if stop.name is not None else "stopped by bakeoff cancel"
     states = [entry.state for entry in ledger.entries.values()]
-    finished = states.count(FINISHED) + states.count(PRUNED)
+    finished = sum(state in DONE for state in states)
     left = f"{finished} of {counted(len(states), 'run')} finished"
     left += f", {waiting} not started" if waiting else ""
     return f"{why}; {left}; go on with the same command, or with bakeoff resume {word_for(ledger.folder)}"

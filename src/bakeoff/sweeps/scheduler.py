@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from bakeoff.errors import ResourceError
-from bakeoff.machine.signals import StopSignal
-from bakeoff.runs.states import FAILED, FINISHED, INTERRUPTED, LOST, PRUNED, QUEUED, RUNNING, RunState
+from bakeoff.machine.signals import StopSignal, standing_still, stop_here
+from bakeoff.runs.states import DONE, FAILED, INTERRUPTED, LOST, QUEUED, RUNNING, RunState
 from bakeoff.sweeps.child import Slot, Started, is_silent, start
 from bakeoff.sweeps.ledger import CANCEL, Entry, Ledger, now
 from bakeoff.sweeps.outcome import record_end
@@ -101,7 +101,7 @@ class Scheduler:
         self._first_words, self._stop.first_words = self._stop.first_words, None
         try:
             # The other end stays open as long as this process lives.
-            with _pipe() as reading, self._standing_still_together():
+            with _pipe() as reading, standing_still(self._stand_still):
                 while self._running or (waiting and self._may_start):
                     while waiting and self._free and self._may_start:
                         self._start(waiting.pop(0), reading)
@@ -188,7 +188,7 @@ class Scheduler:
         self._ledger.set(entry.folder, state=state.state, reason=state.reason, ended=now())
         self._write()
         was_stopped = self._is_stopping and state.state in (INTERRUPTED, QUEUED, LOST)
-        if state.state not in (FINISHED, PRUNED) and not was_stopped:
+        if state.state not in DONE and not was_stopped:
             self.failed.append(entry.folder)
         self._view.ended(entry, state)
 
@@ -207,29 +207,17 @@ class Scheduler:
                 self._is_storage_told = True
                 self._view.say(f"note: {error}; the runs go on")
 
-    @contextmanager
-    def _standing_still_together(self) -> Iterator[None]:
+    def _stand_still(self) -> None:
         """Ctrl-Z reaches this process alone, since its jobs have sessions of their own: it hands it on."""
-
-        def stand_still(_number: int, _frame: object) -> None:
-            began = time.monotonic()
-            for job in self._running:
-                job.process.send(signal.SIGSTOP)
-            self._view.pause()
-            os.kill(os.getpid(), signal.SIGSTOP)  # here it stands until `fg`
-            self._view.go_on()
-            for job in self._running:
-                job.began += time.monotonic() - began  # it did not work in that time
-                job.process.send(signal.SIGCONT)
-
-        before = signal.getsignal(signal.SIGTSTP)
-        if before != signal.SIG_IGN:
-            signal.signal(signal.SIGTSTP, stand_still)
-        try:
-            yield
-        finally:
-            if before != signal.SIG_IGN:
-                signal.signal(signal.SIGTSTP, before)
+        began = time.monotonic()
+        for job in self._running:
+            job.process.send(signal.SIGSTOP)
+        self._view.pause()
+        stop_here()
+        self._view.go_on()
+        for job in self._running:
+            job.began += time.monotonic() - began  # it did not work in that time
+            job.process.send(signal.SIGCONT)
 
 
 @contextmanager

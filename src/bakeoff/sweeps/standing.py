@@ -7,21 +7,20 @@ torch here.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
+from bakeoff.comparison.figures import TOTAL_SECONDS, number_at
 from bakeoff.runs.epoch_lines import EpochLines
-from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.reading import UnreadableFileError, moment, read_json
 from bakeoff.runs.rundir import CONFIG, SUMMARY
 from bakeoff.runs.states import (
-    DIVERGED,
-    FAILED,
-    FINISHED,
-    INTERRUPTED,
+    BAD,
+    DONE,
+    LEFT_ALONE,
     LOST,
-    PRUNED,
     QUEUED,
     RUNNING,
+    STOPPED,
     RunState,
     state_of,
 )
@@ -31,10 +30,6 @@ from bakeoff.sweeps.ledger import Entry, Ledger
 SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_RARE_LOOKS = 5.0
 _MOST_SECONDS = 1e12
-DONE = (FINISHED, PRUNED)
-BAD = (FAILED, DIVERGED, LOST)
-# What a sweep takes up again, if it did not end so in its own time.
-_TAKEN_UP = (FAILED, LOST, INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ class Standing:
     @property
     def is_to_resume(self) -> bool:
         """Whether `bakeoff resume` has something to do; diverged runs wait for `sweep.retry`."""
-        return any(job.state.state not in (*DONE, DIVERGED) for job in self.jobs)
+        return any(job.state.state not in LEFT_ALONE for job in self.jobs)
 
 
 @dataclass
@@ -170,13 +165,13 @@ class Looks:
             found = state_of(self.ledger.run(entry))
         except UnreadableFileError as error:
             found = RunState(QUEUED) if entry.started is None else RunState(LOST, str(error))
-        if not worked_on or found.state in (FINISHED, PRUNED, DIVERGED):
+        if not worked_on or found.state in LEFT_ALONE:
             return found
         if entry.state == RUNNING:
             return replace(found, state=RUNNING, reason=None)
         began, ended = _moment((self.ledger.parent or {}).get("started")), _moment(entry.ended)
         ended_before = began is None or ended is None or ended < began
-        if found.state in _TAKEN_UP and ended_before:  # it will be
+        if found.state in STOPPED and ended_before:  # a sweep takes it up again
             return replace(found, state=QUEUED, reason=None)
         if entry.state in BAD:  # why a process ended, only who has waited for it knows
             return replace(found, state=entry.state, reason=entry.reason or found.reason)
@@ -216,13 +211,12 @@ def _with_epochs(
 
 def _finished(job: JobStanding, summary: dict[str, Any]) -> JobStanding:
     """Of the chosen weights; the time of all parts of a run that was resumed."""
-    val, times = summary.get("val"), summary.get("time")
-    accuracy = _number(val, "accuracy", 1)
-    total = _number(times, "total_seconds", _MOST_SECONDS)
+    accuracy = number_at(summary, "val.accuracy", 1)
+    total = number_at(summary, TOTAL_SECONDS, _MOST_SECONDS)
     started, ended = _moment(job.entry.started), _moment(job.entry.ended)
     seconds = [] if total is None else [total]
     seconds += [ended - started] if started is not None and ended is not None else []
-    epoch = int(_number(summary, "epochs_run", 10**9) or 0)
+    epoch = int(number_at(summary, "epochs_run", 10**9) or 0)
     return replace(
         job,
         epoch=epoch,
@@ -235,20 +229,12 @@ def _finished(job: JobStanding, summary: dict[str, Any]) -> JobStanding:
 
 
 def _plan(config: dict[str, Any]) -> tuple[int | None, float | None]:
-    trainer = config.get("trainer")
-    epochs, budget = _number(trainer, "epochs", 10**9), _number(trainer, "max_seconds", _MOST_SECONDS)
+    epochs = number_at(config, "trainer.epochs", 10**9)
+    budget = number_at(config, "trainer.max_seconds", _MOST_SECONDS)
     return int(epochs) if epochs else None, budget or None
 
 
-def _number(values: Any, name: str, most: float) -> float | None:
-    """A figure from 0 on; None for anything else that a file may hold."""
-    value = values.get(name) if isinstance(values, dict) else None
-    return float(value) if isinstance(value, int | float) and 0 <= value <= most else None
-
-
 def _moment(text: Any) -> float | None:
-    """ISO 8601 as seconds since 1970."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
+    """A time that a ledger gives, as seconds since 1970."""
+    found = moment(text)
+    return found.timestamp() if found else None

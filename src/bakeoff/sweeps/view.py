@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from bakeoff.machine.waiting import watched
-from bakeoff.runs.states import FINISHED, INTERRUPTED, PRUNED, QUEUED, RunState
+from bakeoff.runs.states import BAD, DONE, FINISHED, INTERRUPTED, PRUNED, QUEUED, RunState
 from bakeoff.sweeps.ledger import Entry, Ledger
-from bakeoff.sweeps.standing import BAD, JobStanding, Looks
+from bakeoff.sweeps.standing import JobStanding, Looks
 from bakeoff.sweeps.table import LiveTable
 from bakeoff.terminal import broken, is_terminal, painted, screen_width, wants_colour
 from bakeoff.text import duration, one_line, percent, printable
@@ -101,7 +101,7 @@ class SweepView:
 def ending(job: JobStanding, state: RunState) -> str:
     """How a job ended, for its line."""
     took = "" if job.seconds is None else f" in {duration(job.seconds)}"
-    if state.state in (FINISHED, PRUNED):
+    if state.state in DONE:
         scored = f"{percent(job.best)} validation accuracy" if job.best is not None else FINISHED
         return f"{scored}{took}" if state.state == FINISHED else f"{PRUNED}, {scored}{took}"
     if state.state == INTERRUPTED:
