@@ -120,6 +120,8 @@ def test_a_ledger_is_read_as_it_was_written(sweep: Path) -> None:
         {"jobs": None}, {"jobs": [3]}, {"jobs": [{}]}, {"line": "seed"}, {"created": 3}, {"options": {"jobs": -1}},
         {"options": None}, {"jobs_at_once": "2"}, {"folder": "../x"}, {"folder": "/etc"}, {"folder": "a/b"},
         {"folder": ".."}, {"folder": "."}, {"folder": ""}, {"seed": "0"}, {"state": None}, {"reason": 4},
+        {"folder": "a\0b"}, {"folder": "a\ud800"}, {"jobs_at_once": 0}, {"jobs_at_once": -3},
+        {"jobs_at_once": 10**9}, {"threads_per_job": True},
     ],
 )  # fmt: skip
 def test_anybodys_ledger_is_refused_and_replaced(sweep: Path, change: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+MOST_JOBS = 1024  # of a sweep at once
 MOST_TITLE_CHARACTERS = 100
 EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 
@@ -168,7 +169,7 @@ class SweepConfig:
     # Name of a sweep, or an old one to add to; null: the unfinished one of this command; new: a new one.
     name: Annotated[str, AfterValidator(_sweep_name)] | None = None
     # Number of runs at once; auto: one per core for small models and images, else one; one per GPU.
-    jobs: Count | Literal["auto"] = 1
+    jobs: Annotated[int, Field(ge=1, le=MOST_JOBS)] | Literal["auto"] = 1
     # Seconds after which a run is stopped and counts as failed; null: never.
     job_timeout_seconds: Positive | None = None
     # What follows a failed run; stop: those that run are finished, and no other one starts.

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bakeoff.config.schema import SweepConfig
+from bakeoff.config.schema import MOST_JOBS, SweepConfig
 from bakeoff.config.strict import parse_section
 from bakeoff.errors import ConfigError
 from bakeoff.runs.folders import LEDGER
@@ -22,6 +22,7 @@ from bakeoff.runs.storage import write_json
 
 CANCEL = ".cancel"  # a file of this name asks the process that works on the sweep to stop
 SCHEMA = 1
+_COUNTS = ("jobs_at_once", "threads_per_job")
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,11 @@ def read_ledger(folder: Path) -> Ledger:
         UnreadableFileError: there is none, or it is none.
     """
     values = read_json(folder / LEDGER, attempts=2)
-    kinds = {"line": list, "created": str, "jobs": list, "jobs_at_once": int, "threads_per_job": int}
+    kinds = {"line": list, "created": str, "jobs": list, **dict.fromkeys(_COUNTS, int)}
     if any(not isinstance(values.get(name), kind) for name, kind in kinds.items()):
         raise UnreadableFileError(f"{LEDGER}: not one of this version")
+    if any(type(values[name]) is not int or not 0 < values[name] <= MOST_JOBS for name in _COUNTS):
+        raise UnreadableFileError(f"{LEDGER}: {' and '.join(_COUNTS)} must be from 1 to {MOST_JOBS:,}")
     parent = values.get("parent")
     try:
         options = parse_section(SweepConfig, values.get("options"), "options")
@@ -168,6 +171,8 @@ def _entry(job: Any) -> Entry:
         or any(not isinstance(job.get(name), str | None) for name in ("reason", "started", "ended"))
     ):
         raise UnreadableFileError(f"{LEDGER}: a job without its fields")
-    if Path(job["folder"]).name != job["folder"] or job["folder"] in ("", ".."):
+    name = job["folder"]
+    # What cannot be printed, as a null or half of a character, no system call takes either.
+    if Path(name).name != name or name in ("", "..") or not name.isprintable():
         raise UnreadableFileError(f"{LEDGER}: a job outside of the sweep's folder")
     return Entry(**{name: job[name] for name in known & job.keys()})
