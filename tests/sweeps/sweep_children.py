@@ -27,7 +27,7 @@ class Ended(child.Started):
     """A job that has run already when it was started."""
 
     def __init__(self, run: Path, code: int) -> None:
-        super().__init__(run, None)  # type: ignore[arg-type]
+        super().__init__(run, Namespace(pid=os.getpid()))  # type: ignore[arg-type]
         self._code = code
 
     def poll(self) -> int | None:

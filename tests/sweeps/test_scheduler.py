@@ -14,6 +14,7 @@ from stand_ins import FINISHES, WAITS, Seen, make_ledger, schedule, use_programs
 
 from bakeoff.errors import ResourceError
 from bakeoff.machine.signals import StopSignal
+from bakeoff.runs.rundir import RunDir
 from bakeoff.sweeps import child, scheduler
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.ledger import CANCEL, Ledger, read_ledger
@@ -60,6 +61,20 @@ def test_whatever_a_job_does_costs_no_other_one(tmp_path: Path, monkeypatch: pyt
     statuses = [json.loads((ledger.folder / str(n) / "status.json").read_text()) for n in (3, 10)]
     assert [status["status"] for status in statuses] == ["failed", "running"]
     assert statuses[0]["error"] == f"ended by SIGKILL{MEMORY}"
+
+
+def test_what_an_earlier_start_has_said_is_not_said_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "bakeoff.sweeps.child._PYTHON", (sys.executable, "-S", "-c", "import os; os._exit(6)")
+    )
+    ledger = make_ledger(tmp_path, 2)
+    for folder, state in (("0", "interrupted"), ("1", "failed")):
+        RunDir(ledger.folder / folder).write_status(state, 7, "stopped last week")
+    _, seen = schedule(ledger, 1)
+    told = [(state.state, state.reason, state.step) for state in seen.ended_jobs.values()]
+    assert told == [("failed", "ended with exit code 6", 7)] * 2
 
 
 def test_as_many_run_at_once_as_there_are_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

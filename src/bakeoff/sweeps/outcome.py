@@ -5,7 +5,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from bakeoff.errors import ResourceError
+from bakeoff.errors import OK, ResourceError
 from bakeoff.runs.reading import UnreadableFileError, read_json, read_tail
 from bakeoff.runs.rundir import LOG, STATUS, RunDir
 from bakeoff.runs.states import FAILED, INTERRUPTED, LOST, QUEUED, RUNNING, RunState, state_or_lost
@@ -29,7 +29,9 @@ def record_end(job: Started, code: int, why_told: str | None, stopping: bool) ->
     """
     state = state_or_lost(job.run)
     unfinished = (QUEUED, RUNNING, LOST, *((INTERRUPTED,) if why_told else ()))
-    if state.state not in unfinished or (stopping and not why_told):
+    # It ended before it wrote a word: what stands there is of its last start, and says nothing of this one.
+    of_before = state.state in (INTERRUPTED, FAILED) and code != OK and not _is_its_own(job)
+    if (state.state not in unfinished and not of_before) or (stopping and not why_told):
         return state
     if state.state == RUNNING and not _is_its_own(job):  # alive, so it is somebody else's
         return RunState(FAILED, "another process works on it", state.step, state.heartbeat)
