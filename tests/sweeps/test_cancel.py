@@ -159,6 +159,19 @@ def test_a_run_is_no_sweep(night: WrittenSweep, bakeoff: Bakeoff, tmp_path: Path
     assert not list(tmp_path.rglob(".cancel"))
 
 
+def test_a_ledger_of_anybody_names_no_process_to_kill(
+    night: WrittenSweep, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancel.os, "kill", lambda _, number: number and pytest.fail("kills some process"))
+    night.write()
+    file = night.folder / "sweep.json"
+    ledger = json.loads(file.read_text())
+    ledger["parent"] |= {"pid": os.getppid(), "process_started": None}
+    file.write_text(json.dumps(ledger))
+    code, _, err = bakeoff("cancel", "night", "--now")
+    assert (code, "leave out --now" in err) == (2, True)
+
+
 def test_a_sweep_of_another_machine_is_asked_and_not_killed(
     night: WrittenSweep, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from bakeoff.errors import OK, ConfigError, InterruptedRunError
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.runs.folders import LEDGER
+from bakeoff.runs.liveness import process_start
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.storage import storage_errors
 from bakeoff.sweeps.following import LedgerFile
@@ -99,6 +100,14 @@ def _end_at_once(ledger: Ledger) -> None:
     if parent.get("host") != socket.gethostname():
         raise ConfigError(
             f"sweep {ledger.name}: it runs on {parent.get('host')}; cancel it there, or leave out --now"
+        )
+    started = process_start(int(parent["pid"]))
+    if (
+        parent.get("process_started") != started
+    ):  # a file that anybody may have written names no other process
+        raise ConfigError(
+            f"sweep {ledger.name}: {LEDGER} does not say when process {parent['pid']} began, so it may be "
+            "another one; leave out --now"
         )
     try:
         os.kill(int(parent["pid"]), signal.SIGTERM)
