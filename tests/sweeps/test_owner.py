@@ -138,6 +138,23 @@ def test_anybodys_ledger_is_refused_and_replaced(sweep: Path, change: dict[str, 
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_a_sweep_goes_on_in_any_folder_and_makes_none_beside_it(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    children_here(monkeypatch, lambda _: 3)
+    assert bakeoff("train", "-m", "data=digits", "model.channels=[4]", "trainer.epochs=1", "seed=0,1")[0] == 7
+    (made,) = Path("outputs/sweeps").iterdir()
+    moved = tmp_path / "a disk" / "of mine"
+    shutil.move(made, moved)
+    children_here(monkeypatch)
+    monkeypatch.chdir(moved)
+    code, _, err = bakeoff("resume", ".")
+    assert (code, err) == (0, "")
+    assert len(list(moved.glob("*/summary.json"))) == 2
+    assert not list(tmp_path.rglob("sweeps/*/*"))
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_a_copy_of_a_sweep_goes_on_elsewhere(
     bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -172,6 +172,22 @@ def test_a_directory_that_is_removed_is_missed_no_more_unless_the_command_has_it
     assert len(list(NIGHT.glob("*/summary.json"))) == 2
 
 
+def test_a_link_in_place_of_a_run_is_refused_and_not_followed(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    children_here(monkeypatch, lambda _: 3)
+    assert bakeoff(*SWEEP, "seed=0,1")[0] == 7
+    run = next(NIGHT.glob("*-s1-*"))
+    shutil.move(run, tmp_path / "mine")
+    run.symlink_to(tmp_path / "mine")
+    before = contents(tmp_path / "mine")
+    children_here(monkeypatch, no_job)
+    for words in ([*SWEEP, "seed=0,1", "sweep.retry=diverged"], ["resume", "night"]):
+        code, _, err = bakeoff(*words)
+        assert (code, "a link or a file has the name of a run directory" in err) == (2, True)
+    assert contents(tmp_path / "mine") == before
+
+
 def test_runs_that_a_failure_stops_are_counted(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
     children_here(monkeypatch, lambda _: 3)
     code, out, _ = bakeoff(*SWEEP, "seed=0,1,2", "sweep.on_failure=stop")

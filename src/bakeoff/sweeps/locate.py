@@ -25,7 +25,7 @@ def find_sweep(word: str, root: Path) -> Path:
     path = home_path(word)
     for found in (path, root / path):
         if is_sweep_dir(found):
-            return found
+            return _with_name(found)
     name = word.rstrip("/") or word  # a shell completes the name of a folder so
     if is_run_dir(path):
         raise ConfigError(f"sweep {name}: that is a run; see bakeoff show {name}")
@@ -57,6 +57,11 @@ def word_for(sweep: Path) -> str:
     return shlex.quote(sweep.name if is_below else str(sweep))
 
 
+def _with_name(folder: Path) -> Path:
+    """The same folder by its name, which `.` and `..` have not."""
+    return folder.resolve() if folder.name in ("", "..") else folder
+
+
 def find_run_or_sweep(
     word: str, root: Path, note: Callable[[str], None] | None = None, unfinished: bool = False
 ) -> Path:
@@ -75,7 +80,7 @@ def find_run_or_sweep(
     path = home_path(word)
     for found in (path, root / path):
         if is_sweep_dir(found):
-            return found
+            return _with_name(found)
     name = word.rstrip("/") or word
     if "/" in name or name in (LATEST, ".", ".."):
         return find_run(word, root, unfinished=unfinished, **told)

@@ -45,8 +45,15 @@ class Planned:
         return replace(self, state=RunState(QUEUED))
 
 
-def plan(jobs: Sequence[Job], stop: StopSignal) -> list[Planned]:
+def plan(
+    jobs: Sequence[Job], stop: StopSignal, folders: Sequence[Path | None] | None = None
+) -> list[Planned]:
     """Looks for each job's run.
+
+    Args:
+        jobs: the combinations.
+        stop: the signals that came.
+        folders: where the run of each job is known to be; without it, where the config says.
 
     Raises:
         ConfigError: gate 1, a folder of a run's name that holds another one, or the same run twice.
@@ -55,10 +62,11 @@ def plan(jobs: Sequence[Job], stop: StopSignal) -> list[Planned]:
     words = [_words(job) for job in jobs]
     # What all runs have alike names none of them.
     common = set.intersection(*map(set, words)) if len(jobs) > 1 else set()
-    for number, (job, own) in enumerate(zip(jobs, words, strict=True), start=1):
+    known = folders if folders is not None else [None] * len(jobs)
+    for number, (job, own, folder) in enumerate(zip(jobs, words, known, strict=True), start=1):
         stop.check()
         with doing(f"looking for run {number} of {len(jobs)}"):
-            item = _planned(job, " ".join(word for word in own if word not in common))
+            item = _planned(job, " ".join(word for word in own if word not in common), folder)
         if item.folder in planned:
             raise ConfigError(f"{' '.join(own)}: the sweep holds this run twice")
         planned[item.folder] = item
@@ -78,15 +86,16 @@ def looked_at_again(planned: Sequence[Planned]) -> list[Planned]:
     ]
 
 
-def _planned(job: Job, shown: str) -> Planned:
+def _planned(job: Job, shown: str, folder: Path | None) -> Planned:
     config = check_shared(job.values)
     source = data_fingerprint(config.data.name, config.data.root)
     key, row = identity(job.values, source), setting(job.values, source)
     assert config.sweep.name is not None
     model, title = str(config.model["name"]), title_of(config.data)
-    folder = sweep_run_folder(config.output_dir, config.sweep.name, model, title, config.seed, key)
-    # The same run under another title of the data.
-    folder = next(folder.parent.glob(f"{glob.escape(model)}-*-s{config.seed}-{key[:8]}"), folder)
+    if folder is None:
+        folder = sweep_run_folder(config.output_dir, config.sweep.name, model, title, config.seed, key)
+        # The same run under another title of the data.
+        folder = next(folder.parent.glob(f"{glob.escape(model)}-*-s{config.seed}-{key[:8]}"), folder)
     entry = Entry(folder.name, key, row, shown, model, title, config.seed)
     return Planned(job, entry, folder, _state(folder, key))
 
@@ -99,6 +108,8 @@ def _words(job: Job) -> list[str]:
 
 
 def _state(folder: Path, key: str) -> RunState:
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ConfigError(f"{folder}: a link or a file has the name of a run directory; remove it")
     if not folder.exists():
         return RunState(QUEUED)
     try:

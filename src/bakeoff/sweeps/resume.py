@@ -26,6 +26,8 @@ from bakeoff.sweeps.run import checked, compared, work
 from bakeoff.sweeps.slots import AUTO
 from bakeoff.text import counted, shortened
 
+_ANY_NAME = "sweep"  # a valid one: each run's folder is given
+
 
 def resume_sweep(
     folder: Path, stop: StopSignal, data_root: str | None = None, *, retries: bool = False
@@ -55,7 +57,9 @@ def resume_sweep(
     tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them done already")
     if not todo:
         return compared(folder)
-    planned = to_be_tried(plan([_job(ledger, entry, data_root, again) for entry in todo], stop), retries)
+    # Each run is where the ledger lies, wherever that was moved to, and not where its config would put it.
+    jobs = [_job(ledger, entry, data_root, again) for entry in todo]
+    planned = to_be_tried(plan(jobs, stop, [ledger.run(entry) for entry in todo]), retries)
     _refuse_changed(ledger, todo, planned, again)
     options = ledger.options
     if options.jobs == AUTO:  # as all of its runs have decided, of which some are done
@@ -78,8 +82,8 @@ def _job(ledger: Ledger, entry: Entry, data_root: str | None, again: str) -> Job
     try:
         data = values["data"]
         data["root"] = data_root or data_root_here(str(data["name"]), str(data["root"]))
-        # Where the sweep is now, and not where it was when it began.
-        values["output_dir"], values["sweep"]["name"] = str(ledger.folder.parent.parent), ledger.name
+        # Where the sweep is now, and not where it was when it began; the folder may have any name by now.
+        values["output_dir"], values["sweep"]["name"] = str(ledger.folder.parent.parent), _ANY_NAME
     except (TypeError, KeyError) as error:
         raise ResumeError(f"{run / CONFIG}: it has no {error}; it cannot go on") from error
     return Job(values, stored_overrides(run))
