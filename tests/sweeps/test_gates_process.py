@@ -1,14 +1,17 @@
 """The process that checks all jobs of a sweep: killed, or deaf to signals."""
 
 import os
+import pty
 import signal
 import sys
+import termios
 import threading
 import time
 
 import pytest
-from conftest import Bakeoff
+from conftest import Bakeoff, command
 from sweep_children import SWEEP
+from terminals import read_to_end
 
 from bakeoff.machine.signals import StopSignal
 from bakeoff.sweeps import gates_child
@@ -67,3 +70,20 @@ def test_a_check_that_does_not_listen_does_not_hold_a_sweep(
             timer.join()
     assert code == -(signal.SIGINT if program is STOPPED else signal.SIGKILL)
     assert stop.ends_at_second
+
+
+def test_a_terminal_that_stops_background_processes_does_not_stop_the_check() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        settings = termios.tcgetattr(1)
+        settings[3] |= termios.TOSTOP
+        termios.tcsetattr(1, termios.TCSANOW, settings)
+        words = command([*SWEEP, "seed=0,1", "--dry-run"])
+        os.execv(words[0], words)
+    timer = threading.Timer(60, os.kill, [pid, signal.SIGKILL])
+    timer.start()
+    try:
+        read_to_end(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        timer.cancel()

@@ -10,6 +10,7 @@ differs in its random numbers alone: 300 seeds take as long as one.
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -120,5 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     options = _parser().parse_args()
     end_with(options.parent)
+    # It is no foreground process of its terminal: with `stty tostop` its first line would stop it for ever.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     # Its parent says what of the output is lost.
     run_process(lambda: run_command(lambda: _check(options.sizes), debug=False, only_shows=True))
