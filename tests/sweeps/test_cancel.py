@@ -1,5 +1,6 @@
 """`bakeoff cancel`: the process that works on a sweep is asked to stop, and waited for."""
 
+import errno
 import json
 import os
 import signal
@@ -157,6 +158,17 @@ def test_a_run_is_no_sweep(night: WrittenSweep, bakeoff: Bakeoff, tmp_path: Path
     )
     assert "no sweep of this name" in bakeoff("cancel", "day")[2]
     assert not list(tmp_path.rglob(".cancel"))
+
+
+def test_nobody_works_on_a_sweep_that_cannot_be_written(
+    night: WrittenSweep, bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_read_only(_self: Path, *, missing_ok: bool) -> None:
+        raise OSError(errno.EROFS, f"read-only {missing_ok}")
+
+    monkeypatch.setattr(Path, "unlink", is_read_only)
+    code, _, err = bakeoff("cancel", "night")
+    assert (code, err) == (0, "")
 
 
 def test_a_ledger_of_anybody_names_no_process_to_kill(

@@ -18,7 +18,7 @@ from bakeoff.runs.rundir import RunDir
 from bakeoff.sweeps import child, scheduler
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.ledger import CANCEL, Ledger, read_ledger
-from bakeoff.sweeps.outcome import last_line
+from bakeoff.sweeps.outcome import in_words, last_line
 from bakeoff.sweeps.scheduler import Scheduler
 
 MEMORY = " (the system does that when memory runs out; lower trainer.batch_size)"
@@ -75,6 +75,11 @@ def test_what_an_earlier_start_has_said_is_not_said_of_this_one(
     _, seen = schedule(ledger, 1)
     told = [(state.state, state.reason, state.step) for state in seen.ended_jobs.values()]
     assert told == [("failed", "ended with exit code 6", 7)] * 2
+
+
+def test_an_exit_code_without_a_log_says_what_it_may_be() -> None:
+    assert in_words(4) == "ended with exit code 4 (it could not write, or memory ran out)"
+    assert in_words(3) == "ended with exit code 3"
 
 
 def test_as_many_run_at_once_as_there_are_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,9 @@ def _is_its_own(job: Started) -> bool:
 def in_words(code: int) -> str:
     """The exit code of a process, negative for the number of a signal, as a reason."""
     if code >= 0:
-        return f"ended with exit code {code}"
+        # On a full disk its log is empty.
+        hint = " (it could not write, or memory ran out)" if code == ResourceError.exit_code else ""
+        return f"ended with exit code {code}{hint}"
     name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
     hint = (
         " (the system does that when memory runs out; lower trainer.batch_size)" if name == "SIGKILL" else ""
