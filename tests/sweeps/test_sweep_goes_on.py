@@ -188,6 +188,23 @@ def test_a_link_in_place_of_a_run_is_refused_and_not_followed(
     assert contents(tmp_path / "mine") == before
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_what_a_resume_advises_for_a_damaged_config_helps(
+    bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children_here(monkeypatch, lambda _: 3)
+    assert bakeoff(*SWEEP)[0] == 7
+    (run,) = NIGHT.glob("cnn-*")
+    (run / "config.json").write_text("{")
+    code, _, err = bakeoff("resume", "night")
+    assert (code, "; remove it, and make the directory anew with: bakeoff train" in err) == (6, True)
+    shutil.rmtree(run)
+    code, _, err = bakeoff("resume", "night")
+    assert (code, "; make the directory anew with: bakeoff train" in err) == (6, True)
+    children_here(monkeypatch)
+    assert bakeoff(*SWEEP)[0] == 0
+
+
 def test_runs_that_a_failure_stops_are_counted(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
     children_here(monkeypatch, lambda _: 3)
     code, out, _ = bakeoff(*SWEEP, "seed=0,1,2", "sweep.on_failure=stop")

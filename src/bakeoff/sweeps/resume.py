@@ -1,5 +1,6 @@
 """`bakeoff resume SWEEP`: what is left of a sweep, from its ledger and directories alone. No torch here."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -77,7 +78,9 @@ def _job(ledger: Ledger, entry: Entry, data_root: str | None, again: str) -> Job
     try:
         values = read_json(run / CONFIG)
     except UnreadableFileError as error:
-        raise ResumeError(f"{run}: {error}; make the directory anew with: {again}") from error
+        # The command writes a config where there is none, and leaves a damaged one.
+        remove = "remove it, and " if os.path.lexists(run / CONFIG) else ""
+        raise ResumeError(f"{run}: {error}; {remove}make the directory anew with: {again}") from error
     values.pop("schema", None)
     try:
         data = values["data"]
