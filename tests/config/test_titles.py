@@ -131,6 +131,13 @@ def test_a_sweep_does_not_train_again_what_has_another_title(tmp_path: Path) -> 
     assert again.folder == first.folder
 
 
+def test_two_titles_of_the_same_run_are_one_run_twice(tmp_path: Path) -> None:
+    line = ["--multirun", "data=digits", "model=cnn_small", "sweep.name=night", f"output_dir={tmp_path}"]
+    jobs, _ = expand(parse_arguments([*line, "data.title=a,b"]))
+    with pytest.raises(ConfigError, match="the sweep holds this run twice"):
+        plan(jobs, StopSignal())
+
+
 def test_a_number_is_a_title(tmp_path: Path) -> None:
     (job,), _ = expand(parse_arguments(["data=digits", "data.title=2024"]))
     assert job.values["data"]["title"] == "2024"

@@ -58,7 +58,7 @@ def plan(
     Raises:
         ConfigError: gate 1, a folder of a run's name that holds another one, or the same run twice.
     """
-    planned: dict[Path, Planned] = {}
+    planned: dict[str, Planned] = {}
     words = [_words(job) for job in jobs]
     # What all runs have alike names none of them.
     common = set.intersection(*map(set, words)) if len(jobs) > 1 else set()
@@ -67,9 +67,11 @@ def plan(
         stop.check()
         with doing(f"looking for run {number} of {len(jobs)}"):
             item = _planned(job, " ".join(word for word in own if word not in common), folder)
-        if item.folder in planned:
+        # Not by the folder: two titles of the same data have two, until one is found for both.
+        key = item.entry.identity if folder is None else str(folder)
+        if key in planned:
             raise ConfigError(f"{' '.join(own)}: the sweep holds this run twice")
-        planned[item.folder] = item
+        planned[key] = item
     return list(planned.values())
 
 
