@@ -31,6 +31,7 @@ examples:
   bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
   bakeoff compare --where 'optim.lr <= 0.01' --baseline cnn --cost train_seconds
+  bakeoff report outputs/sweeps/NAME
   bakeoff list --state failed
   bakeoff show latest
   bakeoff evaluate latest
@@ -52,6 +53,7 @@ COMMANDS = (
     "train",
     "preview",
     "compare",
+    "report",
     "diff",
     "evaluate",
     "resume",
@@ -71,7 +73,8 @@ _OTHER_WORDS = {
     "write bakeoff train --multirun KEY=A,B,C ...": "sweep tune hpo search grid optimize multirun",
     "write bakeoff list": "ls ll runs sweeps status ps history log",
     "write bakeoff show RUN": "inspect describe details cat open",
-    "write bakeoff compare": "results report table plot rank leaderboard",
+    "write bakeoff compare": "results table rank leaderboard",
+    "write bakeoff report": "plot plots figures html page dashboard summary",
     "write bakeoff evaluate RUN": "eval test validate predict score check infer inference",
     "write bakeoff models": "model model-zoo zoo archs",
     "write bakeoff preview KEY=VALUE ...": "augment images view",

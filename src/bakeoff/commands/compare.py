@@ -1,18 +1,20 @@
 """`bakeoff compare`: its options. No torch here."""
 
 import argparse
-import re
+from pathlib import Path
 
 from bakeoff.arguments import Parser, add_colour
-from bakeoff.comparison.figures import COST_NAMES, SHORT_NAMES
-from bakeoff.comparison.history import parse_metric
+from bakeoff.commands.view_options import add_baseline, add_columns, add_rows, view_of
+from bakeoff.comparison.figures import SHORT_NAMES
 from bakeoff.comparison.output.csv_form import CsvForm, delimiter
 from bakeoff.comparison.output.printing import FORMATS, Writing, print_comparison
-from bakeoff.comparison.view import View
 from bakeoff.errors import ConfigError
+from bakeoff.report.extra import check_installed
+from bakeoff.report.write import write_report
 from bakeoff.runs.locate import outputs_root, resolve
 from bakeoff.runs.paths import home_path
 
+HTML = "html"
 USAGE = "compare [PATH ...]"
 SUMMARY = "make a table, say which differences are proven"
 
@@ -29,13 +31,25 @@ def compare(words: list[str]) -> int:
     options = parser().parse_args(words)
     root = outputs_root()
     paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
+    if options.format == HTML:
+        return _page(paths, options)
     return print_comparison(
         paths,
         _writing(options),
-        _view(options),
+        view_of(options),
         statistics=options.statistics,
         strict=options.strict,
     )
+
+
+def _page(paths: list[Path], options: argparse.Namespace) -> int:
+    """The same as `bakeoff report`, with all options of a comparison."""
+    if not options.statistics:
+        raise ConfigError("--no-statistics: not with --format html, which shows what the predictions say")
+    if options.output is None:
+        raise ConfigError("--format html: give a file, such as -o report.html")
+    check_installed()
+    return write_report(paths, options.output, view_of(options), strict=options.strict)
 
 
 def _writing(options: argparse.Namespace) -> Writing:
@@ -48,46 +62,11 @@ def _writing(options: argparse.Namespace) -> Writing:
     return Writing(options.format, options.output, options.color, form)
 
 
-def _view(options: argparse.Namespace) -> View:
-    return View(
-        where=options.where,
-        group_by=options.group_by,
-        sort=options.sort,
-        top=options.top,
-        columns=options.columns,
-        only_changed=options.only_changed,
-        history=tuple(map(parse_metric, options.metric)),
-        seconds_to=options.seconds_to,
-        cost=COST_NAMES[options.cost] if options.cost else None,
-        baseline=options.baseline,
-        spread=options.spread,
-    )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
-
-
-def _positive(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
-    return int(text)
-
-
 def _delimiter(text: str) -> str:
     try:
         return delimiter(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _share(text: str) -> float:
-    try:
-        if 0 < (number := float(text)) <= 1:
-            return number
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text} is no share above 0 and up to 1, such as 0.98")
 
 
 def parser() -> Parser:
@@ -115,15 +94,15 @@ exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 som
         "without one, $BAKEOFF_OUTPUTS or ./outputs",
     )
     _add_output(parser)
-    _add_rows(parser)
-    _add_columns(parser)
+    add_rows(parser)
+    add_columns(parser)
     _add_statistics(parser)
     parser.suggestions = {"sort": SHORT_NAMES, "delimiter": (";", "tab")}
     return parser
 
 
 def _add_output(parser: Parser) -> None:
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--format", choices=(*FORMATS, HTML), default="table")
     parser.add_argument("-o", "--output", type=home_path, metavar="FILE", help="write to a file")
     add_colour(parser)
     csv = parser.add_argument_group("only with --format csv")
@@ -144,77 +123,9 @@ def _add_output(parser: Parser) -> None:
     )
 
 
-def _add_rows(parser: Parser) -> None:
-    rows = parser.add_argument_group("rows")
-    rows.add_argument(
-        "--where",
-        metavar="EXPRESSION",
-        help="show only the runs for which the expression is true. It may use keys of the config; name, "
-        "model, data, seed, weights, date, host, status; metrics such as accuracy (0 to 1), as means over "
-        "the seeds; "
-        "== != < <= > >= in, and or not, (), 'text', [a, b], true, null",
-    )
-    rows.add_argument(
-        "--group-by",
-        type=_names,
-        default=(),
-        metavar="KEY,...",
-        help="group the rows: one block for each value of the key",
-    )
-    rows.add_argument(
-        "--sort",
-        metavar="NAME[:asc|:desc]",
-        help=f"sort by a metric, best first ({', '.join(SHORT_NAMES)}), or by name, date, host, or a key",
-    )
-    rows.add_argument("--top", type=_positive, metavar="N", help="show only the first N rows")
-
-
-def _add_columns(parser: Parser) -> None:
-    columns = parser.add_argument_group("columns")
-    columns.add_argument(
-        "--columns",
-        type=_names,
-        default=(),
-        metavar="NAME,...",
-        help="show these columns only: n, group, weights, seeds, front, metrics, and all names of --where",
-    )
-    columns.add_argument(
-        "--spread",
-        choices=("interval", "std"),
-        default="interval",
-        help="show beside a mean its 95 %% interval, or ± the standard deviation over the seeds",
-    )
-    columns.add_argument(
-        "--only-changed", action="store_true", help="leave out columns that are the same in every row"
-    )
-    columns.add_argument(
-        "--metric",
-        action="append",
-        default=[],
-        metavar="FUNCTION(METRIC)",
-        help="add a column computed from the epochs of the runs, such as best(val.accuracy); "
-        "functions: best, last, min, max",
-    )
-    columns.add_argument(
-        "--seconds-to",
-        type=_share,
-        metavar="ACCURACY",
-        help="add a column: seconds of training until this validation accuracy was reached",
-    )
-    columns.add_argument(
-        "--cost",
-        choices=tuple(COST_NAMES),
-        help="add a column for this cost, and mark the best trade-offs of accuracy and this cost",
-    )
-
-
 def _add_statistics(parser: Parser) -> None:
     tests = parser.add_argument_group("statistics")
-    tests.add_argument(
-        "--baseline",
-        metavar="NAME",
-        help="test each row against this one only: its number in the table, its name or its model",
-    )
+    add_baseline(tests)
     tests.add_argument(
         "--no-statistics",
         dest="statistics",

@@ -8,10 +8,10 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bakeoff.comparison.figures import EPOCH_FIGURES, MOST, Figure, is_number
-from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import Estimate, SecondsTo
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
@@ -66,10 +66,13 @@ def parse_metric(text: str) -> HistoryMetric:
     return HistoryMetric(match[1], figure)
 
 
-def read_history(run: Run) -> History:
-    """The epochs of a run by dotted names; an incomplete last line is dropped, a damaged file is empty."""
+def read_history(run: Path) -> History:
+    """The epochs of a run directory by dotted names.
+
+    An incomplete last line is dropped, a damaged file is empty.
+    """
     try:
-        lines = read_bytes(run.path / EPOCHS, _MAX_HISTORY_BYTES).splitlines()
+        lines = read_bytes(run / EPOCHS, _MAX_HISTORY_BYTES).splitlines()
         # An incomplete last line is still being written.
         whole = [line for place, line in enumerate(lines) if place < len(lines) - 1 or line.endswith(b"}")]
         records = [json.loads(line) for line in whole]

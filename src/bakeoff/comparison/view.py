@@ -94,7 +94,7 @@ def with_history(rows: Sequence[SettingRow], view: View) -> list[SettingRow]:
         return list(rows)
     extended = []
     for row in rows:
-        histories = [read_history(run) for run in row.members]
+        histories = [read_history(run.path) for run in row.members]
         metrics = row.metrics | {item.name: estimate(histories, item) for item in view.history}
         goal = None if view.seconds_to is None else seconds_to(histories, view.seconds_to)
         extended.append(dataclasses.replace(row, metrics=metrics, seconds_to=goal))

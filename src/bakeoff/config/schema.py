@@ -178,6 +178,8 @@ class SweepConfig:
     retry: Literal["none", "diverged"] = "none"
     # If finished runs are of other code; refuse: nothing starts; keep: they are done; rerun: train anew.
     stale: Literal["refuse", "keep", "rerun"] = "refuse"
+    # Whether a finished sweep writes report.html; null: if it is a named experiment (experiment=NAME).
+    report: bool | None = None
 
 
 @dataclass

@@ -23,6 +23,7 @@ from bakeoff.sweeps.ledger import Entry, Ledger, read_ledger
 from bakeoff.sweeps.naming import is_to_do
 from bakeoff.sweeps.owner import owned
 from bakeoff.sweeps.plan import Planned, looked_at_again, plan, to_be_tried
+from bakeoff.sweeps.reporting import is_wanted
 from bakeoff.sweeps.run import checked, compared, work
 from bakeoff.sweeps.slots import AUTO
 from bakeoff.text import counted, shortened
@@ -57,7 +58,7 @@ def resume_sweep(
     done = len(ledger.entries) - len(todo)
     tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them done already")
     if not todo:
-        return compared(folder)
+        return compared(folder, reports=is_wanted(ledger.options, ledger.line))
     # Each run is where the ledger lies, wherever that was moved to, and not where its config would put it.
     jobs = [_job(ledger, entry, data_root, again) for entry in todo]
     planned = to_be_tried(plan(jobs, stop, [ledger.run(entry) for entry in todo]), retries)

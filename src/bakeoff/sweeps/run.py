@@ -26,6 +26,7 @@ from bakeoff.sweeps.locate import word_for
 from bakeoff.sweeps.naming import sweep_with
 from bakeoff.sweeps.owner import owned
 from bakeoff.sweeps.plan import Planned, looked_at_again, plan, settle_stale, to_be_tried
+from bakeoff.sweeps.reporting import is_wanted, write_own_report
 from bakeoff.sweeps.scheduler import Scheduler
 from bakeoff.sweeps.slots import AUTO, Size, side_by_side_note, slots
 from bakeoff.sweeps.view import make_view
@@ -67,7 +68,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         show_plan(tried, chosen)
         return OK
     if not todo:
-        return compared(folder)
+        return compared(folder, reports=is_wanted(options, line))
     with owned(folder):
         planned = looked_at_again(planned)
         planned = begin_again(planned) if retries else planned
@@ -116,7 +117,7 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
             "not started"
         )
     left = sum(entry.state not in LEFT_ALONE for entry in ledger.entries.values())
-    return compared(ledger.folder, scheduler.failed, left)
+    return compared(ledger.folder, scheduler.failed, left, reports=is_wanted(ledger.options, ledger.line))
 
 
 def checked(
@@ -148,13 +149,14 @@ def _stopped(ledger: Ledger, stop: StopSignal, waiting: int) -> str:
     return f"{why}; {left}; go on with the same command, or with bakeoff resume {word_for(ledger.folder)}"
 
 
-def compared(folder: Path, failed: Sequence[str] = (), left: int = 0) -> int:
+def compared(folder: Path, failed: Sequence[str] = (), left: int = 0, *, reports: bool = False) -> int:
     """Prints the comparison of a sweep, and what comes next.
 
     Args:
         folder: the sweep's.
         failed: runs that failed now.
         left: how many runs could be done still.
+        reports: whether to write its report, too.
 
     Returns:
         0, or 7 if a run failed, now or before.
@@ -163,7 +165,10 @@ def compared(folder: Path, failed: Sequence[str] = (), left: int = 0) -> int:
     code = print_comparison([folder])
     code = SOME_RUNS_BAD if failed else code
     name = word_for(folder)
+    output = write_own_report(folder) if reports else None
     print(f"sweep          {folder}")  # not broken at spaces: they are copied
+    if output:
+        print(f"report         {output}")
     if left:
         print(f"next           bakeoff resume {name}   ({counted(left, 'run')} left to train)")
     else:  # of a run that has failed or diverged, `show` says why, and what to do

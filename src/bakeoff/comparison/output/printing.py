@@ -38,19 +38,42 @@ def print_comparison(
     strict: bool = False,
 ) -> int:
     """Compares the runs at and below some paths; returns the exit code."""
+    view, writing = view or View(), writing or Writing()
+    compared = read_and_compare(paths, view, statistics=statistics)
+    tables, problems, root = compared.tables, compared.problems, compared.root
+    write(rendered(tables, problems, writing, view, root), writing.output)
+    return compared.exit_code(strict=strict)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is at and below some paths."""
+
+    tables: list[Table]
+    problems: list[Problem]
+    root: Path  # that paths are shown relative to
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """0, or 7 if a run is bad, or if with `strict` rows are not comparable."""
+        if not all(problem.harmless for problem in self.problems):
+            return SOME_RUNS_BAD
+        comparable = all(all_alike([row.members for row in table.settings]) for table in self.tables)
+        return SOME_RUNS_BAD if strict and not comparable else OK
+
+
+def read_and_compare(paths: Sequence[Path], view: View, *, statistics: bool = True) -> Compared:
+    """Reads the runs at and below some paths, and compares them.
+
+    Raises:
+        ConfigError: no run directory is there, or an option that is not possible.
+    """
     run_dirs = distinct_run_dirs(paths)
     if not run_dirs:
         where = ", ".join(map(str, paths))
         raise ConfigError(f"{where}: no run directory here; train one, give a PATH, or set BAKEOFF_OUTPUTS")
     runs, problems = read_runs(run_dirs, predictions=statistics)
-    view, writing = view or View(), writing or Writing()
     tables = compare_runs(runs, view, statistics=statistics)
-    root = paths[0] if len(paths) == 1 else Path()
-    _write(rendered(tables, problems, writing, view, root), writing.output)
-    if not all(problem.harmless for problem in problems):
-        return SOME_RUNS_BAD
-    comparable = all(all_alike([row.members for row in table.settings]) for table in tables)
-    return SOME_RUNS_BAD if strict and not comparable else OK
+    return Compared(tables, problems, paths[0] if len(paths) == 1 else Path())
 
 
 def rendered(
@@ -76,7 +99,8 @@ def rendered(
 _OTHER_FILE = "FILE for -o"
 
 
-def _write(text: str, output: Path | None) -> None:
+def write(text: str, output: Path | None) -> None:
+    """Into a file, which appears whole, or to standard output."""
     if output and (output.is_file() or not output.exists()):
         write_atomically(output, lambda file: file.write(text.encode()), _OTHER_FILE)
     elif output:  # a device or a pipe, which a rename would replace

@@ -1,0 +1,136 @@
+"""`bakeoff report`: a comparison as one page. No torch here."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bakeoff.arguments import Parser
+from bakeoff.commands.view_options import add_baseline, add_columns, add_rows, view_of
+from bakeoff.comparison.view import View
+from bakeoff.errors import InterruptedRunError
+from bakeoff.machine.signals import StopSignal, check_stop
+from bakeoff.machine.waiting import doing, tell
+from bakeoff.report.extra import check_installed
+from bakeoff.report.write import FILE, refuse_foreign, write_report
+from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
+from bakeoff.runs.paths import home_path
+from bakeoff.runs.rundir import EPOCHS, STATUS
+from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
+from bakeoff.runs.states import RUNNING, state_or_lost
+
+USAGE = "report [PATH ...]"
+SUMMARY = "write a page with figures: what the numbers mean"
+_LOOK_SECONDS = 2.0
+_RELOAD_SECONDS = 5  # of an open page
+_SHARE_OF_TIME = 0.1  # that rewriting a page may take from the runs it shows
+
+
+def report(words: list[str]) -> int:
+    """Runs the command.
+
+    Returns:
+        0, or 7 if a run failed or cannot be read.
+
+    Raises:
+        ConfigError: no run directory is found, the extra is not installed, or an option is not possible.
+    """
+    options = parser().parse_args(words)
+    check_installed()
+    root = outputs_root()
+    paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
+    output = options.output or Path(FILE)
+    if options.output is None:
+        refuse_foreign(output)
+    view = view_of(options)
+    left = options.watch and _follow(paths, output, view)
+    with StopSignal().caught(), doing("writing the report"):
+        code = write_report(paths, output, view)  # a page that does not reload
+    print(f"report         {output}")
+    return InterruptedRunError.exit_code if left else code
+
+
+def _follow(paths: Sequence[Path], output: Path, view: View) -> bool:
+    """Writes the page again whenever a run has something new, until none goes on.
+
+    Returns:
+        Whether a signal ended it before that.
+    """
+    seen: list[tuple[Path, float]] = []
+    wait = 0.0
+    try:
+        with StopSignal().caught():
+            while _goes_on(paths):
+                if (now := _traces(paths)) != seen:
+                    began = time.monotonic()
+                    write_report(paths, output, view, reload_seconds=_RELOAD_SECONDS)
+                    wait = max(_LOOK_SECONDS, (time.monotonic() - began) / _SHARE_OF_TIME)
+                    if not seen:
+                        tell(f"{output}: open it in a browser, it follows the runs; Ctrl-C ends the watching")
+                    seen = now
+                _sleep(wait)
+    except InterruptedRunError:
+        tell("no longer watching; the runs go on")
+        return True
+    tell("all runs have ended" if seen else "nothing is being trained here; written once")
+    return False
+
+
+def _sleep(seconds: float) -> None:
+    """Waits, and hears a signal within a tenth of a second."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        check_stop()
+        time.sleep(0.1)
+
+
+def _goes_on(paths: Sequence[Path]) -> bool:
+    return any(state_or_lost(run).state == RUNNING for run in distinct_run_dirs(paths))
+
+
+def _traces(paths: Sequence[Path]) -> list[tuple[Path, float]]:
+    """When each file that a page shows was last written."""
+    found = []
+    for run in distinct_run_dirs(paths):
+        for name in (EPOCHS, SUMMARY_FILE, STATUS):
+            try:
+                found.append((run / name, (run / name).stat().st_mtime))
+            except OSError:
+                continue
+    return found
+
+
+def parser() -> Parser:
+    """What completion and the command read its options from."""
+    parser = Parser(
+        "bakeoff report",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Writes one HTML file that works offline and can be mailed or printed: the verdict in\n"
+        "words, the table, learning curves, where models fail, how it was done.\n"
+        "docs/report.md explains its parts.",
+        epilog="""examples:
+  bakeoff report outputs/sweeps/NAME -o report.html
+  bakeoff report latest
+  bakeoff report --where 'model == "cnn"' --baseline 1
+  bakeoff report outputs/sweeps/NAME --watch
+
+exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 some runs failed or cannot be
+            read (listed); 75 --watch was ended while runs went on""",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a run directory, a folder to search, the beginning of a run's name, or latest; "
+        "without one, $BAKEOFF_OUTPUTS or ./outputs",
+    )
+    parser.add_argument(
+        "-o", "--output", type=home_path, metavar="FILE", help=f"write to this file (default: {FILE})"
+    )
+    parser.add_argument(
+        "--watch", action="store_true", help="write it again while runs go on; the open page reloads itself"
+    )
+    add_rows(parser)
+    add_columns(parser)
+    add_baseline(parser.add_argument_group("statistics"))
+    return parser

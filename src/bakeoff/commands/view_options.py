@@ -1,0 +1,120 @@
+"""Options that choose what of a comparison is shown, for all commands that show one. No torch here."""
+
+import argparse
+import re
+
+from bakeoff.arguments import Parser
+from bakeoff.comparison.figures import COST_NAMES, SHORT_NAMES
+from bakeoff.comparison.history import parse_metric
+from bakeoff.comparison.view import View
+
+
+def view_of(options: argparse.Namespace) -> View:
+    """What `add_rows`, `add_columns` and `add_baseline` have read."""
+    return View(
+        where=options.where,
+        group_by=options.group_by,
+        sort=options.sort,
+        top=options.top,
+        columns=options.columns,
+        only_changed=options.only_changed,
+        history=tuple(map(parse_metric, options.metric)),
+        seconds_to=options.seconds_to,
+        cost=COST_NAMES[options.cost] if options.cost else None,
+        baseline=options.baseline,
+        spread=options.spread,
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        if 0 < (number := float(text)) <= 1:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text} is no share above 0 and up to 1, such as 0.98")
+
+
+def add_rows(parser: Parser) -> None:
+    """Which runs, in which order."""
+    rows = parser.add_argument_group("rows")
+    rows.add_argument(
+        "--where",
+        metavar="EXPRESSION",
+        help="show only the runs for which the expression is true. It may use keys of the config; name, "
+        "model, data, seed, weights, date, host, status; metrics such as accuracy (0 to 1), as means over "
+        "the seeds; "
+        "== != < <= > >= in, and or not, (), 'text', [a, b], true, null",
+    )
+    rows.add_argument(
+        "--group-by",
+        type=_names,
+        default=(),
+        metavar="KEY,...",
+        help="group the rows: one block for each value of the key",
+    )
+    rows.add_argument(
+        "--sort",
+        metavar="NAME[:asc|:desc]",
+        help=f"sort by a metric, best first ({', '.join(SHORT_NAMES)}), or by name, date, host, or a key",
+    )
+    rows.add_argument("--top", type=_positive, metavar="N", help="show only the first N rows")
+
+
+def add_columns(parser: Parser) -> None:
+    """Which figures and keys."""
+    columns = parser.add_argument_group("columns")
+    columns.add_argument(
+        "--columns",
+        type=_names,
+        default=(),
+        metavar="NAME,...",
+        help="show these columns only: n, group, weights, seeds, front, metrics, and all names of --where",
+    )
+    columns.add_argument(
+        "--spread",
+        choices=("interval", "std"),
+        default="interval",
+        help="show beside a mean its 95 %% interval, or ± the standard deviation over the seeds",
+    )
+    columns.add_argument(
+        "--only-changed", action="store_true", help="leave out columns that are the same in every row"
+    )
+    columns.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="FUNCTION(METRIC)",
+        help="add a column computed from the epochs of the runs, such as best(val.accuracy); "
+        "functions: best, last, min, max",
+    )
+    columns.add_argument(
+        "--seconds-to",
+        type=_share,
+        metavar="ACCURACY",
+        help="add a column: seconds of training until this validation accuracy was reached",
+    )
+    columns.add_argument(
+        "--cost",
+        choices=tuple(COST_NAMES),
+        help="add a column for this cost, and mark the best trade-offs of accuracy and this cost",
+    )
+
+
+def add_baseline(group: argparse._ArgumentGroup) -> None:
+    """Against which row the others are tested."""
+    group.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="test each row against this one only: its number in the table, its name or its model",
+    )

@@ -1,0 +1,146 @@
+"""Colours and marks that all figures share.
+
+Colours are names of the page's own (`var(--row-0)`), so one drawing serves light, dark and printed pages. A
+row differs in shape and dash as well, for those who see few colours, and in grey print. After Okabe and Ito
+(2008), with enough contrast on either paper.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.comparison.tables import Table
+from bakeoff.text import printable
+
+if TYPE_CHECKING:
+    import altair as alt
+
+INK, FAINT, LINE, PAPER = "var(--ink)", "var(--faint)", "var(--line)", "var(--paper)"
+HEAT, LOSS = "var(--heat)", "var(--loss)"  # of a positive and a negative share
+NUM_COLOURS = 8
+_FONT = "system-ui, sans-serif"
+_DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "triangle-right")
+MOST_SHOWN = 8  # rows that a figure shows at once
+SHOWN = "shown"  # the signal with the labels of the rows that the table shows
+
+LIGHT = {
+    "paper": "#ffffff", "card": "#f6f7f9", "ink": "#1c2430", "faint": "#556070", "line": "#d5dae1",
+    "accent": "#0b5cad", "good": "#0a6b3d", "bad": "#a32117", "heat": "#0b5cad", "loss": "#b3480a",
+    "row-0": "#0068a8", "row-1": "#c24e00", "row-2": "#00795a", "row-3": "#a8487f",
+    "row-4": "#8a6000", "row-5": "#2f7fb8", "row-6": "#5b4aa8", "row-7": "#3f4752",
+}  # fmt: skip
+DARK = {
+    "paper": "#12161c", "card": "#1b212a", "ink": "#e8ecf1", "faint": "#a5b0bf", "line": "#3a4452",
+    "accent": "#79b8ff", "good": "#5ed39b", "bad": "#ff8f85", "heat": "#62aef2", "loss": "#ff9d5c",
+    "row-0": "#5db4f0", "row-1": "#ff8c4a", "row-2": "#3fcaa0", "row-3": "#eb9ccb",
+    "row-4": "#e8b93c", "row-5": "#a5d8ff", "row-6": "#b5a6ff", "row-7": "#c4cbd4",
+}  # fmt: skip
+
+
+def labels(table: Table) -> dict[str, str]:
+    """Setting -> what figures call it: as its sentences do, safe to show, and unique."""
+    shown = {row.setting: printable(row.label) for row in table.settings}
+    taken = list(shown.values())
+    return {
+        row.setting: label if taken.count(label) == 1 else f"row {row.number}"
+        for row, label in zip(table.settings, shown.values(), strict=True)
+    }
+
+
+def colour(names: Sequence[str]) -> "alt.Color":
+    """The colour of a row, by the field `row`."""
+    import altair as alt
+
+    return alt.Color("row:N").scale(domain=list(names), range=_colours(names)).legend(_legend())
+
+
+def _legend() -> "alt.Legend":
+    """One for colour, shape and dash alike: Vega makes one of them where they are equal."""
+    import altair as alt
+
+    return alt.Legend(
+        title=None,
+        orient="bottom",
+        columns=2,
+        labelLimit=150,
+        symbolOpacity=1,
+        symbolStrokeWidth=0,
+        values=alt.ExprRef(SHOWN),
+    )
+
+
+def fill(names: Sequence[str]) -> "alt.Fill":
+    """The same colour, within a shape."""
+    import altair as alt
+
+    return alt.Fill("row:N").scale(domain=list(names), range=_colours(names)).legend(_legend())
+
+
+def _colours(names: Sequence[str]) -> list[str]:
+    return [f"var(--row-{place % NUM_COLOURS})" for place in range(len(names))]
+
+
+def dash(names: Sequence[str]) -> "alt.StrokeDash":
+    """The dash of a row's line."""
+    import altair as alt
+
+    dashes = [
+        list(_DASHES[(place + place // NUM_COLOURS) % len(_DASHES)])  # other dash where a colour comes again
+        for place in range(len(names))
+    ]
+    return alt.StrokeDash("row:N").scale(domain=list(names), range=dashes).legend(_legend())
+
+
+def shape(names: Sequence[str]) -> "alt.Shape":
+    """The shape of a row's points."""
+    import altair as alt
+
+    shapes = [_SHAPES[place % len(_SHAPES)] for place in range(len(names))]
+    return alt.Shape("row:N").scale(domain=list(names), range=shapes).legend(_legend())
+
+
+def tooltip(*names: str, **numbers: str) -> "list[alt.Tooltip]":
+    """What a mark says of itself: fields of text by their names, numbers with their formats."""
+    import altair as alt
+
+    texts = [alt.Tooltip(f"{name}:N") for name in names]
+    return texts + [alt.Tooltip(f"{name}:Q", format=form) for name, form in numbers.items()]
+
+
+def shown_param(names: Sequence[str]) -> "alt.Parameter":
+    """The rows that are drawn: those that the page's table shows, not more than can be told apart."""
+    import altair as alt
+
+    return alt.param(name=SHOWN, value=list(names[:MOST_SHOWN]))
+
+
+def only_shown(field: str = "row") -> str:
+    """The expression of a filter."""
+    return f"indexof({SHOWN}, datum.{field}) >= 0"
+
+
+def finished(chart: Any, *, height: int, params: Sequence[Any] = (), about: str = "") -> dict[str, Any]:
+    """The specification of a chart, in the page's own style.
+
+    Args:
+        chart: Altair's.
+        height: in pixels.
+        params: to be set by the page.
+        about: for those who hear it.
+    """
+    if params:
+        chart = chart.add_params(*params)
+    own = {"labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT}
+    own_sizes = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+    spec: dict[str, Any] = (
+        chart.properties(width="container", height=height, description=about)
+        .properties(autosize={"type": "fit-x", "contains": "padding"})
+        .configure(background="transparent", font=_FONT)
+        .configure_axis(
+            **own, **own_sizes, gridColor=LINE, domainColor=FAINT, tickColor=FAINT, labelLimit=130
+        )
+        .configure_legend(**own, **own_sizes)
+        .configure_view(stroke=None)
+        .to_dict()
+    )
+    return spec

@@ -1,0 +1,272 @@
+"use strict";
+(() => {
+const data = JSON.parse(document.getElementById("data").textContent);
+const drawn = {}; // key of a figure -> its Vega view
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// ---- figures ------------------------------------------------------------------------------------------
+
+const asRecords = ({columns, rows}) =>
+  rows.map(row => Object.fromEntries(columns.map((name, place) => [name, row[place]])));
+
+function shownRows(part) {
+  const rows = all(`#${part}-rows tbody tr`).filter(row => !row.hidden);
+  return rows.slice(0, data.most_shown).map(row => row.dataset.label);
+}
+
+async function draw(element) {
+  const key = element.dataset.figure, figure = data.figures[key];
+  const plot = element.querySelector(".plot");
+  const variant = element.querySelector("[data-variant]");
+  const {spec, about} = figure.variants[variant ? Number(variant.value) : 0];
+  element.querySelector(".about").textContent = about;
+  try {
+    drawn[key]?.finalize();
+    const {view} = await vegaEmbed(plot, {...spec, datasets: {...spec.datasets, data: asRecords(figure)}}, {
+      ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: {disableDefaultStyle: true},
+    });
+    drawn[key] = view;
+    view.rowPixels = spec.usermeta?.rowPixels;
+    await setSignals(element, view);
+    element.dataset.drawn = "yes";
+  } catch (error) {
+    plot.textContent = "This figure cannot be drawn here; its numbers are below.";
+    plot.classList.add("failed");
+    throw error;
+  }
+}
+
+async function setSignals(element, view) {
+  const signals = view.getState({signals: () => true, data: () => false}).signals;
+  for (const choice of all("[data-signal]", element)) {
+    if (choice.dataset.signal in signals) view.signal(choice.dataset.signal, choice.value);
+  }
+  const part = element.dataset.figure.split("-")[0];
+  if ("shown" in signals && part in data.rows) view.signal("shown", shownRows(part));
+  await view.runAsync();
+  if (view.rowPixels) { // the height follows the number of lines, which a choice changes
+    await view.height(view.rowPixels * view.scale("y").domain().length).runAsync();
+  }
+}
+
+async function drawAll() {
+  for (const element of all("[data-figure]")) {
+    await draw(element);
+    await new Promise(done => setTimeout(done)); // the page stays responsive between two figures
+  }
+  document.documentElement.dataset.ready = "yes";
+}
+
+async function showInFigures(part) {
+  for (const element of all(`[data-figure^="${part}-"]`)) {
+    const view = drawn[element.dataset.figure];
+    if (view) await setSignals(element, view);
+  }
+}
+
+// ---- taking things along ------------------------------------------------------------------------------
+
+function save(content, type, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([content], {type}));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+const csvCell = value => {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(value);
+  const text = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : String(value); // a spreadsheet would run it
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+const csv = rows => rows.map(row => row.map(csvCell).join(",")).join("\n") + "\n";
+
+// A drawing names the page's colours; a file of its own needs them themselves, those of the light page.
+async function asSvg(view) {
+  const text = await view.toSVG();
+  const own = text.replace(/var\((--[a-z0-9-]+)\)/g, (whole, name) => data.colours[name] ?? whole);
+  return own.replace(/background-color: transparent;?/, `background-color: ${data.colours["--paper"]};`);
+}
+
+async function asPng(view, scale = 2) {
+  const text = await asSvg(view), picture = new Image();
+  picture.src = "data:image/svg+xml;base64," + btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = picture.width * scale;
+  canvas.height = picture.height * scale;
+  const context = canvas.getContext("2d");
+  context.fillStyle = data.colours["--paper"];
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return new Promise(done => canvas.toBlob(done, "image/png"));
+}
+
+async function saveFigure(element, kind) {
+  const key = element.dataset.figure, figure = data.figures[key];
+  if (kind === "csv") return save(csv([figure.columns, ...figure.rows]), "text/csv", `${key}.csv`);
+  const view = drawn[key];
+  if (kind === "svg") return save(await asSvg(view), "image/svg+xml", `${key}.svg`);
+  return save(await asPng(view), "image/png", `${key}.png`);
+}
+
+function saveTable(part, kind) {
+  if (kind === "json") {
+    return save(JSON.stringify(data.comparison, null, 1), "application/json", "comparison.json");
+  }
+  const {settings} = data.comparison.tables[Number(part.slice(1)) - 1];
+  const names = [...new Set(settings.flatMap(one => Object.keys(one.metrics)))];
+  const keys = [...new Set(settings.flatMap(one => Object.keys(one.changed)))].sort();
+  const parts = ["mean", "std", "low", "high"];
+  const title = ["name", "model", "weights", "num_runs", "seeds", "tie_group"];
+  const lines = settings.map(one => [
+    one.name, one.model, one.weights, one.num_runs, one.seeds.join(" "), one.tie_group,
+    ...names.flatMap(name => parts.map(which => one.metrics[name]?.[which])),
+    ...keys.map(key => (typeof one.changed[key] === "object" ? JSON.stringify(one.changed[key]) : one.changed[key])),
+  ].map(value => (typeof value === "boolean" ? String(value) : value)));
+  const heads = [...title, ...names.flatMap(name => parts.map(which => `${name}_${which}`)), ...keys];
+  save(csv([heads, ...lines]), "text/csv", `${part}.csv`);
+}
+
+const MOST_LINES = 400;
+function fillNumbers(details) {
+  if (details.querySelector("table") || !details.open) return;
+  const figure = data.figures[details.closest("[data-figure]").dataset.figure];
+  const region = document.createElement("div"), table = document.createElement("table");
+  region.className = "scroll";
+  region.tabIndex = 0;
+  region.setAttribute("role", "region");
+  region.setAttribute("aria-label", "The numbers of this figure");
+  const head = table.createTHead().insertRow();
+  for (const name of figure.columns) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = name;
+    head.append(cell);
+  }
+  const body = table.createTBody();
+  for (const row of figure.rows.slice(0, MOST_LINES)) {
+    const line = body.insertRow();
+    for (const value of row) {
+      const number = typeof value === "number" && !Number.isInteger(value);
+      line.insertCell().textContent = value === null ? "" : number ? Number(value.toPrecision(6)) : value;
+    }
+  }
+  region.append(table);
+  details.append(region);
+  if (figure.rows.length > MOST_LINES) {
+    const rest = document.createElement("p");
+    rest.textContent = `The first ${MOST_LINES} lines; the CSV has all of them.`;
+    details.append(rest);
+  }
+}
+
+// ---- the table ----------------------------------------------------------------------------------------
+
+const order = {}; // key of a part -> {column, falling}
+
+function sortTable(part) {
+  const {column, falling} = order[part];
+  const table = document.getElementById(`${part}-rows`), body = table.tBodies[0];
+  const numeric = table.tHead.rows[0].cells[column].classList.contains("number");
+  const value = row => row.cells[column].dataset.sortValue;
+  const known = text => (numeric ? text !== "" && !Number.isNaN(Number(text)) : text !== "");
+  const rows = [...body.rows].sort((one, other) => {
+    const [a, b] = [value(one), value(other)];
+    if (known(a) !== known(b)) return known(a) ? -1 : 1; // what has no value comes last both ways
+    const less = numeric ? Number(a) - Number(b) : a.localeCompare(b, "en", {numeric: true});
+    return falling ? -less : less;
+  });
+  body.append(...rows);
+  [...table.tHead.rows[0].cells].forEach((cell, place) => {
+    if (place === column) cell.setAttribute("aria-sort", falling ? "descending" : "ascending");
+    else cell.removeAttribute("aria-sort");
+  });
+  const list = document.querySelector(`[data-sort-list="${part}"]`);
+  if (list) list.value = String(column);
+}
+
+function filterTable(part) {
+  const input = document.querySelector(`[data-filter="${part}"]`);
+  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = [...document.getElementById(`${part}-rows`).tBodies[0].rows];
+  for (const row of rows) {
+    const text = `${row.dataset.label} ${row.textContent}`.toLowerCase();
+    row.hidden = !words.every(word => text.includes(word));
+  }
+  const left = rows.filter(row => !row.hidden).length;
+  const count = `${left} of ${rows.length} row${rows.length === 1 ? "" : "s"}`;
+  document.querySelector(`[data-count="${part}"]`).textContent = left === rows.length ? count.replace(/^\d+ of /, "") : count;
+}
+
+function sortBy(part, column, falling) {
+  order[part] = {column, falling};
+  sortTable(part);
+  showInFigures(part);
+}
+
+// ---- a page that is written again while runs go on ----------------------------------------------------
+
+const MEMORY = "bakeoff-report";
+
+function remember() {
+  const state = {
+    at: [scrollX, scrollY], order, focus: document.activeElement?.id ?? "",
+    fields: all("input, select").map(one => one.value), open: all("details").map(one => one.open),
+  };
+  try { sessionStorage.setItem(MEMORY, JSON.stringify(state)); } catch { /* no memory: the page begins anew */ }
+}
+
+function recall() {
+  let state;
+  try { state = JSON.parse(sessionStorage.getItem(MEMORY)); sessionStorage.removeItem(MEMORY); } catch { return null; }
+  if (!state) return null;
+  const fields = all("input, select"), details = all("details");
+  fields.forEach((one, place) => { if (state.fields[place] !== undefined) one.value = state.fields[place]; });
+  all("select").filter(one => one.selectedIndex < 0).forEach(one => { one.selectedIndex = 0; });
+  details.forEach((one, place) => { one.open = Boolean(state.open[place]); });
+  for (const [part, {column, falling}] of Object.entries(state.order)) {
+    const table = document.getElementById(`${part}-rows`);
+    if (table && column < table.tHead.rows[0].cells.length) { order[part] = {column, falling}; sortTable(part); }
+  }
+  return state;
+}
+
+// ---- the start ----------------------------------------------------------------------------------------
+
+for (const part of Object.keys(data.rows)) {
+  const heads = all(`#${part}-rows thead th`);
+  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+    const before = order[part];
+    const first = head.classList.contains("number") && column > 0; // numbers: largest first
+    sortBy(part, column, before?.column === column ? !before.falling : first);
+  }));
+  document.querySelector(`[data-sort-list="${part}"]`).addEventListener("change", event => {
+    sortBy(part, Number(event.target.value), false);
+  });
+  document.querySelector(`[data-turn="${part}"]`).addEventListener("click", () => {
+    const {column, falling} = order[part] ?? {column: 0, falling: false};
+    sortBy(part, column, !falling);
+  });
+  document.querySelector(`[data-filter="${part}"]`).addEventListener("input", () => {
+    filterTable(part);
+    showInFigures(part);
+  });
+}
+all("[data-save-table]").forEach(button => button.addEventListener("click", () => saveTable(button.dataset.of, button.dataset.saveTable)));
+for (const element of all("[data-figure]")) {
+  element.querySelector("[data-variant]")?.addEventListener("change", () => draw(element));
+  all("[data-signal]", element).forEach(list => list.addEventListener("change", () => setSignals(element, drawn[element.dataset.figure])));
+  all("[data-save]", element).forEach(button => button.addEventListener("click", () => saveFigure(element, button.dataset.save)));
+  element.querySelector("details.data").addEventListener("toggle", event => fillNumbers(event.target));
+}
+const before = recall();
+Object.keys(data.rows).forEach(filterTable);
+if (before) scrollTo(...before.at);
+drawAll().then(() => { if (before) scrollTo(...before.at); });
+if (data.reload_seconds !== null) {
+  setInterval(() => { if (!document.hidden) { remember(); location.reload(); } }, data.reload_seconds * 1000);
+}
+addEventListener("beforeprint", () => all("details:not(.data)").forEach(one => { one.open = true; }));
+})();
