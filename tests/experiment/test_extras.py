@@ -23,7 +23,7 @@ PARTS = {
     "bakeoff.runs.rundir.RunDir.write_confusion": "confusion.json",
     "bakeoff.plots.figures.worst_mistakes": "plots/mistakes.png",
     "bakeoff.plots.overlays.draw_explanations": "plots/explain.png",
-    "bakeoff.experiment.extras.write_test_images": "the test images for reports",
+    "bakeoff.experiment.extras.keep_test_images": "the test images for reports",
 }
 
 

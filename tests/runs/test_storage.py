@@ -20,10 +20,11 @@ import pytest
 from conftest import files_below
 
 from bakeoff.errors import ConfigError, ResourceError, ResumeError
+from bakeoff.runs.kept_images import write_test_images
 from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.reading import UnreadableFileError, read_bytes, read_json, sha256_of
 from bakeoff.runs.records import EpochRecord, ValidationScores
-from bakeoff.runs.rundir import RunDir, single_run_folder, write_test_images
+from bakeoff.runs.rundir import RunDir, single_run_folder
 from bakeoff.runs.storage import append_line, remove_temporaries, write_atomically, write_json
 from bakeoff.runs.stored_predictions import read_predictions
 

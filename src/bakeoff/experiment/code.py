@@ -90,6 +90,7 @@ LEFT_OUT = (
     "experiment/extras.py",
     "experiment/first_gate.py",
     "experiment/identity.py",
+    "experiment/kept.py",
     "experiment/outcome.py",
     "experiment/progress.py",
     "experiment/resume.py",

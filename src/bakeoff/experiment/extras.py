@@ -15,6 +15,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.evaluation import cost, metrics
 from bakeoff.evaluation.prediction import Predictions
 from bakeoff.experiment.gates import Prepared
+from bakeoff.experiment.kept import keep_test_images
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import phase_times
 from bakeoff.machine.signals import StopSignal, stopped_by
@@ -22,12 +23,11 @@ from bakeoff.machine.waiting import doing
 from bakeoff.models.base import Classifier
 from bakeoff.plots import canvas, figures, overlays, style
 from bakeoff.runs.records import Summary
-from bakeoff.runs.rundir import RunDir, write_test_images
+from bakeoff.runs.rundir import RunDir
 from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
 _UNFINISHED = "the run is finished, some of its pictures or speeds are missing"
-_LARGEST_STORED_SIDE = 32  # pixels; larger test images are not kept for reports
 
 
 @dataclasses.dataclass
@@ -63,7 +63,7 @@ class Extras:
             "speed and FLOPs in summary.json": self._write_summary,
             "confusion.json": self._saving(lambda: self.run.write_confusion(self._names, self._counts)),
             **{f"plots/{name}": self._saving(partial(_in_own_style, step)) for name, step in draw.items()},
-            "the test images for reports": self._saving(self._store_test_images),
+            "the test images for reports": self._saving(self._keep_test_images),
         }
 
     def _pictures(self) -> dict[str, Callable[[], object]]:
@@ -102,13 +102,11 @@ class Extras:
     def _write_summary(self) -> None:
         self.run.write_summary(self.summary)
 
-    def _store_test_images(self) -> None:
+    def _keep_test_images(self) -> None:
         output_dir = Path(self.prepared.config.output_dir)
-        small = max(self.prepared.data.image_shape[1:]) <= _LARGEST_STORED_SIDE
-        if small and holds(output_dir, self.run.path):
-            images, labels = self.prepared.data.test.as_arrays()
+        if holds(output_dir, self.run.path):
             test_hash = self.summary.fingerprint.test_split
-            write_test_images(output_dir, test_hash, images, labels)
+            keep_test_images(output_dir, test_hash, self.prepared.data.test, self.test)
 
     def _saving(self, step: Callable[[], object]) -> Callable[[], None]:
         """The step within the phase of saving."""

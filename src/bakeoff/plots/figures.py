@@ -134,6 +134,13 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
     return figure
 
 
+def most_confident_mistakes(predictions: "Predictions", count: int) -> np.ndarray:
+    """Positions int64 of at most so many wrongly predicted images, the highest confidence first."""
+    wrong = np.flatnonzero(answers(predictions.probabilities) != predictions.label)
+    confidence = predictions.probabilities.max(axis=1)
+    return wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+
+
 def worst_mistakes(
     test: "Split",
     predictions: "Predictions",
@@ -147,7 +154,7 @@ def worst_mistakes(
     guesses = answers(predictions.probabilities)
     wrong = np.flatnonzero(guesses != predictions.label)
     confidence = predictions.probabilities.max(axis=1)
-    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_NUM_MISTAKES]
+    chosen = most_confident_mistakes(predictions, _NUM_MISTAKES)
     rows = max(1, -(-len(chosen) // _MISTAKES_IN_A_ROW))
     figure = new_figure(8.5, 2.0 * rows + 0.9)
     figure.suptitle(

@@ -59,13 +59,13 @@ def draw_explanations(
     save(run, figure, "explain.png")
 
 
-def some_of_each_class(labels: np.ndarray) -> np.ndarray:
-    """Positions int64 of at most ten images: the first of each class, then the seconds, and so on."""
+def some_of_each_class(labels: np.ndarray, count: int = _NUM_IMAGES) -> np.ndarray:
+    """Positions int64 of at most so many images: the first of each class, then the seconds, and so on."""
     rank = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         places = np.flatnonzero(labels == label)
         rank[places] = np.arange(len(places))
-    return np.lexsort((labels, rank))[:_NUM_IMAGES]
+    return np.lexsort((labels, rank))[:count]
 
 
 def explanation_figure(

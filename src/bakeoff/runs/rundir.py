@@ -4,7 +4,6 @@ Plain data only: nothing pickled, nothing that runs.
 """
 
 import dataclasses
-import io
 import json
 import os
 import re
@@ -231,17 +230,3 @@ class RunDir:
         """Where a file is to be written, by a process that still may."""
         self.before_writing()
         return self.path / name
-
-
-def write_test_images(output_dir: Path, test_hash: str, images: "np.ndarray", labels: "np.ndarray") -> None:
-    """Keeps the test images once per test set: uint8 [n, c, h, w], at most 32 pixels a side."""
-    import numpy as np
-
-    path = output_dir / DATASETS / f"{test_hash}.npz"
-    if path.exists():
-        return
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    content = io.BytesIO()
-    np.savez_compressed(content, images=images, labels=labels)
-    write_atomically(path, lambda file: file.write(content.getvalue()))
