@@ -24,6 +24,7 @@ PARTS = {
     "bakeoff.plots.figures.worst_mistakes": "plots/mistakes.png",
     "bakeoff.plots.overlays.draw_explanations": "plots/explain.png",
     "bakeoff.experiment.extras.keep_test_images": "the test images for reports",
+    "bakeoff.experiment.extras.keep_explanations": "explanations.npz",
 }
 
 

@@ -15,7 +15,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.evaluation import cost, metrics
 from bakeoff.evaluation.prediction import Predictions
 from bakeoff.experiment.gates import Prepared
-from bakeoff.experiment.kept import keep_test_images
+from bakeoff.experiment.kept import keep_explanations, keep_test_images
 from bakeoff.experiment.progress import say
 from bakeoff.experiment.results import phase_times
 from bakeoff.machine.signals import StopSignal, stopped_by
@@ -23,7 +23,7 @@ from bakeoff.machine.waiting import doing
 from bakeoff.models.base import Classifier
 from bakeoff.plots import canvas, figures, overlays, style
 from bakeoff.runs.records import Summary
-from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.rundir import EXPLANATIONS, RunDir
 from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
@@ -57,6 +57,7 @@ class Extras:
     def _steps(self) -> dict[str, Callable[[], object]]:
         """What a step makes -> the step, in their order."""
         draw = self._pictures()
+        shown = {EXPLANATIONS: self._saving(self._keep_explanations)} if self._explains else {}
         return {
             "the speed": self._measure_speed,
             "FLOPs": self._count_flops,
@@ -64,6 +65,7 @@ class Extras:
             "confusion.json": self._saving(lambda: self.run.write_confusion(self._names, self._counts)),
             **{f"plots/{name}": self._saving(partial(_in_own_style, step)) for name, step in draw.items()},
             "the test images for reports": self._saving(self._keep_test_images),
+            **shown,
         }
 
     def _pictures(self) -> dict[str, Callable[[], object]]:
@@ -83,7 +85,7 @@ class Extras:
         steps: dict[str, Callable[[], object]] = {
             name: partial(_save, self.run, draw, name) for name, draw in drawn.items()
         }
-        if type(self.state.model).explain is not Classifier.explain:  # most models have nothing to show
+        if self._explains:
             steps["explain.png"] = lambda: overlays.draw_explanations(
                 self.run, title, self.state.model, images, self.test, self._names, self.prepared.runtime
             )
@@ -108,6 +110,11 @@ class Extras:
             test_hash = self.summary.fingerprint.test_split
             keep_test_images(output_dir, test_hash, self.prepared.data.test, self.test)
 
+    def _keep_explanations(self) -> None:
+        keep_explanations(
+            self.run, self.state.model, self.prepared.data.test, self.test, self.prepared.runtime
+        )
+
     def _saving(self, step: Callable[[], object]) -> Callable[[], None]:
         """The step within the phase of saving."""
 
@@ -116,6 +123,11 @@ class Extras:
                 step()
 
         return timed
+
+    @property
+    def _explains(self) -> bool:
+        """Whether the model has something to show; most have not."""
+        return type(self.state.model).explain is not Classifier.explain
 
     @property
     def _names(self) -> tuple[str, ...]:

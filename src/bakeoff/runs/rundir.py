@@ -46,6 +46,7 @@ ENVIRONMENT = "environment.json"
 EPOCHS = "epochs.jsonl"
 PREDICTIONS = {"test": "predictions.npz", "val": "predictions_val.npz"}
 CONFUSION = "confusion.json"
+EXPLANATIONS = "explanations.npz"
 FILES = "files.json"
 SKIPPED_FILES = "skipped_files.json"
 WEIGHTS = "weights.safetensors"
@@ -190,12 +191,16 @@ class RunDir:
         self, split: str, index: "np.ndarray", label: "np.ndarray", probabilities: "np.ndarray"
     ) -> None:
         """Writes index int64 [n], label int64 [n], probabilities float32 [n, classes]."""
+        self.write_arrays(PREDICTIONS[split], index=index, label=label, probabilities=probabilities)
+
+    def write_arrays(self, name: str, **arrays: Any) -> None:
+        """Writes NumPy arrays by their names as one file."""
         import numpy as np
 
         def write(file: Any) -> None:
-            np.savez(file, index=index, label=label, probabilities=probabilities)
+            np.savez(file, **arrays)
 
-        write_atomically(self._place(PREDICTIONS[split]), write)
+        write_atomically(self._place(name), write)
 
     def write_confusion(self, class_names: Sequence[str], counts: "np.ndarray") -> None:
         """Writes counts int64 [classes, classes + 1]; the last column is "no answer"."""
