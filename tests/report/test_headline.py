@@ -1,0 +1,73 @@
+"""The sentences above a report follow from the verdict of its table."""
+
+from pathlib import Path
+
+from reported_runs import guessed_run, make_models, table_of
+
+from bakeoff.comparison.run import Problem
+from bakeoff.report.headline import headline
+
+
+def test_a_clear_winner(tmp_path: Path) -> None:
+    table = table_of(make_models(tmp_path, {"good": 0.02, "bad": 0.5}, count=400))
+    said = headline(table, [])
+    accuracy = table.settings[0].metrics["accuracy"]
+    assert accuracy is not None
+    assert said.winner.startswith(f"good is the most accurate: {accuracy.mean * 100:.2f} % (95 % interval: ")
+    assert said.winner.endswith("Every other row is proven to be worse.")
+    assert said.compared.startswith("2 configurations, 3 seeds each, tested on the same 400 images of toy in 5 ")
+    assert said.next_steps == (
+        "Nothing is open at this size. For a smaller difference, add seeds and test images; for other data, "
+        "train again with data=NAME.",
+    )
+
+
+def test_no_winner_says_what_is_missing(tmp_path: Path) -> None:
+    table = table_of(make_models(tmp_path, {"one": 0.2, "two": 0.2}))
+    said = headline(table, [])
+    assert said.winner.startswith("No winner: ")
+    (pair,) = [pair for pair in table.pairs if pair.metric == "accuracy"]
+    assert not pair.differs
+    assert pair.smallest_detectable_difference is not None
+    assert f"above about {pair.smallest_detectable_difference * 100:.2g} points" in said.unseen
+    assert said.next_steps[0].startswith("1 pair without a proven difference: ")
+
+
+def test_some_are_worse_and_some_are_not(tmp_path: Path) -> None:
+    table = table_of(make_models(tmp_path, {"one": 0.1, "two": 0.11, "bad": 0.6}, count=400))
+    said = headline(table, [])
+    best, equal = [row.label for row in table.settings][:2]
+    assert said.winner.startswith(f"{best} has the highest mean accuracy")
+    assert said.winner.endswith(f"Not proven to be worse: {equal}. All others are proven to be worse.")
+
+
+def test_one_run_alone(tmp_path: Path) -> None:
+    table = table_of(make_models(tmp_path, {"one": 0.2}, seeds=1))
+    said = headline(table, [])
+    assert said.winner.startswith("one is right about ")
+    assert said.unseen == "One configuration alone says nothing about others."
+    assert said.compared.startswith("1 configuration, 1 seed, tested on the same 200 images")
+    assert "Train 3 seeds or more of one: seed=0,1,2 with --multirun." in said.next_steps
+
+
+def test_stopped_and_failed_runs_come_first(tmp_path: Path) -> None:
+    table = table_of(make_models(tmp_path, {"good": 0.02, "bad": 0.5}, count=400))
+    problems = [
+        Problem(Path("a"), "interrupted", may_go_on=True),
+        Problem(Path("b"), "failed: x"),
+        Problem(Path("c"), "running", harmless=True),
+    ]
+    assert headline(table, problems).next_steps == (
+        "1 run stopped before the end: bakeoff resume RUN goes on.",
+        "1 run could not be used: see the reasons below, and train again.",
+    )
+
+
+def test_rows_that_say_the_same_of_every_image(tmp_path: Path) -> None:
+    labels = [0, 1, 2] * 20
+    for model in ("a", "b"):
+        guessed_run(tmp_path, model, 0, labels, [0] * 60, [0.9] * 60)
+    said = headline(table_of(tmp_path), [])
+    assert said.winner.startswith("No winner: ")
+    assert said.unseen
+    assert any("more test images" in step for step in said.next_steps)
