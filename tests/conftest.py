@@ -167,3 +167,15 @@ def children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     from sweep_children import children_here  # of tests/sweeps
 
     children_here(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def report_extra() -> None:
+    """Skips where the extra `report` is not installed; `.ci/run` makes that a failure."""
+    from bakeoff.report.extra import missing
+
+    if names := missing():
+        message = f"needs {', '.join(names)} (the extra `report`)"
+        if os.environ.get("BAKEOFF_REQUIRE_EXTRAS") == "1":
+            pytest.fail(message)
+        pytest.skip(message)

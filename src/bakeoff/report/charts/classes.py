@@ -67,7 +67,7 @@ def _class_spec(names: Sequence[str], order: Sequence[str], score: str) -> dict[
     return theme.finished(
         alt.layer(bars, dots),
         height=height,
-        params=[theme.shown_param(names)],
+        params=theme.shown_rows(names),
         about=f"{score} of each class with its interval",
     )
 
@@ -115,7 +115,7 @@ def _reliability_spec(names: Sequence[str]) -> dict[str, Any]:
         ),
     )
     return theme.finished(
-        chart, height=380, params=[theme.shown_param(names)], about="accuracy against confidence"
+        chart, height=380, params=theme.shown_rows(names), about="accuracy against confidence"
     )
 
 
@@ -164,4 +164,4 @@ def _agreement_spec(names: Sequence[str], lowest: float) -> dict[str, Any]:
         ),
     )
     height = max(200, min(420, 48 * min(len(names), theme.MOST_SHOWN) + 60))
-    return theme.finished(chart, height=height, params=[theme.shown_param(names)], about="agreement of rows")
+    return theme.finished(chart, height=height, params=theme.shown_rows(names), about="agreement of rows")

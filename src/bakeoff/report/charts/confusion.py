@@ -119,7 +119,7 @@ def _confusion_spec(order: Sequence[str], first: str) -> dict[str, Any]:
     return theme.finished(
         alt.layer(*layers),
         height=_side(order),
-        params=[alt.param(name="one", value=first)],
+        params={"one": first},
         about="confusion matrix of one row",
     )
 
@@ -147,7 +147,7 @@ def _difference_spec(order: Sequence[str], first: str, second: str) -> dict[str,
     return theme.finished(
         alt.layer(*layers),
         height=_side(order),
-        params=[alt.param(name="one", value=first), alt.param(name="two", value=second)],
+        params={"one": first, "two": second},
         about="difference of two confusion matrices",
     )
 

@@ -79,6 +79,6 @@ def _spec(names: Sequence[str], score: str, title: str, x: str, progress: str) -
     return theme.finished(
         alt.layer(band, line, points),
         height=320,
-        params=[theme.shown_param(names)],
+        params=theme.shown_rows(names),
         about=f"{title} against {progress}, a line for each row",
     )

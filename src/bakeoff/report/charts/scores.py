@@ -16,7 +16,7 @@ _DIFFERENCES = {
     "macro_f1": "macro-F1 (points)",
     "nll": "test loss (NLL)",
 }
-_ROW_PIXELS = 26
+_ROW_PIXELS, _PAIR_PIXELS = 26, 22
 _ALL = "all pairs"
 _MOST_PAIRS = 45  # that are drawn at once
 
@@ -147,7 +147,7 @@ def _cost_spec(names: Sequence[str], cost: str, *, is_log: bool) -> dict[str, An
     return theme.finished(
         alt.layer(rules, points, text),
         height=320,
-        params=[theme.shown_param(names)],
+        params=theme.shown_rows(names),
         about=f"accuracy against {title}",
     )
 
@@ -210,10 +210,7 @@ def _pair_spec(score: str, title: str, start: str) -> dict[str, Any]:
             fill=inside,
             tooltip=told,
         ),
-    ).properties(usermeta={ROW_PIXELS: 22})
-    return theme.finished(
-        chart,
-        height=22 * _MOST_PAIRS,
-        params=[alt.param(name="against", value=start)],
-        about=f"differences in {title} of pairs of rows, with intervals",
     )
+    about = f"differences in {title} of pairs of rows, with intervals"
+    spec = theme.finished(chart, height=_PAIR_PIXELS * _MOST_PAIRS, params={"against": start}, about=about)
+    return spec | {"usermeta": {ROW_PIXELS: _PAIR_PIXELS}}

@@ -5,7 +5,8 @@ row differs in shape and dash as well, for those who see few colours, and in gre
 (2008), with enough contrast on either paper.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.comparison.tables import Table
@@ -35,6 +36,19 @@ DARK = {
     "row-0": "#5db4f0", "row-1": "#ff8c4a", "row-2": "#3fcaa0", "row-3": "#eb9ccb",
     "row-4": "#e8b93c", "row-5": "#a5d8ff", "row-6": "#b5a6ff", "row-7": "#c4cbd4",
 }  # fmt: skip
+
+
+_TEXT = {
+    "labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT,
+    "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal",
+}  # fmt: skip
+_CONFIG = {
+    "background": "transparent",
+    "font": _FONT,
+    "axis": _TEXT | {"gridColor": LINE, "domainColor": FAINT, "tickColor": FAINT, "labelLimit": 130},
+    "legend": _TEXT,
+    "view": {"stroke": None},
+}
 
 
 def labels(table: Table) -> dict[str, str]:
@@ -107,11 +121,9 @@ def tooltip(*names: str, **numbers: str) -> "list[alt.Tooltip]":
     return texts + [alt.Tooltip(f"{name}:Q", format=form) for name, form in numbers.items()]
 
 
-def shown_param(names: Sequence[str]) -> "alt.Parameter":
-    """The rows that are drawn: those that the page's table shows, not more than can be told apart."""
-    import altair as alt
-
-    return alt.param(name=SHOWN, value=list(names[:MOST_SHOWN]))
+def shown_rows(names: Sequence[str]) -> dict[str, list[str]]:
+    """The signal of the rows that are drawn: at first those that the page's table shows first."""
+    return {SHOWN: list(names[:MOST_SHOWN])}
 
 
 def only_shown(field: str = "row") -> str:
@@ -119,28 +131,37 @@ def only_shown(field: str = "row") -> str:
     return f"indexof({SHOWN}, datum.{field}) >= 0"
 
 
-def finished(chart: Any, *, height: int, params: Sequence[Any] = (), about: str = "") -> dict[str, Any]:
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Lets Altair make specifications without holding each piece of them against its schema.
+
+    That is two thirds of a page's time; the tests do it instead.
+    """
+    from altair.utils.schemapi import debug_mode
+
+    with debug_mode(arg=False):
+        yield
+
+
+def finished(
+    chart: Any, *, height: int, params: Mapping[str, Any] | None = None, about: str
+) -> dict[str, Any]:
     """The specification of a chart, in the page's own style.
 
     Args:
         chart: Altair's.
         height: in pixels.
-        params: to be set by the page.
+        params: names and first values of the signals that the page sets.
         about: for those who hear it.
     """
-    if params:
-        chart = chart.add_params(*params)
-    own = {"labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT}
-    own_sizes = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
-    spec: dict[str, Any] = (
-        chart.properties(width="container", height=height, description=about)
-        .properties(autosize={"type": "fit-x", "contains": "padding"})
-        .configure(background="transparent", font=_FONT)
-        .configure_axis(
-            **own, **own_sizes, gridColor=LINE, domainColor=FAINT, tickColor=FAINT, labelLimit=130
-        )
-        .configure_legend(**own, **own_sizes)
-        .configure_view(stroke=None)
-        .to_dict()
-    )
+    # Put in as plain values: each of Altair's methods would copy all layers anew.
+    spec: dict[str, Any] = chart.to_dict(validate=False)
+    spec |= {
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "description": about,
+        "params": [{"name": name, "value": value} for name, value in (params or {}).items()],
+        "config": _CONFIG,
+    }
     return spec

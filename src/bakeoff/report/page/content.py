@@ -52,6 +52,11 @@ class Part:
 
 def part_of(number: int, table: Table, view: View, problems: Sequence[Problem]) -> Part:
     """Reads what the table's runs have stored, and makes its figures."""
+    with theme.unchecked():
+        return _part(number, table, view, problems)
+
+
+def _part(number: int, table: Table, view: View, problems: Sequence[Problem]) -> Part:
     names = theme.labels(table)
     by_number = {row.number: names[row.setting] for row in table.settings}
     title, caption = captions(table, make_grid(table, view).columns)
