@@ -110,6 +110,13 @@ def test_what_is_there_is_not_written_again_and_not_even_read(tmp_path: Path) ->
     assert len(list((tmp_path / "datasets" / HASH).iterdir())) == 40  # and nothing temporary
 
 
+def test_what_a_power_cut_has_emptied_is_written_again(tmp_path: Path, run: Path) -> None:
+    for _ in range(2):
+        keep_images(tmp_path, HASH, [0, 1], lambda places: smooth(2, 3, 40, 40)[places])
+        assert list(kept_images(run, HASH, [0, 1])) == [0, 1]
+        (tmp_path / "datasets" / HASH / "0.png").write_bytes(b"")
+
+
 def _keep(folder: Path, first: int) -> None:
     keep_images(folder, HASH, range(first, first + 15), lambda places: smooth(30, 3, 64, 64)[places])
 

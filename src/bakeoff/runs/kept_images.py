@@ -66,12 +66,22 @@ def keep_images(
     folder = output_dir / DATASETS / test_hash
     for path in (folder.parent, folder):
         make_folder(path)
-    missing = [index for index in wanted if not os.path.lexists(_file(folder, index))]
+    missing = [index for index in wanted if _is_missing(_file(folder, index))]
     for start in range(0, len(missing), _IMAGES_AT_ONCE):
         some = missing[start : start + _IMAGES_AT_ONCE]
         for index, image in zip(some, pixels(some), strict=True):
             content = _png(image)
-            write_atomically(_file(folder, index), lambda file, content=content: file.write(content))  # type: ignore[misc]
+            _put(_file(folder, index), content)
+
+
+def _put(path: Path, content: bytes) -> None:
+    # A disk that turns takes seconds to confirm 80 small files, and what is lost is written by the next run.
+    write_atomically(path, lambda file: file.write(content), sync=False)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is no file, or an empty one, as a power cut may leave it."""
+    return not os.path.lexists(path) or os.lstat(path).st_size == 0
 
 
 def kept_images(run: Path, test_hash: str, wanted: Sequence[int]) -> "dict[int, np.ndarray]":

@@ -38,16 +38,21 @@ def storage_errors(path: Path, other: str = "output_dir") -> Iterator[None]:
         raise ResourceError(f"{path}: cannot write: {error.strerror or error}; {todo}") from error
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object], other: str = "output_dir") -> None:
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], other: str = "output_dir", *, sync: bool = True
+) -> None:
     """Calls `write` with an open temporary file, then puts it in place of `path`.
+
+    Without `sync` nothing waits for the disk, and after a power cut the file may be empty.
 
     Raises:
         ResourceError: the file cannot be written; what stood under `path` is untouched.
     """
-    with _replacing(path, other) as temporary, open(temporary, "xb") as file:
+    with _replacing(path, other, sync=sync) as temporary, open(temporary, "xb") as file:
         write(file)
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def write_by_name_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -67,7 +72,7 @@ def write_by_name_atomically(path: Path, write: Callable[[Path], object]) -> Non
 
 
 @contextmanager
-def _replacing(path: Path, other: str = "output_dir") -> Iterator[Path]:
+def _replacing(path: Path, other: str = "output_dir", *, sync: bool = True) -> Iterator[Path]:
     """A temporary name beside `path`; what stands under it after the block takes the place of `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     _TEMPORARIES.add(temporary)
@@ -80,7 +85,8 @@ def _replacing(path: Path, other: str = "output_dir") -> Iterator[Path]:
             raise
         finally:
             _TEMPORARIES.discard(temporary)
-        sync_folder(path.parent)
+        if sync:
+            sync_folder(path.parent)
 
 
 def remove_temporaries() -> None:
