@@ -18,7 +18,9 @@ def write_epochs(run: Path, accuracies: list[float], *, seconds: float = 2.0, ra
     """An epoch for each validation accuracy; each takes as long and sees as many images."""
     for epoch, accuracy in enumerate(accuracies, 1):
         val = ValidationScores(accuracy, accuracy - 0.01, 1 - accuracy)
-        RunDir(run).append_epoch(EpochRecord(epoch, 10 * epoch, 0.1, 2.0 / epoch, {}, val, seconds, 0.5, rate))
+        RunDir(run).append_epoch(
+            EpochRecord(epoch, 10 * epoch, 0.1, 2.0 / epoch, {}, val, seconds, 0.5, rate)
+        )
 
 
 def make_models(root: Path, error_rates: dict[str, float], *, seeds: int = 3, count: int = 200) -> Path:
@@ -31,14 +33,18 @@ def make_models(root: Path, error_rates: dict[str, float], *, seeds: int = 3, co
     return root
 
 
-def guessed_run(root: Path, model: str, seed: int, labels: list[int], guesses: list[int], sure: list[float]) -> None:
+def guessed_run(
+    root: Path, model: str, seed: int, labels: list[int], guesses: list[int], sure: list[float]
+) -> None:
     """A run of three classes that predicts what is given, with a confidence for each image; -1: nothing."""
     rows = np.zeros((len(labels), 3), dtype=np.float32)
     for row, guess, confidence in zip(rows, guesses, sure, strict=True):
         if guess >= 0:
             row[:] = (1 - confidence) / 2
             row[guess] = confidence
-    make_run(root / f"{model}-{seed}", seed, model, model=model, stored=(np.array(labels, dtype=np.int64), rows))
+    make_run(
+        root / f"{model}-{seed}", seed, model, model=model, stored=(np.array(labels, dtype=np.int64), rows)
+    )
 
 
 def table_of(root: Path) -> Table:

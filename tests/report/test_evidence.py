@@ -16,7 +16,9 @@ def test_counts_recalls_and_f1_are_scikit_learns(tmp_path: Path) -> None:
     evidence = evidence_of(table)
     assert evidence is not None
     for row in evidence.rows:
-        wanted = sum(confusion_matrix(evidence.labels, said, labels=[*range(5), -1])[:5] for said in row.guesses)
+        wanted = sum(
+            confusion_matrix(evidence.labels, said, labels=[*range(5), -1])[:5] for said in row.guesses
+        )
         assert np.array_equal(row.counts, wanted)
         for one in row.classes:
             options = {"labels": [one.label], "average": "macro", "zero_division": 0}

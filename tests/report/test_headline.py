@@ -15,7 +15,9 @@ def test_a_clear_winner(tmp_path: Path) -> None:
     assert accuracy is not None
     assert said.winner.startswith(f"good is the most accurate: {accuracy.mean * 100:.2f} % (95 % interval: ")
     assert said.winner.endswith("Every other row is proven to be worse.")
-    assert said.compared.startswith("2 configurations, 3 seeds each, tested on the same 400 images of toy in 5 ")
+    assert said.compared.startswith(
+        "2 configurations, 3 seeds each, tested on the same 400 images of toy in 5 "
+    )
     assert said.next_steps == (
         "Nothing is open at this size. For a smaller difference, add seeds and test images; for other data, "
         "train again with data=NAME.",

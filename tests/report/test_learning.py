@@ -28,7 +28,9 @@ def test_a_run_that_stopped_earlier_leaves_the_mean_of_the_others(tmp_path: Path
     for name, accuracies in (("a", [0.5]), ("b", [0.6, 0.9])):
         (tmp_path / name).mkdir()
         write_epochs(tmp_path / name, accuracies)
-    found = [p for p in points_of(1, [read_history(tmp_path / name) for name in "ab"]) if p.score == "val.accuracy"]
+    found = [
+        p for p in points_of(1, [read_history(tmp_path / name) for name in "ab"]) if p.score == "val.accuracy"
+    ]
     assert [(point.epoch, point.num_runs, point.mean) for point in found] == [(1, 2, 0.55), (2, 1, 0.9)]
 
 

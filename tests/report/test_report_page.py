@@ -96,18 +96,25 @@ def test_its_numbers_are_those_of_the_json(
                 scatters = figure.is_cost
                 shown = [known["mean"], *([known["std"]] if scatters and known["std"] else [])]
                 shown += [] if scatters else [known["low"], known["high"]]
-                told = [float(text.replace(",", "")) for text in re.findall(r"-?\d[\d,]*(?:\.\d+)?", cell["text"])]
+                told = [
+                    float(text.replace(",", "")) for text in re.findall(r"-?\d[\d,]*(?:\.\d+)?", cell["text"])
+                ]
                 wanted_text = [round(value * figure.factor, figure.decimals) for value in shown]
                 assert told == pytest.approx(wanted_text, abs=0.6 * 10**-figure.decimals)
                 seen += 1
     assert seen == 3 * 5  # accuracy, macro-F1, NLL, seconds, parameters
 
 
-def test_the_numbers_of_its_figures_are_those_of_the_json(page_of: Callable[..., Page], tmp_path: Path) -> None:
+def test_the_numbers_of_its_figures_are_those_of_the_json(
+    page_of: Callable[..., Page], tmp_path: Path
+) -> None:
     make_models(tmp_path / "runs", MODELS)
     page = page_of(str(tmp_path / "runs"))
     (table,) = page.data["comparison"]["tables"]
-    names = {setting["setting"]: label for setting, label in zip(table["settings"], page.data["rows"]["t1"], strict=True)}
+    names = {
+        setting["setting"]: label
+        for setting, label in zip(table["settings"], page.data["rows"]["t1"], strict=True)
+    }
 
     def records(key: str) -> list[dict[str, Any]]:
         figure = page.data["figures"][f"t1-{key}"]
@@ -117,7 +124,11 @@ def test_the_numbers_of_its_figures_are_those_of_the_json(page_of: Callable[...,
     for setting in table["settings"]:
         for score in ("accuracy", "macro_f1", "nll"):
             known, drawn = setting["metrics"][score], scores[names[setting["setting"]], score]
-            assert [drawn["value"], drawn["low"], drawn["high"]] == [known["mean"], known["low"], known["high"]]
+            assert [drawn["value"], drawn["low"], drawn["high"]] == [
+                known["mean"],
+                known["low"],
+                known["high"],
+            ]
     pairs = {(one["a"], one["b"], one["score"]): one for one in records("pairs")}
     assert len(pairs) == len(table["pairs"]) == 9
     for pair in table["pairs"]:
@@ -143,7 +154,9 @@ def test_nothing_but_its_own_scripts_and_nothing_from_elsewhere(
     page_of: Callable[..., Page], tmp_path: Path
 ) -> None:
     page = page_of(str(make_models(tmp_path / "runs", MODELS)))
-    (policy,) = [own["content"] for tag, own in page.tags if own.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [
+        own["content"] for tag, own in page.tags if own.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policy is not None
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert directives["default-src"] == "'none'"
@@ -168,7 +181,10 @@ def test_one_run_and_runs_without_a_result(page_of: Callable[..., Page], tmp_pat
     root = tmp_path / "runs"
     make_run(root / "good-0", 0, "good")
     write_epochs(root / "good-0", [0.5, 0.8])
-    for name, status, error in (("dead-1", "diverged", "step 7: the loss is nan"), ("went-2", "interrupted", None)):
+    for name, status, error in (
+        ("dead-1", "diverged", "step 7: the loss is nan"),
+        ("went-2", "interrupted", None),
+    ):
         run = RunDir.create(root / name)
         run.write_config({"seed": 1}, [])
         run.write_status(status, 7, error)
@@ -254,6 +270,7 @@ def test_compare_writes_the_same_page(bakeoff: Bakeoff, tmp_path: Path) -> None:
 def test_every_specification_is_vega_lites(page_of: Callable[..., Page], tmp_path: Path) -> None:
     """Altair checks none of them while a page is made, since that takes two thirds of the time."""
     import altair
+    from jsonschema import ValidationError
 
     page = page_of(str(make_models(tmp_path / "runs", MODELS)))
     specs = [variant["spec"] for figure in page.data["figures"].values() for variant in figure["variants"]]
@@ -262,5 +279,5 @@ def test_every_specification_is_vega_lites(page_of: Callable[..., Page], tmp_pat
         altair.LayerChart.from_dict({**spec, "data": {"name": "data"}}, validate=True)
         broken = json.loads(json.dumps(spec).replace('"type": "quantitative"', '"type": "a number"'))
         if broken != spec:
-            with pytest.raises(altair.utils.schemapi.SchemaValidationError):
+            with pytest.raises(ValidationError):
                 altair.LayerChart.from_dict({**broken, "data": {"name": "data"}}, validate=True)

@@ -1,9 +1,8 @@
 """The shared sections of a config: dataclasses with their types and ranges.
 
 These dataclasses are the one source of the shared keys: `defaults()` is what Hydra composes on, and the
-comment at a field is what the help says of its key. Gate 1 (`experiment/first_gate.py`) parses them and
-asks the data set what its own are. The section `model` belongs to its family (gate 2, `models/base.py`),
-so it is a plain mapping here.
+comment at a field is what the help says of its key. Gate 1 (`experiment/first_gate.py`) parses them and asks
+the data set what its own are. The section `model` is its family's (gate 2), and a plain mapping here.
 """
 
 import dataclasses
