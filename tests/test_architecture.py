@@ -15,7 +15,7 @@ from bakeoff.experiment import code
 
 PACKAGE = Path(bakeoff.__file__).parent
 PROJECT = Path(__file__).parents[1]
-LIGHT_ROOMS = ("runs", "config", "comparison", "plots", "sweeps", "commands", "data/sets")
+LIGHT_ROOMS = ("runs", "config", "comparison", "plots", "report", "sweeps", "commands", "data/sets")
 LIGHT_FILES = (
     "__init__.py", "arguments.py", "cli.py", "errors.py", "exits.py", "text.py",
     "data/__init__.py", "data/fingerprint.py", "data/folders.py", "data/sources.py",

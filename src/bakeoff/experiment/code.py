@@ -101,6 +101,7 @@ LEFT_OUT = (
     "machine/streams.py",
     "machine/waiting.py",
     "plots/",
+    "report/",
     "runs/",
     "sweeps/",
     "training/__init__.py",
