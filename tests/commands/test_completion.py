@@ -115,7 +115,7 @@ def names_in(group: str) -> set[str]:
         ("compare --where ", set()),
         ("diff 10", {RUN}),
         ("diff --", {"--images", "--json", "--color"}),
-        ("compare --format ", set(FORMATS)),
+        ("compare --format ", {*FORMATS, "html"}),
         ("compare --format=m", {"--format=markdown"}),
         ("prune -", {"--yes", "--color"}),
         ("doctor ", {"--json"}),

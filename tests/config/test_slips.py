@@ -11,7 +11,7 @@ from conftest import Bakeoff
 from torchvision.models import list_models
 
 from bakeoff import __version__, models
-from bakeoff.comparison.output.printing import _write
+from bakeoff.comparison.output.printing import write as write_table
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.config.explain import _ARCHITECTURES, torchvision_name
 from bakeoff.config.strict import dotted_keys
@@ -358,4 +358,4 @@ def test_refused_sweeps_are_refused_by_count() -> None:
 
 def test_a_table_that_cannot_be_written_asks_for_another_file(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"choose another FILE for -o$"):
-        _write("table", tmp_path / "nowhere" / "table.md")
+        write_table("table", tmp_path / "nowhere" / "table.md")

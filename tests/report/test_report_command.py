@@ -3,7 +3,6 @@
 import importlib.util
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,7 @@ def test_mistakes_are_one_line(bakeoff: Bakeoff, tmp_path: Path, words: tuple[st
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunDir]:
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
     """A run that this process trains, beside a finished one."""
     make_models(tmp_path / "runs", {"one": 0.2}, seeds=1)
     run = RunDir.create(tmp_path / "runs" / "goes-on")
@@ -83,7 +82,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunDir]
     write_epochs(run.path, [0.3])
     monkeypatch.setattr("bakeoff.commands.report._LOOK_SECONDS", 0.1)
     monkeypatch.setattr("bakeoff.commands.report._SHARE_OF_TIME", 1.0)
-    yield run
+    return run
 
 
 @pytest.mark.usefixtures("report_extra")
@@ -145,3 +144,22 @@ def test_watch_without_a_running_run_writes_once(bakeoff: Bakeoff, tmp_path: Pat
     code, out, _ = bakeoff("report", str(tmp_path / "runs"), "--watch")
     assert code == 0
     assert out == "nothing is being trained here; written once\nreport         report.html\n"
+
+
+@pytest.mark.usefixtures("report_extra")
+def test_a_lab_report_is_written_once_and_never_over_anything(bakeoff: Bakeoff, tmp_path: Path) -> None:
+    make_models(tmp_path / "runs", {"one": 0.2}, seeds=1)
+    words = ("report", str(tmp_path / "runs"), "--as", "lab")
+    code, _, error = bakeoff(*words)
+    assert (code, error) == (2, "error: --as lab: give a file, such as -o lab.md or -o lab.html\n")
+    code, out, error = bakeoff(*words, "-o", "lab.md")
+    assert (code, error) == (0, "")
+    assert out.startswith("lab report     lab.md\nnext ")
+    assert "TO DO (you)" in Path("lab.md").read_text()
+    Path("lab.md").write_text("my words")
+    code, _, error = bakeoff(*words, "-o", "lab.md")
+    assert code == 2
+    assert error.startswith("error: lab.md: is there already, perhaps with your own words")
+    assert Path("lab.md").read_text() == "my words"
+    assert bakeoff(*words, "-o", "lab2.md", "--watch")[0] == 2
+    assert bakeoff(*words, "-o", "lab.txt")[0] == 2

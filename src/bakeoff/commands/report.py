@@ -7,11 +7,13 @@ from pathlib import Path
 
 from bakeoff.arguments import Parser
 from bakeoff.commands.view_options import add_baseline, add_columns, add_rows, view_of
+from bakeoff.comparison.output.printing import read_and_compare
 from bakeoff.comparison.view import View
-from bakeoff.errors import InterruptedRunError
+from bakeoff.errors import ConfigError, InterruptedRunError
 from bakeoff.machine.signals import StopSignal, check_stop
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.report.extra import check_installed
+from bakeoff.report.lab.write import lab_report
 from bakeoff.report.write import FILE, refuse_foreign, write_report
 from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
 from bakeoff.runs.paths import home_path
@@ -19,6 +21,7 @@ from bakeoff.runs.rundir import EPOCHS, STATUS
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.states import RUNNING, state_or_lost
 
+PAGE, LAB = "page", "lab"
 USAGE = "report [PATH ...]"
 SUMMARY = "write a page with figures: what the numbers mean"
 _LOOK_SECONDS = 2.0
@@ -39,15 +42,36 @@ def report(words: list[str]) -> int:
     check_installed()
     root = outputs_root()
     paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
+    view = view_of(options)
+    if options.kind == LAB:
+        return _lab(paths, options, view)
     output = options.output or Path(FILE)
     if options.output is None:
         refuse_foreign(output)
-    view = view_of(options)
     left = options.watch and _follow(paths, output, view)
     with StopSignal().caught(), doing("writing the report"):
         code = write_report(paths, output, view)  # a page that does not reload
     print(f"report         {output}")
     return InterruptedRunError.exit_code if left else code
+
+
+def _lab(paths: Sequence[Path], options: argparse.Namespace, view: View) -> int:
+    """A lab report is a draft that somebody completes, so none is ever written over."""
+    output: Path | None = options.output
+    if options.watch:
+        raise ConfigError("--watch: not with --as lab, which is written once")
+    if output is None:
+        raise ConfigError("--as lab: give a file, such as -o lab.md or -o lab.html")
+    if output.exists():
+        raise ConfigError(
+            f"{output}: is there already, perhaps with your own words; give another file with -o"
+        )
+    with StopSignal().caught(), doing("writing the lab report"):
+        compared = read_and_compare(paths, view)
+        lab_report(compared.tables, compared.problems, compared.root, output)
+    print(f"lab report     {output}")
+    print('next           search it for "TO DO (you)": what only you can add')
+    return compared.exit_code()
 
 
 def _follow(paths: Sequence[Path], output: Path, view: View) -> bool:
@@ -113,6 +137,7 @@ def parser() -> Parser:
   bakeoff report latest
   bakeoff report --where 'model == "cnn"' --baseline 1
   bakeoff report outputs/sweeps/NAME --watch
+  bakeoff report outputs/sweeps/NAME --as lab -o lab.md
 
 exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 some runs failed or cannot be
             read (listed); 75 --watch was ended while runs went on""",
@@ -126,6 +151,14 @@ exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 som
     )
     parser.add_argument(
         "-o", "--output", type=home_path, metavar="FILE", help=f"write to this file (default: {FILE})"
+    )
+    parser.add_argument(
+        "--as",
+        dest="kind",
+        choices=(PAGE, LAB),
+        default=PAGE,
+        help="page: figures to look at; lab: a report to hand in, as Markdown or HTML, with a mark (TO DO) "
+        "wherever you must write (default: page)",
     )
     parser.add_argument(
         "--watch", action="store_true", help="write it again while runs go on; the open page reloads itself"

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bakeoff
+from bakeoff import __version__
 from bakeoff.report.charts import theme
 from bakeoff.report.charts.figure import Figure
 from bakeoff.report.page.content import Part
@@ -63,7 +63,7 @@ def render(
         problems=problems,
         unfinished=unfinished,
         made=made,
-        version=bakeoff.__version__,
+        version=__version__,
         data=_json(data),
         style=style,
         vega=vega,
