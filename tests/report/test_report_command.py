@@ -32,7 +32,7 @@ def test_without_the_extra_one_line(bakeoff: Bakeoff, tmp_path: Path, words: tup
     code, out, error = bakeoff(words[0], str(tmp_path / "runs"), *words[1:])
     assert (code, out) == (2, "")
     assert error == (
-        "error: a report needs altair, vl-convert-python; install them: pip install 'bakeoff[report]'\n"
+        "error: a report needs the extra bakeoff[report]: pip install altair vl-convert-python\n"
     )
 
 

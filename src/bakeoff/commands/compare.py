@@ -9,8 +9,6 @@ from bakeoff.comparison.figures import SHORT_NAMES
 from bakeoff.comparison.output.csv_form import CsvForm, delimiter
 from bakeoff.comparison.output.printing import FORMATS, Writing, print_comparison
 from bakeoff.errors import ConfigError
-from bakeoff.report.extra import check_installed
-from bakeoff.report.write import write_report
 from bakeoff.runs.locate import outputs_root, resolve
 from bakeoff.runs.paths import home_path
 
@@ -44,6 +42,9 @@ def compare(words: list[str]) -> int:
 
 def _page(paths: list[Path], options: argparse.Namespace) -> int:
     """The same as `bakeoff report`, with all options of a comparison."""
+    from bakeoff.report.extra import check_installed
+    from bakeoff.report.write import write_report
+
     if not options.statistics:
         raise ConfigError("--no-statistics: not with --format html, which shows what the predictions say")
     if options.output is None:

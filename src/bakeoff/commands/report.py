@@ -13,7 +13,6 @@ from bakeoff.errors import ConfigError, InterruptedRunError
 from bakeoff.machine.signals import StopSignal, check_stop
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.report.extra import check_installed
-from bakeoff.report.lab.write import lab_report
 from bakeoff.report.write import FILE, refuse_foreign, write_report
 from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
 from bakeoff.runs.paths import home_path
@@ -57,6 +56,8 @@ def report(words: list[str]) -> int:
 
 def _lab(paths: Sequence[Path], options: argparse.Namespace, view: View) -> int:
     """A lab report is a draft that somebody completes, so none is ever written over."""
+    from bakeoff.report.lab.write import lab_report  # NumPy and matplotlib's part of it
+
     output: Path | None = options.output
     if options.watch:
         raise ConfigError("--watch: not with --as lab, which is written once")

@@ -1,6 +1,7 @@
 """What the report needs beside bakeoff's own libraries: the extra `report`."""
 
 import importlib.util
+from collections.abc import Sequence
 
 from bakeoff.errors import ConfigError
 
@@ -25,4 +26,9 @@ def check_installed() -> None:
         ConfigError: some of it is missing.
     """
     if names := missing():
-        raise ConfigError(f"a report needs {', '.join(names)}; install them: pip install 'bakeoff[report]'")
+        raise ConfigError(f"a report needs the extra bakeoff[report]: {how_to_install(names)}")
+
+
+def how_to_install(names: Sequence[str]) -> str:
+    """The command for what is missing, by name: it works from a checkout and from a wheel alike."""
+    return f"pip install {' '.join(names)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from bakeoff.config.schema import SweepConfig
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.waiting import doing, tell
-from bakeoff.report.extra import missing
+from bakeoff.report.extra import how_to_install, missing
 from bakeoff.report.write import FILE, write_report
 from bakeoff.sweeps.locate import word_for
 from bakeoff.text import one_line
@@ -24,8 +24,8 @@ def is_wanted(options: SweepConfig, line: Sequence[str]) -> bool:
 def write_own_report(folder: Path) -> Path | None:
     """Writes the page into the sweep's folder; what goes wrong is a line, and the runs are what they were."""
     if names := missing():
-        again = f"pip install 'bakeoff[report]', then bakeoff report {word_for(folder)}"
-        tell(f"note: no report, which needs {', '.join(names)}: {again}")
+        again = f"{how_to_install(names)}, then bakeoff report {word_for(folder)}"
+        tell(f"note: no report without the extra bakeoff[report]: {again}")
         return None
     output = folder / FILE
     try:

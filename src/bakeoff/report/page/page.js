@@ -23,7 +23,7 @@ async function draw(element) {
   try {
     drawn[key]?.finalize();
     const {view} = await vegaEmbed(plot, {...spec, datasets: {...spec.datasets, data: asRecords(figure)}}, {
-      ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: {disableDefaultStyle: true},
+      ast: true, renderer: "svg", logLevel: 1, actions: false, defaultStyle: false, tooltip: {disableDefaultStyle: true},
     });
     drawn[key] = view;
     view.rowPixels = spec.usermeta?.rowPixels;
@@ -42,7 +42,10 @@ async function setSignals(element, view) {
     if (choice.dataset.signal in signals) view.signal(choice.dataset.signal, choice.value);
   }
   const part = element.dataset.figure.split("-")[0];
-  if ("shown" in signals && part in data.rows) view.signal("shown", shownRows(part));
+  if ("shown" in signals && part in data.rows) {
+    const rows = shownRows(part);
+    if (rows.length) view.signal("shown", rows); // a filter that leaves no row leaves the figures as they are
+  }
   await view.runAsync();
   if (view.rowPixels) { // the height follows the number of lines, which a choice changes
     await view.height(view.rowPixels * view.scale("y").domain().length).runAsync();

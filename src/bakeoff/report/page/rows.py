@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bakeoff.comparison.figures import NAMED_FIGURES
 from bakeoff.comparison.output.columns import make_grid
 from bakeoff.comparison.output.grid import Cell
+from bakeoff.comparison.run import UNKNOWN
 from bakeoff.comparison.tables import Estimate, SettingRow, Table
 from bakeoff.comparison.view import View
 
@@ -24,7 +25,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class PageCell:
-    """What a cell shows, what it is sorted by (numbers as text, unrounded), and perhaps an interval."""
+    """What a cell shows, what it is sorted by (numbers as text, unrounded), and perhaps an interval.
+
+    What has no value has nothing to be sorted by, and comes last in both directions.
+    """
 
     text: str
     spread: str
@@ -55,7 +59,7 @@ def page_table(table: Table, view: View) -> PageTable:
         ]
         for column in grid.columns
     ]
-    numeric = [all(cell.is_number or not cell.text for cell in column) for column in columns]
+    numeric = [all(cell.is_number or not cell.sort for cell in column) for column in columns]
     return PageTable(
         tuple(column.name for column in grid.columns),
         tuple(column.title for column in grid.columns),
@@ -77,7 +81,9 @@ def _scale(estimates: Sequence[Estimate | None]) -> Scale:
 def _cell(cell: Cell, column: str, row: SettingRow, scales: dict[str, Scale]) -> PageCell:
     figure = NAMED_FIGURES.get(column)
     mean = row.mean(figure.name) if figure else None
-    if mean is not None:
+    if cell.text == UNKNOWN:
+        sort, is_number = "", False
+    elif mean is not None:
         sort, is_number = repr(float(mean)), True
     else:
         sort, is_number = _sortable(cell.text)
