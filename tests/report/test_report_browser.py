@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from browsers import Opened, chromium, opened
 from PIL import Image
-from reported_runs import make_models, write_epochs
+from reported_runs import write_epochs
 from run_directories import make_run
 
 from bakeoff.comparison.output.printing import read_and_compare

@@ -24,10 +24,13 @@ _COLUMNS = ("row", "true", "predicted", "images", "share")
 def class_labels(names: Sequence[str]) -> list[str]:
     """Names of classes as figures show them: safe, short and unique."""
     short = [cut(printable(name), _LONGEST_CLASS) for name in names]
-    return [
-        name if short.count(name) == 1 and name != NO_PREDICTION else f"{place}: {name}"
-        for place, name in enumerate(short)
+    reserved = {NO_PREDICTION, "", *theme.JAVASCRIPTS}
+    numbered = [f"{place}: {name}" for place, name in enumerate(short)]
+    made = [
+        number if name in reserved or short.count(name) > 1 else name
+        for name, number in zip(short, numbered, strict=True)
     ]
+    return made if len(set(made)) == len(made) else numbered
 
 
 def shown_classes(evidence: Evidence) -> list[int]:

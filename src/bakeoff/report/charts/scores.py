@@ -17,7 +17,7 @@ _DIFFERENCES = {
     "nll": "test loss (NLL)",
 }
 _ROW_PIXELS, _PAIR_PIXELS = 26, 22
-_ALL = "all pairs"
+_ALL = ""  # of the list of rows: no row is called so
 _MOST_PAIRS = 45  # that are drawn at once
 
 
@@ -169,7 +169,7 @@ def pair_figure(table: Table, names: dict[str, str]) -> Figure | None:
     reference = names[table.reference] if table.reference in names else order[0]
     options = [(name, name) for name in order]
     if num_pairs <= _MOST_PAIRS:
-        options.insert(0, (_ALL, _ALL))
+        options.insert(0, (_ALL, "all pairs"))
     start = _ALL if num_pairs <= len(order) or num_pairs <= 10 else reference
     return Figure(
         key="pairs",

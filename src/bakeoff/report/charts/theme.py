@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparison.tables import Table
+from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.text import printable
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ DARK = {
 }  # fmt: skip
 
 
+# What every object of JavaScript has: Vega would find these where it looks for a row of that name.
+JAVASCRIPTS = frozenset((
+    "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__", "constructor",
+    "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+))  # fmt: skip
 _TEXT = {
     "labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT,
     "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal",
@@ -52,13 +57,20 @@ _CONFIG = {
 
 
 def labels(table: Table) -> dict[str, str]:
-    """Setting -> what figures call it: as its sentences do, safe to show, and unique."""
+    """Setting -> what figures call it: as its sentences do, safe to show, unique, not JavaScript's."""
     shown = {row.setting: printable(row.label) for row in table.settings}
     taken = list(shown.values())
-    return {
-        row.setting: label if taken.count(label) == 1 else f"row {row.number}"
-        for row, label in zip(table.settings, shown.values(), strict=True)
-    }
+
+    def label(row: SettingRow) -> str:
+        own = shown[row.setting]
+        if not own or taken.count(own) > 1:
+            return f"row {row.number}"
+        return f"row {row.number} ({own})" if own in JAVASCRIPTS else own
+
+    made = {row.setting: label(row) for row in table.settings}
+    if len(set(made.values())) < len(made):  # somebody has called a model "row 2"
+        return {row.setting: f"row {row.number}" for row in table.settings}
+    return made
 
 
 def colour(names: Sequence[str]) -> "alt.Color":
