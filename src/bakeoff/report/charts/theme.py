@@ -40,7 +40,8 @@ DARK = {
 
 # What every object of JavaScript has: Vega would find these where it looks for a row of that name.
 JAVASCRIPTS = frozenset((
-    "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__", "constructor",
+    "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__",
+    "constructor",
     "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
 ))  # fmt: skip
 _TEXT = {
