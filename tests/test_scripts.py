@@ -31,6 +31,7 @@ SHORTEST = {
     "bench_image_folder.py": ["--pictures", "100"],
     "bench_notebook.py": ["--pairs", "1", "--seeds", "1", "--images", "320"],
     "draw_terminal.py": ["drawn.svg"],
+    "study_class_intervals.py": ["--tables", "8"],
     "study_few_images.py": ["--tables", "20"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "bench_checkpoints.py": ["--seconds", "1", "model=cnn_small", "data=digits"],
