@@ -184,6 +184,7 @@ def test_a_sweep(bakeoff: Bakeoff) -> None:
         f"resume                    bakeoff resume {SWEEP}",
         f"train diverged runs anew  bakeoff resume {SWEEP} --retry-diverged",
         f"compare                   bakeoff compare {SWEEP}",
+        f"show in figures           bakeoff report {SWEEP}",
     ]
     result = shown_json(bakeoff, "night")
     assert (result["kind"], result["num_runs"], len(result["runs"])) == ("sweep", 9, 9)
@@ -206,16 +207,20 @@ def test_a_sweep_that_is_worked_on_or_done(bakeoff: Bakeoff) -> None:
     other = unfinished(SWEEP / "cnn-toy-s1-00000000", "queued")
     ledger(SWEEP, [run.name, other.name], owned=True)
     steps = shown_json(bakeoff, "night")["next"]
-    assert [command.split()[1] for command in steps.values()] == ["watch", "cancel", "compare"]
+    assert [command.split()[1] for command in steps.values()] == ["watch", "cancel", "compare", "report"]
     ledger(SWEEP, [run.name])
     for path in other.iterdir():
         path.unlink()
     other.rmdir()
     result = shown_json(bakeoff, "night")
-    assert (result["state"], list(result["next"])) == ("finished", ["compare"])
+    assert (result["state"], list(result["next"])) == ("finished", ["compare", "show in figures"])
     (SWEEP / "sweep.json").unlink()  # of an older version
     result = shown_json(bakeoff, "night")
-    assert (result["state"], list(result["next"]), result["line"]) == ("finished", ["compare"], None)
+    assert (result["state"], list(result["next"]), result["line"]) == (
+        "finished",
+        ["compare", "show in figures"],
+        None,
+    )
 
 
 def test_what_differs_from_the_default_config(bakeoff: Bakeoff) -> None:

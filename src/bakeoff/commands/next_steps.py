@@ -51,4 +51,5 @@ def of_sweep(row: SweepRow, ledger: Ledger | None) -> Steps:
         steps["train diverged runs anew"] = f"bakeoff resume {path} --retry-diverged"
     if row.counts.get(FINISHED):
         steps["compare"] = f"bakeoff compare {path}"
+        steps["show in figures"] = f"bakeoff report {path}"
     return steps

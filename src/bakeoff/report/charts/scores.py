@@ -128,7 +128,9 @@ def _cost_spec(names: Sequence[str], cost: str, *, is_log: bool) -> dict[str, An
         .transform_filter(theme.only_shown())
     )
     told = "datum.value < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
-    x = alt.X("value:Q").axis(labelExpr=told, grid=False, tickCount=5, labelOverlap="greedy", labelSeparation=8)
+    x = alt.X("value:Q").axis(
+        labelExpr=told, grid=False, tickCount=5, labelOverlap="greedy", labelSeparation=8
+    )
     x = x.scale(type="log").title(f"{title} (logarithmic)") if is_log else x.title(title)
     y = alt.Y("accuracy:Q").scale(zero=False).title("test accuracy").axis(format=".2~%")
     colour = theme.colour(names)

@@ -14,6 +14,8 @@ from bakeoff.runs.explanations import Explanation, read_explanations
 from bakeoff.runs.kept_images import kept_images
 from bakeoff.text import printable
 
+_MOST_LINES = 10  # of a card
+
 
 @dataclass(frozen=True)
 class Line:
@@ -45,7 +47,8 @@ class Card:
     row: str  # whose it is: that alone is right, or that is wrong
     source: str | None  # None: the pixels are not stored
     is_small: bool  # shown larger than it is
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...]  # of the row whose it is, and of the first rows
+    others: tuple[int, int]  # of the rest, how many are right and wrong
     overlays: tuple[Overlay, ...]
 
 
@@ -68,6 +71,7 @@ def cards_of(evidence: Evidence, names: dict[str, str], test_hash: str) -> Cards
 
     def card(row: RowEvidence, shown: Shown) -> Card:
         image = pixels.get(shown.index)
+        lines, others = _lines(row, shown, names, classes)
         overlays = () if image is None else tuple(
             Overlay(names[setting], printable(told.title), overlay_uri(image, told))
             for setting, told in shows.get(shown.index, {}).items()
@@ -78,7 +82,8 @@ def cards_of(evidence: Evidence, names: dict[str, str], test_hash: str) -> Cards
             names[row.row.setting],
             None if image is None else data_uri(image),
             image is not None and max(image.shape[:2]) < 64,
-            tuple(_line(said, names, classes) for said in shown.said),
+            lines,
+            others,
             overlays,
         )
 
@@ -88,6 +93,18 @@ def cards_of(evidence: Evidence, names: dict[str, str], test_hash: str) -> Cards
         tuple((names[setting], count) for setting, count in gallery.num_alone.items()),
         sum(index not in pixels for index in gallery.indices),
     )
+
+
+def _lines(
+    row: RowEvidence, shown: Shown, names: dict[str, str], classes: Sequence[str]
+) -> tuple[tuple[Line, ...], tuple[int, int]]:
+    """What rows said; of many rows only some have a line."""
+    others = [said for said in shown.said if said.row is not row]
+    rest = others[_MOST_LINES - 1 :]
+    left_out = {id(said) for said in rest}
+    lines = tuple(_line(said, names, classes) for said in shown.said if id(said) not in left_out)
+    num_right = sum(said.is_right for said in rest)
+    return lines, (num_right, len(rest) - num_right)
 
 
 def _line(said: Said, names: dict[str, str], classes: Sequence[str]) -> Line:
