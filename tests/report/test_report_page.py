@@ -16,6 +16,8 @@ from reported_runs import make_models, write_epochs
 from run_directories import make_run
 
 from bakeoff.comparison.figures import NAMED_FIGURES
+from bakeoff.report.charts.confusion import class_labels
+from bakeoff.report.charts.theme import distinct
 from bakeoff.runs.rundir import RunDir
 
 pytestmark = pytest.mark.usefixtures("report_extra")
@@ -281,3 +283,13 @@ def test_every_specification_is_vega_lites(page_of: Callable[..., Page], tmp_pat
         if broken != spec:
             with pytest.raises(ValidationError):
                 altair.LayerChart.from_dict({**broken, "data": {"name": "data"}}, validate=True)
+
+
+def test_names_of_classes_and_rows_stay_apart_in_figures() -> None:
+    """Two that are called alike would share a cell, and their numbers would be added."""
+    assert class_labels(["x", "1: x", "x"]) == ["0: x", "1: x", "2: x"]
+    labels = class_labels(["x", "2: x", "x", "no prediction", "y" * 30, "y" * 40, "constructor"])
+    assert len(set(labels)) == 7
+    assert not {"no prediction", "constructor"} & set(labels)
+    assert distinct(["cnn", "row 2"]) == ["cnn", "row 2"]
+    assert len(set(distinct(["1: cnn", "cnn", "cnn", " ", "all pairs"]))) == 5

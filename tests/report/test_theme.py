@@ -85,14 +85,14 @@ def test_names_of_rows_are_safe_unique_and_not_javascripts(tmp_path: Path) -> No
         rows = [replace(row, label=name) for row, name in zip(table.settings, names, strict=True)]
         return list(theme.labels(replace(table, settings=rows)).values())
 
-    assert labels("a", "\x1b[2J", "", "b") == ["a", "\\x1b[2J", "row 3", "b"]
+    assert labels("a", "\x1b[2J", "", "b") == ["a", "\\x1b[2J", "3: ", "b"]
     assert labels("a", "a", "__proto__", "constructor") == [
         "row 1",
         "row 2",
-        "row 3 (__proto__)",
-        "row 4 (constructor)",
+        "3: __proto__",
+        "4: constructor",
     ]
-    assert labels("row 2", "x", "x", "y") == ["row 1", "row 2", "row 3", "row 4"]
+    assert labels("row 2", "x", "x", "y") == ["1: row 2", "2: row 2", "row 3", "y"]
 
 
 def test_names_of_classes_are_safe_short_and_unique() -> None:
@@ -100,4 +100,4 @@ def test_names_of_classes_are_safe_short_and_unique() -> None:
     assert class_labels(names) == [
         "cat", "1: dog", "2: dog", "3: ", "4: no prediction", "5: valueOf", "\\u202eevil", "x" * 23 + "…",
     ]  # fmt: skip
-    assert class_labels(["1: dog", "dog", "dog"]) == ["0: 1: dog", "1: dog", "2: dog"]
+    assert class_labels(["1: dog", "dog", "dog"]) == ["0: 1: dog", "1: 1: dog", "2: dog"]

@@ -24,13 +24,8 @@ _COLUMNS = ("row", "true", "predicted", "images", "share")
 def class_labels(names: Sequence[str]) -> list[str]:
     """Names of classes as figures show them: safe, short and unique."""
     short = [cut(printable(name), _LONGEST_CLASS) for name in names]
-    reserved = {NO_PREDICTION, "", *theme.JAVASCRIPTS}
-    numbered = [f"{place}: {name}" for place, name in enumerate(short)]
-    made = [
-        number if name in reserved or short.count(name) > 1 else name
-        for name, number in zip(short, numbered, strict=True)
-    ]
-    return made if len(set(made)) == len(made) else numbered
+    *own, _ = theme.distinct([*short, NO_PREDICTION])
+    return own
 
 
 def shown_classes(evidence: Evidence) -> list[int]:
@@ -135,8 +130,9 @@ def _difference_spec(order: Sequence[str], first: str, second: str) -> dict[str,
     base = (
         alt.Chart(alt.NamedData(DATA))
         .transform_filter("datum.row === one || datum.row === two")
-        .transform_calculate(signed=signed)
-        .transform_aggregate(points="sum(signed)", groupby=["true", "predicted"])
+        # Vega takes "a|b" and "c" for the same group as "a" and "b|c", but for a length.
+        .transform_calculate(signed=signed, length="length(datum.true)")
+        .transform_aggregate(points="sum(signed)", groupby=["true", "predicted", "length"])
         .transform_calculate(size="abs(datum.points)")
     )
     colour = alt.condition("datum.points > 0", alt.value(theme.HEAT), alt.value(theme.LOSS))

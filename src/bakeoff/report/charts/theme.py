@@ -6,11 +6,12 @@ rows are 20 apart (CIE 1976) also without red or green cones, with enough contra
 measure that.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.comparison.tables import Table
 from bakeoff.text import printable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ DARK = {
 
 
 # What every object of JavaScript has: Vega would find these where it looks for a row of that name.
-JAVASCRIPTS = frozenset((
+_JAVASCRIPTS = frozenset((
     "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__",
     "constructor",
     "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
@@ -59,19 +60,22 @@ _CONFIG = {
 
 
 def labels(table: Table) -> dict[str, str]:
-    """Setting -> what figures call it: as its sentences do, safe to show, unique, not JavaScript's."""
-    shown = {row.setting: printable(row.label) for row in table.settings}
-    taken = list(shown.values())
+    """Setting -> what figures call it: as its sentences do, safe to show, and unique."""
+    shown = [printable(row.label) for row in table.settings]
+    own = [
+        f"row {row.number}" if shown.count(label) > 1 else label
+        for row, label in zip(table.settings, shown, strict=True)
+    ]
+    return dict(zip((row.setting for row in table.settings), distinct(own, first=1), strict=True))
 
-    def label(row: SettingRow) -> str:
-        own = shown[row.setting]
-        if not own or taken.count(own) > 1:
-            return f"row {row.number}"
-        return f"row {row.number} ({own})" if own in JAVASCRIPTS else own
 
-    made = {row.setting: label(row) for row in table.settings}
-    if len(set(made.values())) < len(made):  # somebody has called a model "row 2"
-        return {row.setting: f"row {row.number}" for row in table.settings}
+def distinct(names: Sequence[str], first: int = 0) -> list[str]:
+    """Names that a figure can tell apart: those that come twice, or that Vega mistakes, with their place."""
+    made = list(names)
+    while taken := {
+        name for name, count in Counter(made).items() if count > 1 or name in _JAVASCRIPTS or not name.strip()
+    }:
+        made = [f"{place}: {name}" if name in taken else name for place, name in enumerate(made, first)]
     return made
 
 

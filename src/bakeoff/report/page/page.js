@@ -54,7 +54,7 @@ async function setSignals(element, view) {
 
 async function drawAll() {
   for (const element of all("[data-figure]")) {
-    await draw(element);
+    await draw(element).catch(reportError); // the others may be drawn all the same
     await new Promise(done => setTimeout(done)); // the page stays responsive between two figures
   }
   document.documentElement.dataset.ready = "yes";
