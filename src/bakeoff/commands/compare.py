@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 
 from bakeoff.arguments import Parser, add_colour
-from bakeoff.commands.view_options import add_baseline, add_columns, add_rows, view_of
+from bakeoff.commands.view_options import add_baseline, add_columns, add_paths, add_rows, paths_of, view_of
 from bakeoff.comparison.figures import SHORT_NAMES
 from bakeoff.comparison.output.csv_form import CsvForm, delimiter
 from bakeoff.comparison.output.printing import FORMATS, Writing, print_comparison
 from bakeoff.errors import ConfigError
-from bakeoff.runs.locate import outputs_root, resolve
 from bakeoff.runs.paths import home_path
 
 HTML = "html"
@@ -27,8 +26,7 @@ def compare(words: list[str]) -> int:
         ConfigError: no run directory is found, a PATH does not exist, or an option is not possible.
     """
     options = parser().parse_args(words)
-    root = outputs_root()
-    paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
+    paths = paths_of(options)
     if options.format == HTML:
         return _page(paths, options)
     return print_comparison(
@@ -87,13 +85,7 @@ def parser() -> Parser:
 exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 some runs failed or cannot be
             read (listed), or the rows are not comparable (--strict)""",
     )
-    parser.add_argument(
-        "paths",
-        nargs="*",
-        metavar="PATH",
-        help="a run directory, a folder to search, the beginning of a run's name, or latest; "
-        "without one, $BAKEOFF_OUTPUTS or ./outputs",
-    )
+    add_paths(parser)
     _add_output(parser)
     add_rows(parser)
     add_columns(parser)

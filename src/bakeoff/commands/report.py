@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakeoff.arguments import Parser
-from bakeoff.commands.view_options import add_baseline, add_columns, add_rows, view_of
+from bakeoff.commands.view_options import add_baseline, add_columns, add_paths, add_rows, paths_of, view_of
 from bakeoff.comparison.output.printing import read_and_compare
 from bakeoff.comparison.view import View
 from bakeoff.errors import ConfigError, InterruptedRunError
@@ -14,7 +14,7 @@ from bakeoff.machine.signals import StopSignal, check_stop
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.report.extra import check_installed
 from bakeoff.report.write import FILE, refuse_foreign, write_report
-from bakeoff.runs.locate import distinct_run_dirs, outputs_root, resolve
+from bakeoff.runs.locate import distinct_run_dirs
 from bakeoff.runs.paths import home_path
 from bakeoff.runs.rundir import EPOCHS, STATUS
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
@@ -39,8 +39,7 @@ def report(words: list[str]) -> int:
     """
     options = parser().parse_args(words)
     check_installed()
-    root = outputs_root()
-    paths = [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
+    paths = paths_of(options)
     view = view_of(options)
     if options.kind == LAB:
         return _lab(paths, options, view)
@@ -143,13 +142,7 @@ def parser() -> Parser:
 exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 some runs failed or cannot be
             read (listed); 75 --watch was ended while runs went on""",
     )
-    parser.add_argument(
-        "paths",
-        nargs="*",
-        metavar="PATH",
-        help="a run directory, a folder to search, the beginning of a run's name, or latest; "
-        "without one, $BAKEOFF_OUTPUTS or ./outputs",
-    )
+    add_paths(parser)
     parser.add_argument(
         "-o", "--output", type=home_path, metavar="FILE", help=f"write to this file (default: {FILE})"
     )

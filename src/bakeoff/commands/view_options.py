@@ -1,12 +1,24 @@
-"""Options that choose what of a comparison is shown, for all commands that show one. No torch here."""
+"""What commands that show a comparison have alike: which runs, and what of them is shown. No torch here."""
 
 import argparse
 import re
+from pathlib import Path
 
 from bakeoff.arguments import Parser
 from bakeoff.comparison.figures import COST_NAMES, SHORT_NAMES
 from bakeoff.comparison.history import parse_metric
 from bakeoff.comparison.view import View
+from bakeoff.runs.locate import outputs_root, resolve
+
+
+def paths_of(options: argparse.Namespace) -> list[Path]:
+    """Where runs are looked for.
+
+    Raises:
+        ConfigError: a PATH that is none.
+    """
+    root = outputs_root()
+    return [resolve(word, root) for word in dict.fromkeys(options.paths)] or [root]
 
 
 def view_of(options: argparse.Namespace) -> View:
@@ -43,6 +55,17 @@ def _share(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text} is no share above 0 and up to 1, such as 0.98")
+
+
+def add_paths(parser: Parser) -> None:
+    """Where runs are looked for."""
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a run directory, a folder to search, the beginning of a run's or a sweep's name, or latest; "
+        "without one, $BAKEOFF_OUTPUTS or ./outputs",
+    )
 
 
 def add_rows(parser: Parser) -> None:
