@@ -15,6 +15,8 @@ from bakeoff.report.lab import drawing, networks
 from bakeoff.report.lab.layers import SOME, Layer, folded
 from bakeoff.report.lab.networks import NotRebuiltError, rebuild
 
+pytestmark = pytest.mark.usefixtures("report_extra")
+
 DIGITS = [str(digit) for digit in range(10)]
 MNIST = (1, 28, 28)
 

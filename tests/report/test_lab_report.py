@@ -29,6 +29,8 @@ from bakeoff.runs.kept_images import write_test_images
 from bakeoff.runs.locate import distinct_run_dirs
 from bakeoff.runs.rundir import RunDir
 
+pytestmark = pytest.mark.usefixtures("report_extra")
+
 CNN = {
     "channels": [4], "kernel_sizes": 3, "strides": 1, "paddings": 1, "pools": None, "pooling": "max",
     "norm": "batch", "activation": "relu", "conv_dropout": 0.0, "global_pool": "max", "hidden_sizes": [],
@@ -340,7 +342,7 @@ def test_a_library_that_is_missing_is_named(
     tmp_path: Path, made: Any, root: Path, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == module else name)
-    with pytest.raises(ConfigError, match=rf"a report needs {module}; .*bakeoff\[report\]"):
+    with pytest.raises(ConfigError, match=rf"needs the extra bakeoff\[report\]: pip install {module}$"):
         lab_report(*made, root, tmp_path / "lab.html")
     assert not list(tmp_path.iterdir())
 

@@ -66,6 +66,7 @@ def test_rows_are_told_apart_without_red_or_green_cones(palette: dict[str, str],
     assert min(near.values()) > 20, near
 
 
+@pytest.mark.usefixtures("report_extra")
 def test_eight_rows_have_eight_colours_and_shapes_and_more_rows_other_dashes() -> None:
     names = [f"r{number}" for number in range(12)]
     colours = theme.colour(names).to_dict()["scale"]["range"]
