@@ -1,12 +1,19 @@
 """Which images a page shows, by hand-made predictions."""
 
+import base64
+import io
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from reported_runs import guessed_run, table_of
 
 from bakeoff.report.evidence import evidence_of
 from bakeoff.report.gallery import Gallery, gallery_of
+from bakeoff.report.page.pictures import overlay_uri
+from bakeoff.runs.explanations import Explanation
 
 LABELS = [0, 1, 2, 0, 1, 2]
 
@@ -69,3 +76,36 @@ def test_a_page_shows_no_more_than_it_holds(tmp_path: Path) -> None:
     assert len({shown.index for _, shown in found.mistakes}) == len(found.mistakes)
     assert {row.row.model for row, _ in found.alone} == set("abcde")
     assert found.indices == sorted({shown.index for _, shown in (*found.alone, *found.mistakes)})
+
+
+@pytest.mark.parametrize("side", [1e5, 3e6, 1e9, 1e30])
+def test_a_box_far_outside_takes_no_time_and_shows_no_line(side: float) -> None:
+    """Pillow draws every pixel of a line, seen or not: of millions for each of many images."""
+    pixels = np.full((28, 28, 1), 50, dtype=np.uint8)
+    boxes = np.array([[-side, -side, side, side], [-side, 7.0, 14.0, side]], dtype=np.float32)
+    began = time.process_time()
+    source = overlay_uri(pixels, Explanation("box", None, boxes, ["a", "b"], [1.0, 0.5], None, 28, 28))
+    assert time.process_time() - began < 0.3
+    picture = np.array(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+    is_line = picture[:, :, 0] == 255
+    assert is_line.any(axis=1).nonzero()[0].tolist() == list(range(28, 112))  # of 112 pixels a side
+    assert is_line.any(axis=0).nonzero()[0].tolist() == list(range(56))
+
+
+def test_of_two_seeds_that_differ_most_say_nothing(tmp_path: Path) -> None:
+    """One of two is not most of them, whichever class has the smaller number."""
+    for seed, guess in enumerate([0, 1]):
+        guessed_run(tmp_path, "tied", seed, LABELS, [guess, guess, 2, 0, 1, 2], [0.9] * 6)
+        guessed_run(tmp_path, "wrong", seed, LABELS, [2, 2, 2, 0, 1, 2], [0.9] * 6)
+    found = gallery(tmp_path)
+    assert found.alone == ()
+    assert {(row.row.model, shown.index) for row, shown in found.mistakes} == {("wrong", 0), ("wrong", 1)}
+
+
+def test_mistakes_are_ordered_by_the_confidence_that_is_shown(tmp_path: Path) -> None:
+    """A run that is right, and sure of it, makes the others' mistake no more confident."""
+    for seed, (guesses, sure) in enumerate(
+        [([1, 2], [0.5, 0.6]), ([1, 2], [0.5, 0.6]), ([0, 1], [0.99, 0.5])]
+    ):
+        guessed_run(tmp_path, "m", seed, LABELS, [*guesses, 2, 0, 1, 2], [*sure, 0.9, 0.9, 0.9, 0.9])
+    assert [shown.index for _, shown in gallery(tmp_path).mistakes] == [1, 0]

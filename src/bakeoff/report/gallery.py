@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int16, Int64
 
 from bakeoff.report.evidence import Evidence, RowEvidence
 
@@ -55,14 +55,15 @@ class Gallery:
 def gallery_of(evidence: Evidence) -> Gallery:
     """Chooses the images; by index where nothing else tells two apart, so it is the same each time."""
     majorities = [row.majority for row in evidence.rows]
-    right = np.stack([said == evidence.labels for said in majorities])
+    shares = np.stack([row.share_right for row in evidence.rows])
+    num_wrong = (shares < 0.5).sum(axis=0)  # rows of which most runs are wrong
     alone: list[tuple[RowEvidence, Shown]] = []
     num_alone = {}
     each = max(1, _MOST_ALONE // len(evidence.rows))
     for place, row in enumerate(evidence.rows if len(evidence.rows) >= _FEWEST_ROWS else ()):
-        images = np.flatnonzero(right[place] & (right.sum(axis=0) == 1))
+        images = np.flatnonzero((shares[place] > 0.5) & (num_wrong == len(evidence.rows) - 1))
         num_alone[row.row.setting] = len(images)
-        chosen = _surest(images, row.share_right * _confidence(row))[:each]
+        chosen = _surest(images, row.share_right * _confidence(row, evidence.labels))[:each]
         alone += [(row, _shown(evidence, majorities, int(index))) for index in chosen]
     return Gallery(tuple(alone[:_MOST_ALONE]), tuple(_mistakes(evidence, majorities)), num_alone)
 
@@ -73,8 +74,8 @@ def _mistakes(evidence: Evidence, majorities: Sequence[np.ndarray]) -> list[tupl
     taken: set[int] = set()
     found: list[tuple[float, RowEvidence, int]] = []
     for row, said in zip(evidence.rows, majorities, strict=True):
-        confidence = _confidence(row)
-        wrong = np.flatnonzero((said != evidence.labels) & (said >= 0))
+        confidence = _confidence(row, said)
+        wrong = np.flatnonzero((row.share_right < 0.5) & (said != evidence.labels) & (said >= 0))
         fresh = [int(index) for index in _surest(wrong, confidence) if int(index) not in taken][:each]
         taken |= set(fresh)
         found += [(float(confidence[index]), row, index) for index in fresh]
@@ -82,9 +83,11 @@ def _mistakes(evidence: Evidence, majorities: Sequence[np.ndarray]) -> list[tupl
     return [(row, _shown(evidence, majorities, index)) for _, row, index in found[:_MOST_MISTAKES]]
 
 
-def _confidence(row: RowEvidence) -> Float64[np.ndarray, "n"]:
-    """Mean over the runs, in what each of them said."""
-    return np.asarray(row.confidence.mean(axis=0), dtype=np.float64)
+def _confidence(row: RowEvidence, said: Int16[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
+    """Mean over the runs that said so; 0 where none did."""
+    agreeing = row.guesses == said
+    sums = (row.confidence.astype(np.float64) * agreeing).sum(axis=0)
+    return np.asarray(sums / np.maximum(agreeing.sum(axis=0), 1))
 
 
 def _surest(images: Int64[np.ndarray, "k"], confidence: Float64[np.ndarray, "n"]) -> Int64[np.ndarray, "k"]:

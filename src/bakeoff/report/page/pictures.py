@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bakeoff.runs.explanations import Explanation
 
 _OVERLAY_SIDE = 112  # pixels, of a picture with something drawn on it
+_LINE = 2  # pixels, of a box
 _AMBER, _SKY = (255, 176, 0), (76, 201, 240)
 
 
@@ -37,12 +38,16 @@ def overlay_uri(pixels: UInt8[np.ndarray, "h w c"], explanation: "Explanation") 
     if explanation.true_box is not None:
         boxes.insert(0, (explanation.true_box, _SKY))
     for box, colour in boxes:
-        left, top, right, bottom = (float(value) for value in box)
-        corners = (left * across, top * down, max(left, right) * across - 1, max(top, bottom) * down - 1)
-        draw.rectangle(
-            (*corners[:2], max(corners[0], corners[2]), max(corners[1], corners[3])), outline=colour, width=2
-        )
+        left, right = _within(box[0] * across, box[2] * across, size[0])
+        top, bottom = _within(box[1] * down, box[3] * down, size[1])
+        draw.rectangle((left, top, right, bottom), outline=colour, width=_LINE)
     return _encoded(picture)
+
+
+def _within(start: float, end: float, length: int) -> tuple[float, float]:
+    """The first and last pixel of a side, no farther outside than its line: Pillow draws all of it."""
+    first, last = np.clip([start, max(start, end) - 1], -_LINE, length + _LINE).tolist()
+    return first, max(first, last)
 
 
 def _with_heat(picture: "Image", heat: Float32[np.ndarray, "h w"]) -> "Image":
