@@ -1,10 +1,13 @@
 """What stored predictions say beyond the scores: against scikit-learn, and by hand."""
 
+import dataclasses
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from reported_runs import guessed_run, make_models, table_of
+from run_directories import make_run
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from bakeoff.evaluation.metrics import expected_calibration_error
@@ -19,7 +22,8 @@ def test_counts_recalls_and_f1_are_scikit_learns(tmp_path: Path) -> None:
         wanted = sum(
             confusion_matrix(evidence.labels, said, labels=[*range(5), -1])[:5] for said in row.guesses
         )
-        assert np.array_equal(row.counts, wanted)
+        assert np.array_equal(row.counts(range(5)), wanted)
+        assert np.array_equal(row.totals(), [wanted.sum(axis=1), np.diagonal(wanted)])
         for one in row.classes:
             options = {"labels": [one.label], "average": "macro", "zero_division": 0}
             recalls = [recall_score(evidence.labels, said, **options) for said in row.guesses]
@@ -103,3 +107,21 @@ def test_predictions_that_change_in_between_leave_their_row_out(tmp_path: Path) 
     assert [row.row.model for row in evidence.rows] == ["good"]
     (tmp_path / "good-0" / "predictions.npz").unlink()
     assert evidence_of(table) is None
+
+
+def test_thousands_of_classes_take_no_square_of_memory(tmp_path: Path) -> None:
+    """A matrix of all classes by all would be 2 GB for each row, of which a figure shows 40 lines."""
+    labels = np.arange(200)
+    rows = np.zeros((200, 200), dtype=np.float32)
+    rows[labels, labels // 2] = 0.9
+    for model in ("one", "two"):
+        make_run(tmp_path / model, 0, model, model=model, stored=(labels, rows))
+    evidence = evidence_of(table_of(tmp_path))
+    assert evidence is not None
+    wide = dataclasses.replace(evidence.rows[0], num_classes=16_000)
+    tracemalloc.start()
+    assert wide.counts([4, 5])[0].nonzero()[0].tolist() == [2]
+    assert wide.totals()[1].sum() == 1
+    assert wide.majority.tolist() == (labels // 2).tolist()
+    assert tracemalloc.get_traced_memory()[1] < 4e6
+    tracemalloc.stop()

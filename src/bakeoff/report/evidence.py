@@ -13,7 +13,7 @@ from bakeoff.comparison.run import Run
 from bakeoff.comparison.statistics.noise import Noise, noise_of, own_interval
 from bakeoff.comparison.statistics.values import Metric, Outcomes
 from bakeoff.comparison.tables import SettingRow, Table
-from bakeoff.evaluation.metrics import ECE_BINS, CalibrationBins, calibration_bins, confusion
+from bakeoff.evaluation.metrics import ECE_BINS, CalibrationBins, calibration_bins
 from bakeoff.machine.signals import check_stop
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.stored_predictions import read_predictions
@@ -39,7 +39,7 @@ class RowEvidence:
     guesses: Int16[np.ndarray, "runs n"]  # -1: no prediction
     confidence: Float32[np.ndarray, "runs n"]  # of the guess, 0..1
     bins: CalibrationBins  # sums over the runs
-    counts: Int64[np.ndarray, "classes columns"]  # sums over the runs; the last column: no prediction
+    num_classes: int
     classes: tuple[ClassScores, ...]
 
     @property
@@ -50,13 +50,25 @@ class RowEvidence:
     @property
     def majority(self) -> Int16[np.ndarray, "n"]:
         """What most of the runs said of each image; of equally many the smaller class, no prediction last."""
-        num_columns = self.counts.shape[1]
-        votes = np.zeros((self.guesses.shape[1], num_columns), np.int16)
-        places = np.arange(self.guesses.shape[1])
-        for guesses in self.guesses:
-            votes[places, np.where(guesses < 0, num_columns - 1, guesses)] += 1
-        winners = votes.argmax(axis=1)
-        return np.where(winners == num_columns - 1, -1, winners).astype(np.int16)
+        said = np.where(self.guesses < 0, self.num_classes, self.guesses)
+        votes = np.stack([(said == one).sum(axis=0) for one in said])  # for what each run said
+        most = np.where(votes == votes.max(axis=0), said, self.num_classes).min(axis=0)
+        return np.where(most == self.num_classes, -1, most).astype(np.int16)
+
+    def counts(self, classes: Sequence[int]) -> Int64[np.ndarray, "shown columns"]:
+        """Sums over the runs by true class, of some classes, and guess; the last column: no prediction."""
+        counts = np.zeros((len(classes), self.num_classes + 1), np.int64)
+        columns = np.where(self.guesses < 0, self.num_classes, self.guesses)
+        for line, label in zip(counts, classes, strict=True):
+            said = columns[:, self.labels == label].ravel()
+            line += np.bincount(said, minlength=self.num_classes + 1)
+        return counts
+
+    def totals(self) -> tuple[Int64[np.ndarray, "classes"], Int64[np.ndarray, "classes"]]:
+        """Of each true class, sums over the runs: its images, and those that were predicted right."""
+        images = np.bincount(self.labels, minlength=self.num_classes)
+        right = sum(np.bincount(self.labels[one], minlength=self.num_classes) for one in self.right)
+        return images * self.num_runs, np.asarray(right)
 
     @property
     def share_right(self) -> Float64[np.ndarray, "n"]:
@@ -94,7 +106,7 @@ def evidence_of(table: Table) -> Evidence | None:
     rows = [found for row in table.settings if (found := _of_row(row)) is not None]
     if not rows:
         return None
-    num_classes = rows[0].counts.shape[0]
+    num_classes = rows[0].num_classes
     names = (
         table.class_names if len(table.class_names) == num_classes else tuple(map(str, range(num_classes)))
     )
@@ -115,10 +127,10 @@ def _of_row(row: SettingRow) -> RowEvidence | None:
     except UnreadableFileError:
         return None
     outcomes = [one for _, one in known]
-    counts = np.sum([confusion(one.labels, one.guesses, one.num_classes) for one in outcomes], axis=0)
     guesses = np.stack([one.guesses for one in outcomes])
-    classes = class_scores(outcomes[0].labels, guesses, outcomes[0].num_classes)
-    return RowEvidence(row, guesses, np.stack(confidence), CalibrationBins(*bins), counts, tuple(classes))
+    num_classes = outcomes[0].num_classes
+    classes = tuple(class_scores(outcomes[0].labels, guesses, num_classes))
+    return RowEvidence(row, guesses, np.stack(confidence), CalibrationBins(*bins), num_classes, classes)
 
 
 def _confidence(run: Run, outcomes: Outcomes) -> tuple[Float32[np.ndarray, "n"], CalibrationBins]:

@@ -30,10 +30,10 @@ def class_labels(names: Sequence[str]) -> list[str]:
 
 def shown_classes(evidence: Evidence) -> list[int]:
     """All classes that have test images; of very many those with the largest share of mistakes."""
-    counts = np.sum([row.counts for row in evidence.rows], axis=0)
-    there = np.flatnonzero(counts.sum(axis=1) > 0)
+    images, right = np.sum([row.totals() for row in evidence.rows], axis=0)
+    there = np.flatnonzero(images > 0)
     if len(there) > _MOST_CLASSES:
-        wrong = 1 - np.diagonal(counts)[there] / counts.sum(axis=1)[there]
+        wrong = 1 - right[there] / images[there]
         there = np.sort(there[np.argsort(-wrong, kind="stable")[:_MOST_CLASSES]])
     return [int(label) for label in there]
 
@@ -84,10 +84,10 @@ def _cells(
     return [
         [names[row.row.setting], classes[label], guesses[column], count / row.num_runs, count / total]
         for row in evidence.rows
-        for label in chosen
-        if (total := int(row.counts[label].sum()))
+        for label, counts in zip(chosen, row.counts(chosen), strict=True)
+        if (total := int(counts.sum()))
         for column in columns
-        if (count := int(row.counts[label, column]))
+        if (count := int(counts[column]))
     ]
 
 
