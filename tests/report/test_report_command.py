@@ -12,6 +12,7 @@ from reported_runs import make_models, write_epochs
 from bakeoff.errors import InterruptedRunError
 from bakeoff.machine.signals import check_stop
 from bakeoff.runs.rundir import RunDir
+from bakeoff.sweeps.ledger import begun
 
 RELOADS = '"reload_seconds":5'
 
@@ -118,6 +119,32 @@ def test_watch_writes_again_what_is_new_and_ends_with_the_runs(
     last = page.read_text()
     assert RELOADS not in last
     assert "the disk is full" in last
+
+
+@pytest.mark.usefixtures("report_extra")
+def test_watch_goes_on_between_two_runs_of_a_sweep(bakeoff: Bakeoff, tmp_path: Path, running: RunDir) -> None:
+    """The next run is queued, and none is running, for as long as its process starts."""
+    page, runs = tmp_path / "page.html", tmp_path / "runs"
+    running.write_status("queued", 0)
+    ledger = begun(runs, [])
+    ledger.write(owned=True)
+
+    def train() -> None:
+        while not page.exists():
+            time.sleep(0.05)
+        running.write_status("running", 3)
+        ledger.write(owned=False)
+        time.sleep(0.5)
+        running.write_status("failed", 3, "the disk is full")
+
+    assert bakeoff("report", str(running.path), "-o", str(page), "--watch")[1].startswith("nothing is being")
+    page.unlink()
+    thread = threading.Thread(target=train)
+    thread.start()
+    _, out, _ = bakeoff("report", str(runs), "-o", str(page), "--watch")
+    thread.join()
+    assert "all runs have ended" in out
+    assert "the disk is full" in page.read_text()
 
 
 @pytest.mark.usefixtures("report_extra", "running")

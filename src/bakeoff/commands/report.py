@@ -19,6 +19,7 @@ from bakeoff.runs.paths import home_path
 from bakeoff.runs.rundir import EPOCHS, STATUS
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.states import RUNNING, state_or_lost
+from bakeoff.sweeps.rows import ledger_of
 
 PAGE, LAB = "page", "lab"
 USAGE = "report [PATH ...]"
@@ -109,7 +110,12 @@ def _sleep(seconds: float) -> None:
 
 
 def _goes_on(paths: Sequence[Path]) -> bool:
-    return any(state_or_lost(run).state == RUNNING for run in distinct_run_dirs(paths))
+    """Whether a run is being trained, or a sweep is between two of its runs."""
+    runs = distinct_run_dirs(paths)
+    if any(state_or_lost(run).state == RUNNING for run in runs):
+        return True
+    sweeps = {run.parent for run in runs if run not in paths}  # of one run, nothing comes after it
+    return any((ledger := ledger_of(sweep)) is not None and ledger.is_worked_on for sweep in sweeps)
 
 
 def _traces(paths: Sequence[Path]) -> list[tuple[Path, float]]:

@@ -61,7 +61,7 @@ class RowEvidence:
         columns = np.where(self.guesses < 0, self.num_classes, self.guesses)
         for line, label in zip(counts, classes, strict=True):
             said = columns[:, self.labels == label].ravel()
-            line += np.bincount(said, minlength=self.num_classes + 1)
+            line[:] = np.bincount(said, minlength=self.num_classes + 1)
         return counts
 
     def totals(self) -> tuple[Int64[np.ndarray, "classes"], Int64[np.ndarray, "classes"]]:
