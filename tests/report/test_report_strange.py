@@ -1,7 +1,7 @@
 """Pages of runs with strange names, in a browser. Slow: each opens Chromium."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from browsers import chromium, opened
 from reported_runs import write_epochs
 from run_directories import make_run
 
-from bakeoff.report.write import write_report
+from bakeoff.comparison.output.printing import read_and_compare
+from bakeoff.comparison.view import View
+from bakeoff.report.write import page, write_report
+from bakeoff.runs.rundir import RunDir
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("report_extra")]
 
@@ -89,3 +92,50 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_others(browser: Any, tmp_path:
     assert desk.page.locator(".plot.failed").count() == 1
     assert desk.page.locator("[data-drawn=yes]").count() == desk.page.locator("[data-figure]").count() - 1
     assert any(text.startswith("error: ") for text in desk.complaints)  # it is told
+
+
+def rewritten(browser: Any, file: Path, before: str, act: Callable[[Any], None], after: str) -> Any:
+    """A page that follows its runs, used, and loaded again with another content."""
+    file.write_text(before)
+    desk = opened(browser, file)
+    with desk.page.expect_event("load"):
+        act(desk.page)
+        file.write_text(after)
+    desk.wait_until_drawn()
+    assert [text for text in desk.complaints if "Infinite extent" not in text] == []
+    return desk.page
+
+
+def test_a_reload_puts_nothing_into_another_field_when_figures_come(browser: Any, tmp_path: Path) -> None:
+    """The first table appears above the figure that was there: its filter got the number of a choice."""
+
+    def text(reload_seconds: int | None) -> str:
+        return page(read_and_compare([runs], View()), View(), reload_seconds)
+
+    runs = tmp_path / "runs"
+    goes_on = RunDir.create(runs / "goes-on")
+    goes_on.write_config({"seed": 1}, [])
+    goes_on.write_status("failed", 3)
+    write_epochs(goes_on.path, [0.3, 0.4])
+    before = text(5)
+    make_run(runs / "a", 0, "a", model="cnn")
+    make_run(runs / "b", 1, "b", model="vit")
+    between, stands = text(5), text(None)
+    make_run(runs / "c", 2, "c", model="mlp", changes={"seed": 3, "batch_size": 77})
+    after = text(None)
+
+    shown = rewritten(
+        browser, tmp_path / "one.html", before,
+        lambda shown: shown.locator("#unfinished-curves [data-variant]").select_option("2"), stands,
+    )  # fmt: skip
+    assert shown.get_by_label("Filter").input_value() == ""
+    assert shown.locator("#unfinished-curves [data-variant]").input_value() == "2"
+    assert shown.locator("[data-count=t1]").inner_text() == "2 rows"
+
+    def use(shown: Any) -> None:
+        shown.locator("#t1-rows thead").get_by_text("train_seconds").click()
+        shown.get_by_label("Filter").fill("t")
+
+    shown = rewritten(browser, tmp_path / "two.html", between, use, after)
+    assert shown.locator("#t1-rows thead [aria-sort]").inner_text().startswith("train_seconds")
+    assert shown.evaluate("document.activeElement.dataset.filter") == "t1"  # one may type on

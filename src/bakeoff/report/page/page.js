@@ -213,10 +213,21 @@ function sortBy(part, column, falling) {
 
 const MEMORY = "bakeoff-report";
 
+// What a page holds changes from one writing to the next, so things are known by their names, not by their places.
+const named = element => {
+  const of = element.closest("[data-figure]")?.dataset.figure ?? element.closest("[data-part]")?.id ?? "";
+  const own = element.tagName === "DETAILS" ? element.firstElementChild.textContent.replace(/[\d,]+/g, "") : element.dataset.signal;
+  return `${of} ${own ?? Object.keys(element.dataset)[0] ?? ""}`;
+};
+const said = field => (field.tagName === "SELECT" ? field.selectedOptions[0]?.textContent : field.value);
+const byName = (selector, value) => Object.fromEntries(all(selector).map(one => [named(one), value(one)]));
+const titles = part => all(`#${part}-rows thead th`).map(one => one.textContent);
+
 function remember() {
+  const sorted = Object.entries(order).map(([part, {column, falling}]) => [part, titles(part)[column], falling]);
   const state = {
-    at: [scrollX, scrollY], order, focus: document.activeElement?.id ?? "",
-    fields: all("input, select").map(one => one.value), open: all("details").map(one => one.open),
+    at: [scrollX, scrollY], sorted, focus: document.activeElement ? named(document.activeElement) : "",
+    fields: byName("input, select", said), open: byName("details", one => one.open),
   };
   try { sessionStorage.setItem(MEMORY, JSON.stringify(state)); } catch { /* no memory: the page begins anew */ }
 }
@@ -225,13 +236,16 @@ function recall() {
   let state;
   try { state = JSON.parse(sessionStorage.getItem(MEMORY)); sessionStorage.removeItem(MEMORY); } catch { return null; }
   if (!state) return null;
-  const fields = all("input, select"), details = all("details");
-  fields.forEach((one, place) => { if (state.fields[place] !== undefined) one.value = state.fields[place]; });
-  all("select").filter(one => one.selectedIndex < 0).forEach(one => { one.selectedIndex = 0; });
-  details.forEach((one, place) => { one.open = Boolean(state.open[place]); });
-  for (const [part, {column, falling}] of Object.entries(state.order)) {
-    const table = document.getElementById(`${part}-rows`);
-    if (table && column < table.tHead.rows[0].cells.length) { order[part] = {column, falling}; sortTable(part); }
+  for (const one of all("input, select")) {
+    const value = state.fields[named(one)];
+    if (one.tagName === "SELECT") for (const option of one.options) option.selected ||= option.textContent === value;
+    else one.value = value ?? "";
+    if (named(one) === state.focus) one.focus({preventScroll: true});
+  }
+  all("details").forEach(one => { one.open = Boolean(state.open[named(one)]); });
+  for (const [part, title, falling] of state.sorted) {
+    const column = titles(part).indexOf(title);
+    if (column >= 0) { order[part] = {column, falling}; sortTable(part); }
   }
   return state;
 }
