@@ -74,7 +74,7 @@ function save(content, type, name) {
   link.href = URL.createObjectURL(new Blob([content], {type}));
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // a busy browser begins to read it late
 }
 
 const csvCell = value => {
