@@ -57,3 +57,13 @@ def test_every_row_of_a_table_has_its_points(tmp_path: Path) -> None:
     assert {point.number for point in found} == {row.number for row in table.settings}
     assert len(found) == 2 * 2 * 3  # rows, epochs, scores
     assert all(point.num_runs == 3 for point in found)
+
+
+def test_of_very_many_epochs_some_are_shown_with_both_ends(tmp_path: Path) -> None:
+    """A hundred thousand epochs made a page of 24 MB, and a drawing has a few hundred pixels."""
+    histories = [[{"epoch": epoch, "train_loss": 1 / epoch} for epoch in range(1, 3001)]]
+    epochs = [point.epoch for point in points_of(1, histories)]
+    assert (len(epochs), epochs[0], epochs[-1]) == (400, 1, 3000)
+    assert {later - epoch for epoch, later in zip(epochs, epochs[1:], strict=False)} == {7, 8}
+    assert len(list(points_of(1, histories, room=3))) == 50
+    assert [point.epoch for point in points_of(1, [histories[0][:7]], room=3)] == list(range(1, 8))

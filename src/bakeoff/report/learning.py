@@ -16,6 +16,8 @@ SCORES = {
     "train_loss": "training loss",
 }
 PROGRESS = {"epoch": "epochs", "images": "training images seen", "seconds": "seconds of training"}
+_MOST_POINTS = 60_000  # of all rows: 4 MB of a page
+_FEWEST_EPOCHS, _MOST_EPOCHS = 50, 400  # of a row: more than a drawing has room for
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,25 @@ class Point:
 
 
 def learning_points(table: Table) -> list[Point]:
-    """All epochs of all rows under all scores, in the table's order."""
+    """The epochs of all rows under all scores, in the table's order; of very many some, evenly spaced."""
+    room = _MOST_POINTS // (len(SCORES) * len(table.settings))
     return [
         point
         for row in table.settings
-        for point in points_of(row.number, [read_history(run.path) for run in row.members])
+        for point in points_of(row.number, [read_history(run.path) for run in row.members], room)
     ]
 
 
-def points_of(number: int, histories: Sequence[History]) -> Iterator[Point]:
-    """The epochs of one row; of an epoch that some runs did not reach, the mean of the others."""
+def points_of(number: int, histories: Sequence[History], room: int = _MOST_EPOCHS) -> Iterator[Point]:
+    """The epochs of one row; of an epoch that some runs did not reach, the mean of the others.
+
+    Args:
+        number: the row's.
+        histories: of its runs.
+        room: how many epochs may come; the first and the last always do.
+    """
     progress = [_progress(history) for history in histories]
-    for epoch in sorted(set().union(*progress)):
+    for epoch in _some(sorted(set().union(*progress)), min(max(room, _FEWEST_EPOCHS), _MOST_EPOCHS)):
         reached = [history[epoch] for history in progress if epoch in history]
         for score in SCORES:
             values = [record[score] for record in reached if record[score] is not None]
@@ -61,6 +70,13 @@ def points_of(number: int, histories: Sequence[History]) -> Iterator[Point]:
                     max(values),
                     len(values),
                 )
+
+
+def _some(epochs: Sequence[int], most: int) -> Sequence[int]:
+    """At most so many of them, evenly spaced."""
+    if len(epochs) <= most:
+        return epochs
+    return [epochs[place * (len(epochs) - 1) // (most - 1)] for place in range(most)]
 
 
 def _progress(history: History) -> dict[int, dict[str, Any]]:
