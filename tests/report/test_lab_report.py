@@ -325,6 +325,17 @@ def test_a_report_without_statistics_or_with_one_row_is_whole(tmp_path: Path) ->
     assert "No statistics were computed, so no difference is proven." in said
 
 
+def test_classes_whose_names_are_lost_are_numbers_in_the_confusion_matrix(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 0)
+    file = tmp_path / "a" / "summary.json"
+    summary = json.loads(file.read_text())
+    summary["test"]["per_class"] = None
+    file.write_text(json.dumps(summary))
+    runs, problems = read_runs([tmp_path / "a"])
+    blocks = lab_document(compare_runs(runs, View(), statistics=True), problems, tmp_path).blocks
+    assert any(isinstance(block, Picture) and block.name == "confusion-1" for block in blocks)
+
+
 @pytest.mark.parametrize("name", ["lab.pdf", "lab", "lab.txt", "lab.md.gz"])
 def test_another_kind_of_file_is_refused(tmp_path: Path, made: Any, root: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"a lab report is a file that ends with \.md or \.html"):

@@ -83,7 +83,10 @@ def confusions(run: Run, class_names: Sequence[str], title: str) -> bytes | None
     """The confusion matrix of one run; None where its predictions are not there."""
     if run.outcomes is None:
         return None
-    counts = confusion(run.outcomes.labels, run.outcomes.guesses, run.outcomes.num_classes)
+    num_classes = run.outcomes.num_classes
+    counts = confusion(run.outcomes.labels, run.outcomes.guesses, num_classes)
+    if len(class_names) != num_classes:  # the summary has lost them
+        class_names = [str(number) for number in range(num_classes)]
     with own_style():
         return _png(confusion_matrix(counts, class_names, short(title, 60)))
 
