@@ -15,6 +15,7 @@ from bakeoff.runs.kept_images import kept_images
 from bakeoff.text import printable
 
 _MOST_LINES = 10  # of a card
+_MOST_OVERLAYS = 5  # of an image: those of 50 rows took 12 MB of a page
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,10 @@ def cards_of(evidence: Evidence, names: dict[str, str], test_hash: str) -> Cards
     def card(row: RowEvidence, shown: Shown) -> Card:
         image = pixels.get(shown.index)
         lines, others = _lines(row, shown, names, classes)
+        own = row.row.setting
+        told = sorted(shows.get(shown.index, {}).items(), key=lambda one: one[0] != own)[:_MOST_OVERLAYS]
         overlays = () if image is None else tuple(
-            Overlay(names[setting], printable(told.title), overlay_uri(image, told))
-            for setting, told in shows.get(shown.index, {}).items()
+            Overlay(names[setting], printable(one.title), overlay_uri(image, one)) for setting, one in told
         )  # fmt: skip
         return Card(
             shown.index,
