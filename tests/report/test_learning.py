@@ -1,5 +1,6 @@
 """Points of learning curves, computed by hand."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -64,6 +65,6 @@ def test_of_very_many_epochs_some_are_shown_with_both_ends(tmp_path: Path) -> No
     histories = [[{"epoch": epoch, "train_loss": 1 / epoch} for epoch in range(1, 3001)]]
     epochs = [point.epoch for point in points_of(1, histories)]
     assert (len(epochs), epochs[0], epochs[-1]) == (400, 1, 3000)
-    assert {later - epoch for epoch, later in zip(epochs, epochs[1:], strict=False)} == {7, 8}
+    assert {later - epoch for epoch, later in itertools.pairwise(epochs)} == {7, 8}
     assert len(list(points_of(1, histories, room=3))) == 50
     assert [point.epoch for point in points_of(1, [histories[0][:7]], room=3)] == list(range(1, 8))

@@ -139,3 +139,15 @@ def test_a_reload_puts_nothing_into_another_field_when_figures_come(browser: Any
     shown = rewritten(browser, tmp_path / "two.html", between, use, after)
     assert shown.locator("#t1-rows thead [aria-sort]").inner_text().startswith("train_seconds")
     assert shown.evaluate("document.activeElement.dataset.filter") == "t1"  # one may type on
+
+
+def test_the_colours_of_rows_stay_where_a_reader_forces_colours(browser: Any, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "a", 0, "a")
+    file = tmp_path / "page.html"
+    write_report([tmp_path / "runs"], file)
+    context = browser.new_context(forced_colors="active")
+    shown = context.new_page()
+    shown.goto(file.as_uri())
+    colour = shown.locator(".swatch >> nth=0").evaluate("one => getComputedStyle(one).backgroundColor")
+    context.close()
+    assert colour not in ("rgb(255, 255, 255)", "rgb(0, 0, 0)", "rgba(0, 0, 0, 0)")
