@@ -12,7 +12,7 @@ from reported_runs import make_models, write_epochs
 from bakeoff.errors import InterruptedRunError
 from bakeoff.machine.signals import check_stop
 from bakeoff.runs.rundir import RunDir
-from bakeoff.sweeps.ledger import begun
+from bakeoff.sweeps.ledger import Ledger, begun, now
 
 RELOADS = '"reload_seconds":5'
 
@@ -59,6 +59,8 @@ def test_it_writes_report_html_here_and_over_its_own_page_alone(bakeoff: Bakeoff
         (("--baseline", "rown"), "--baseline rown: no such configuration"),
         (("--where", "model == 1 +"), "--where"),
         (("-o", "no/such/folder/x.html"), "no/such/folder"),
+        (("-o", "folder/"), "-o folder: a report is a file that ends with .html\n"),
+        (("-o", "lab.md"), "a file that ends with .html; a lab report needs --as lab\n"),
     ],
 )
 def test_mistakes_are_one_line(bakeoff: Bakeoff, tmp_path: Path, words: tuple[str, ...], wanted: str) -> None:
@@ -163,6 +165,28 @@ def test_who_ends_the_watching_keeps_a_page_that_stands_still(
     assert code == 75
     assert "no longer watching; the runs go on" in out
     assert RELOADS not in page.read_text()
+
+
+@pytest.mark.usefixtures("report_extra")
+def test_watch_goes_on_between_two_runs_of_a_sweep(
+    bakeoff: Bakeoff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = tmp_path / "runs"
+    make_models(sweep, {"one": 0.2}, seeds=1)  # finished, and the next has not begun
+    ledger = Ledger(sweep, ["seed=0,1"], now())
+    ledger.write(owned=True)
+    page = tmp_path / "page.html"
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        assert RELOADS in page.read_text()
+        ledger.write(owned=False)
+
+    monkeypatch.setattr("bakeoff.commands.report._sleep", wait)
+    code, out, _ = bakeoff("report", str(sweep), "-o", str(page), "--watch")
+    assert (code, len(waited)) == (0, 1)
+    assert "all runs have ended" in out
 
 
 @pytest.mark.usefixtures("report_extra")

@@ -19,11 +19,12 @@ from bakeoff.runs.paths import home_path
 from bakeoff.runs.rundir import EPOCHS, STATUS
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.states import RUNNING, state_or_lost
-from bakeoff.sweeps.rows import ledger_of
+from bakeoff.sweeps.ledger import is_worked_on
 
 PAGE, LAB = "page", "lab"
 USAGE = "report [PATH ...]"
 SUMMARY = "write a page with figures: what the numbers mean"
+_ENDINGS = (".html", ".htm")
 _LOOK_SECONDS = 2.0
 _RELOAD_SECONDS = 5  # of an open page
 _SHARE_OF_TIME = 0.1  # that rewriting a page may take from the runs it shows
@@ -45,6 +46,9 @@ def report(words: list[str]) -> int:
     if options.kind == LAB:
         return _lab(paths, options, view)
     output = options.output or Path(FILE)
+    if output.suffix.lower() not in _ENDINGS:
+        lab = f"; a lab report needs --as {LAB}" if output.suffix.lower() == ".md" else ""
+        raise ConfigError(f"-o {output}: a report is a file that ends with .html{lab}")
     if options.output is None:
         refuse_foreign(output)
     left = options.watch and _follow(paths, output, view)
@@ -110,12 +114,12 @@ def _sleep(seconds: float) -> None:
 
 
 def _goes_on(paths: Sequence[Path]) -> bool:
-    """Whether a run is being trained, or a sweep is between two of its runs."""
+    """Whether a run is trained, or a sweep is worked on: between two of its runs, none is."""
     runs = distinct_run_dirs(paths)
     if any(state_or_lost(run).state == RUNNING for run in runs):
         return True
-    sweeps = {run.parent for run in runs if run not in paths}  # of one run, nothing comes after it
-    return any((ledger := ledger_of(sweep)) is not None and ledger.is_worked_on for sweep in sweeps)
+    sweeps = {*paths, *(run.parent for run in runs if run not in paths)}
+    return any(is_worked_on(sweep) for sweep in sweeps)
 
 
 def _traces(paths: Sequence[Path]) -> list[tuple[Path, float]]:
@@ -145,12 +149,17 @@ def parser() -> Parser:
   bakeoff report outputs/sweeps/NAME --watch
   bakeoff report outputs/sweeps/NAME --as lab -o lab.md
 
-exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 some runs failed or cannot be
-            read (listed); 75 --watch was ended while runs went on""",
+exit codes: 0 done; 2 no run directory, or an option that is not possible; 4 the file cannot be
+            written; 7 done, but some runs failed or cannot be read (listed); 75 --watch was ended while
+            runs went on""",
     )
     add_paths(parser)
     parser.add_argument(
-        "-o", "--output", type=home_path, metavar="FILE", help=f"write to this file (default: {FILE})"
+        "-o",
+        "--output",
+        type=home_path,
+        metavar="FILE",
+        help=f"write to this file (default: {FILE}); needed with --as lab",
     )
     parser.add_argument(
         "--as",

@@ -13,7 +13,7 @@ from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.states import BAD, DONE, FINISHED, RUNNING, RunState, state_or_lost
 from bakeoff.sweeps.following import follow_run, follow_sweep
-from bakeoff.sweeps.ledger import read_ledger
+from bakeoff.sweeps.ledger import is_worked_on
 from bakeoff.sweeps.locate import LATEST, find_run_or_sweep, word_for
 from bakeoff.sweeps.standing import Standing
 from bakeoff.sweeps.table import name_of, summary_lines
@@ -44,7 +44,7 @@ def _newest(root: Path) -> Path:
     """The newest sweep that is worked on, or else the newest run."""
     sweeps = sweep_dirs(root)
     for sweep in sweeps:
-        if _is_worked_on(sweep):
+        if is_worked_on(sweep):
             return sweep
     with doing("looking for a run"):
         running = [run for run in find_run_dirs(root) if state_or_lost(run).state == RUNNING]
@@ -52,13 +52,6 @@ def _newest(root: Path) -> Path:
         return max(running, key=lambda run: run.stat().st_mtime)
     newest = f"; see how the newest sweep stands: bakeoff watch {word_for(sweeps[0])}" if sweeps else ""
     raise ConfigError(f"nothing is being trained below {root}{newest}")
-
-
-def _is_worked_on(sweep: Path) -> bool:
-    try:
-        return read_ledger(sweep).is_worked_on
-    except UnreadableFileError:
-        return False
 
 
 def _end_of_sweep(folder: Path, standing: Standing, failures_told: bool) -> int:

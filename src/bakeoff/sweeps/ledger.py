@@ -161,6 +161,14 @@ def read_ledger(folder: Path) -> Ledger:
     return ledger
 
 
+def is_worked_on(folder: Path) -> bool:
+    """Whether a process works on the sweep of a folder; not if there is none, or it cannot be read."""
+    try:
+        return read_ledger(folder).is_worked_on
+    except UnreadableFileError:
+        return False
+
+
 def _entry(job: Any) -> Entry:
     known = {each.name for each in fields(Entry)}
     texts = ("folder", "identity", "setting", "shown", "model", "data", "state")
