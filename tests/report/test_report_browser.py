@@ -175,7 +175,7 @@ def test_the_filter_keeps_rows_and_figures_follow(desk: Opened) -> None:
     assert desk.marks("t1-cost")[1] == 1
     assert desk.marks("t1-curves")[1] == 1
     field.fill("no such row")
-    assert desk.texts("[data-count=t1]") == ["0 of 5 rows"]
+    assert desk.texts("[data-count=t1]") == ["0 of 5 rows; the figures stay as they were"]
     field.fill("")
     assert desk.texts("[data-count=t1]") == ["5 rows"]
     desk.page.wait_for_timeout(400)

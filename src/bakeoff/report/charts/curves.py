@@ -62,6 +62,15 @@ def _spec(names: Sequence[str], score: str, title: str, x: str, progress: str) -
     across = (
         alt.X(f"{x}:Q").title(progress).scale(zero=x != "epoch", nice=False).axis(format="~s", tickMinStep=1)
     )
+    if x == "epoch":  # there is no epoch 1.5
+        whole = alt.condition("datum.value % 1", alt.value(0), alt.value(1))
+        across = across.axis(
+            format="~s",
+            tickMinStep=1,
+            labelExpr="datum.value % 1 ? '' : datum.label",
+            gridOpacity=whole,
+            tickOpacity=whole,
+        )
     form = ".2~%" if score == "val.accuracy" else "~g"
     up = alt.Y("mean:Q").title(title).scale(zero=False).axis(format=form)
     colour = theme.colour(names)

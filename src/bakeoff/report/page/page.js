@@ -44,7 +44,11 @@ async function setSignals(element, view) {
   const part = element.dataset.figure.split("-")[0];
   if ("shown" in signals && part in data.rows) {
     const rows = shownRows(part);
-    if (rows.length) view.signal("shown", rows); // a filter that leaves no row leaves the figures as they are
+    if (rows.length && rows.join("\n") !== view.signal("shown").join("\n")) {
+      await view.signal("shown", rows.slice(0, 1)).runAsync(); // or the entries of the legend keep the widths of those before
+      const now = shownRows(part); // somebody may type on
+      view.signal("shown", now.length ? now : rows);
+    } // a filter that leaves no row leaves the figures as they are
   }
   await view.runAsync();
   if (view.rowPixels) { // the height follows the number of lines, which a choice changes
@@ -200,7 +204,8 @@ function filterTable(part) {
   }
   const left = rows.filter(row => !row.hidden).length;
   const count = `${left} of ${rows.length} row${rows.length === 1 ? "" : "s"}`;
-  document.querySelector(`[data-count="${part}"]`).textContent = left === rows.length ? count.replace(/^\d+ of /, "") : count;
+  const said = left === rows.length ? count.replace(/^\d+ of /, "") : count;
+  document.querySelector(`[data-count="${part}"]`).textContent = left ? said : `${said}; the figures stay as they were`;
 }
 
 function sortBy(part, column, falling) {
