@@ -15,7 +15,7 @@ from bakeoff.text import printable
 
 _MOST_RUNS = 100
 # Where a run was put and what it was called: not what it was.
-_PLACES = ("output_dir", "sweep.name", "sweep.jobs", "hydra.run.dir", "hydra.sweep.dir")
+_PLACES = ("output_dir", "hydra.run.dir", "hydra.sweep.dir")
 _RUN_TITLES = (
     "configuration", "run directory", "seed", "test accuracy %", "validation accuracy %", "tested epoch",
     "epochs", "train_seconds",
@@ -27,7 +27,7 @@ _HOW = (
     ("nll (test loss): the mean of -log of the probability that was given to the true class; probabilities "
     "below 0.000001 count as that. It is the same quantity for all models, unlike the training loss."),
     ("A score of a configuration is the mean over its seeds. Its 95 % interval covers both sources of "
-    "noise: other seeds and other test images."),
+    "noise: other seeds and other test images. With one seed it covers other test images only."),
     ("Differences are tested on the same test images, image by image, with both sources of noise; p is "
     "corrected for the number of pairs (Holm). Configurations that share a letter in the column group have "
     "no proven difference."),
@@ -98,9 +98,13 @@ def _run_cells(run: Run, root: Path) -> tuple[str, ...]:
 
 
 def _command(run: Run) -> str:
-    """The command line of a run, less the places that it named."""
+    """The command line of a run, less the places that it named and what is of sweeps only."""
     words = stored_overrides(run.path)
     if not words:
         return f"# {printable(run.path.name)}: its command line is {NOT_RECORDED}"
-    kept = [word for word in words if word.lstrip("+~").partition("=")[0] not in _PLACES]
+    kept = [
+        word
+        for word in words
+        if (key := word.lstrip("+~").partition("=")[0]) not in _PLACES and not key.startswith("sweep.")
+    ]
     return printable(shlex.join(["bakeoff", "train", *kept]))

@@ -126,7 +126,7 @@ def _shown(model: _Model, network: Network, number: int) -> list[Block]:
     return [
         Paragraph(
             f"{network.parameters:,} parameters, of which trainable: {trainable}. Floating-point operations "
-            f"for one image (forward): {flops}. First weights: {_weights(model)}."
+            f"for one image (forward): {flops}. Initial weights: {_weights(model)}."
         ),
         Picture(
             f"model-{number}",

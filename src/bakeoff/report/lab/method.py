@@ -44,7 +44,7 @@ _SETTINGS: dict[str, Ask] = {
     "weight decay": _key("optim.weight_decay"),
     "schedule of the learning rate": _key("optim.schedule"),
     "warm-up": _warmup,
-    "largest norm of the gradient": _key("optim.clip_norm", "no limit"),
+    "gradient clipping: largest norm": _key("optim.clip_norm", "no limit"),
     "batch size (images)": _key("trainer.batch_size"),
     "epochs planned": _key("trainer.epochs"),
     "epochs done": _epochs_done,
@@ -107,7 +107,7 @@ def _protocol(tables: Sequence[Table]) -> str:
         )
     return (
         f"{_seeds(tables)} {chosen} The test images were used once in each run, after its training had "
-        "ended; no decision used them. The seed sets the first weights, the order of the images and their "
+        "ended; no decision used them. The seed sets the initial weights, the order of the images and their "
         "augmentation."
     )
 
@@ -117,6 +117,8 @@ def _seeds(tables: Sequence[Table]) -> str:
     if len(seeds) > 1:
         return "The configurations were trained with different seeds (listed in the appendix)."
     (own,) = seeds
+    if len(own) == 1 and sum(len(table.settings) for table in tables) == 1:
+        return f"The network was trained once, with the seed {own[0]}."
     listed = ", ".join(map(str, own))
     return f"Each configuration was trained {len(own)} times, with the seeds {listed}." if len(own) > 1 else (
         f"Each configuration was trained once, with the seed {listed}."

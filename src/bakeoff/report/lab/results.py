@@ -66,8 +66,8 @@ def _accuracies(table: Table, number: int) -> list[Block]:
     if png is None:
         return []
     caption = (
-        "test accuracy. Filled: the mean; line: its 95 % interval (luck of seeds and of test images); "
-        "open: each run"
+        "test accuracy. Filled: the mean; line: its 95 % interval (luck of seeds and of test images; with "
+        "one seed, of test images only); open: each run"
     )
     if len(table.settings) > charts.MOST_ROWS:
         caption += f"; the first {charts.MOST_ROWS} of {len(table.settings)} rows"
@@ -157,10 +157,8 @@ def _confusion(table: Table, number: int) -> list[Block]:
     which = f"seed {run.summary['seed']}"
     if row.num_runs > 1:
         which += f", the run in the middle of its {row.num_runs} by accuracy"
-    caption = (
-        f"confusion matrix of the most accurate configuration, {row.label} ({which}): true class by row, "
-        "predicted class by column"
-    )
+    best = "the configuration with the highest mean accuracy, " if len(table.settings) > 1 else ""
+    caption = f"confusion matrix of {best}{row.label} ({which}): true class by row, predicted class by column"
     described = f"Confusion matrix of {row.label}: counts of test images by true and predicted class"
     width = min(_PAGE_PIXELS, 300 + 24 * len(table.class_names))
     return [Picture(f"confusion-{number}", png, f"{caption}.", described, width)]
