@@ -5,6 +5,7 @@ from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.text import shortened
 
 _MOST_KEYS = 8  # named in the note
+_SEE = "; to see them: --columns "
 
 
 def is_told(key: str, table: Table) -> bool:
@@ -38,4 +39,9 @@ def recipe_note(table: Table) -> list[str]:
         return []
     which, shows = shortened(hidden, _MOST_KEYS), ",".join(["accuracy", *hidden[:_MOST_KEYS]])
     own = "each model has its own training settings (its recipe)"
-    return [f"{own}; they differ in {which}; to see them: --columns {shows}"]
+    return [f"{own}; they differ in {which}{_SEE}{shows}"]
+
+
+def without_option(note: str) -> str:
+    """A note as a report has it, which shows the keys itself."""
+    return note.partition(_SEE)[0]

@@ -40,12 +40,15 @@ def _scores(table: Table, columns: Sequence[Column]) -> str:
     if "n" in {column.name for column in columns}:
         seeds = "n seeds"
     elif len(counts) == 1:
-        seeds = "1 seed" if counts == {1} else f"{counts.pop()} seeds"
+        seeds = "1 seed" if counts == {1} else f"{min(counts)} seeds"
     else:
         seeds = f"{min(counts)} to {max(counts)} seeds"
     text = f"test scores, mean over {seeds}"
     if "[" in spreads:
-        text += " [95 % interval: luck of seeds and of test images]"
+        if counts == {1}:
+            text += " [95 % interval: luck of test images, not of seeds]"
+        else:
+            text += " [95 % interval: luck of seeds and of test images]"
     return text + ("; ±: standard deviation over the seeds" if "±" in spreads else "")
 
 

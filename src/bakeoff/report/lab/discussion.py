@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bakeoff.comparison.output.captions import compared_with
+from bakeoff.comparison.recipes import without_option
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.report.lab.document import Block, Heading, Items, Paragraph, ToDo
 from bakeoff.report.lab.results import best_row
 from bakeoff.text import counted
 
 _CAUTION = "caution: "
-_MOST_CONFUSIONS = 3
+_MOST_CONFUSIONS, _MOST_TIED = 3, 6
 
 
 def discussion_section(tables: Sequence[Table]) -> list[Block]:
@@ -29,6 +30,10 @@ def discussion_section(tables: Sequence[Table]) -> list[Block]:
         ToDo(
             "explain the differences above by the models. Say which of your explanations these runs prove, "
             "and which not."
+        ),
+        ToDo(
+            "look at the learning curves. Where one still rises at the end, more epochs may change the "
+            "result: say for which models."
         ),
     ]
     return blocks
@@ -68,7 +73,7 @@ def _of_table(table: Table) -> list[Block]:
     if costs := _costs(table):
         blocks.append(Paragraph(costs))
     cautions = [note.removeprefix(_CAUTION) for note in table.notes if note.startswith(_CAUTION)]
-    others = [note for note in table.notes if not note.startswith(_CAUTION)]
+    others = [without_option(note) for note in table.notes if not note.startswith(_CAUTION)]
     if cautions:
         blocks += [Paragraph("Cautions:"), Items(cautions)]
     if others:
@@ -121,7 +126,7 @@ def _confusions(table: Table) -> str:
         return ""
     names = table.class_names
     # By count, then by class, so that two reports of the same runs are the same.
-    often = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_CONFUSIONS]
+    often = _most_often(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     said = "; ".join(
         f"{names[true]} as {names[guess] if guess >= 0 else 'nothing (no prediction)'} "
         f"({counted(count, 'time')})"
@@ -129,9 +134,15 @@ def _confusions(table: Table) -> str:
     )
     total, images = sum(counts.values()), table.num_images * row.num_runs
     over = f" over its {row.num_runs} runs" if row.num_runs > 1 else ""
-    return (
-        f"{row.label} predicted {total:,} of {images:,} test images wrongly{over}. Most often it took {said}."
-    )
+    text = f"{row.label} predicted {total:,} of {images:,} test images wrongly{over}."
+    return f"{text} Most often it took {said}." if often else f"{text} No confusion stands out by its number."
+
+
+def _most_often(ranked: Sequence[tuple[tuple[int, int], int]]) -> Sequence[tuple[tuple[int, int], int]]:
+    """The first few, and no one of those that are equally frequent without the others."""
+    least = ranked[:_MOST_CONFUSIONS][-1][1]
+    tied = [item for item in ranked if item[1] >= least]
+    return tied if len(tied) <= _MOST_TIED else [item for item in ranked if item[1] > least]
 
 
 def _costs(table: Table) -> str:

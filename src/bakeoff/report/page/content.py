@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bakeoff.comparison.output.captions import captions, remarks
 from bakeoff.comparison.output.columns import make_grid
+from bakeoff.comparison.recipes import without_option
 from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Table
 from bakeoff.comparison.view import View
@@ -20,6 +21,7 @@ from bakeoff.report.headline import Headline, headline
 from bakeoff.report.learning import learning_points
 from bakeoff.report.page.cards import Cards, cards_of
 from bakeoff.report.page.rows import PageTable, page_table
+from bakeoff.text import counted, printable
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ def part_of(number: int, table: Table, view: View, problems: Sequence[Problem]) 
         return _part(number, table, view, problems)
 
 
+def _left_out(view: View) -> list[str]:
+    """Which options leave out rows, which no number of a page says."""
+    where = [f"only runs with {printable(view.where)} (--where)"] if view.where else []
+    return where + ([f"at most {counted(view.top, 'row')} (--top)"] if view.top else [])
+
+
 def _part(number: int, table: Table, view: View, problems: Sequence[Problem]) -> Part:
     names = theme.labels(table)
     by_number = {row.number: names[row.setting] for row in table.settings}
@@ -83,10 +91,10 @@ def _part(number: int, table: Table, view: View, problems: Sequence[Problem]) ->
         labels=tuple(names.values()),
         headline=headline(table, problems),
         title=title,
-        caption=caption,
+        caption="; ".join([caption, *_left_out(view)]),
         against=names.get(table.reference or "", "") if table.pairs else "",
         verdict=verdict,
-        notes=notes,
+        notes=[without_option(note) for note in notes],
         grid=page_table(table, view),
         results=[figure for figure in results if figure],
         mistakes=[figure for figure in mistakes if figure],
