@@ -19,7 +19,7 @@ def test_a_clear_winner(tmp_path: Path) -> None:
         "2 configurations, 3 seeds each, tested on the same 400 images of toy in 5 "
     )
     (step,) = said.next_steps
-    assert step.startswith("Nothing is open at this size.")
+    assert step.startswith("Every tested difference is proven.")
 
 
 def test_no_winner_says_what_is_missing(tmp_path: Path) -> None:
@@ -29,7 +29,10 @@ def test_no_winner_says_what_is_missing(tmp_path: Path) -> None:
     (pair,) = [pair for pair in table.pairs if pair.metric == "accuracy"]
     assert not pair.differs
     assert pair.smallest_detectable_difference is not None
-    assert f"above about {pair.smallest_detectable_difference * 100:.2g} points" in said.unseen
+    assert (
+        f"of about {pair.smallest_detectable_difference * 100:.2g} points is found in 80 of 100"
+        in said.unseen
+    )
     assert said.next_steps[0].startswith("1 pair without a proven difference: ")
 
 
@@ -46,8 +49,15 @@ def test_one_run_alone(tmp_path: Path) -> None:
     said = headline(table, [])
     assert said.winner.startswith("one is right about ")
     assert said.unseen == "One configuration alone says nothing about others."
-    assert said.compared.startswith("1 configuration, 1 seed, tested on the same 200 images")
+    assert said.compared.startswith("1 configuration, 1 seed, tested on the 200 images")
     assert "Train 3 seeds or more of one: seed=0,1,2 with --multirun." in said.next_steps
+
+
+def test_what_comes_next_without_a_test(tmp_path: Path) -> None:
+    one = table_of(make_models(tmp_path, {"one": 0.2}))
+    assert headline(one, []).next_steps == (
+        "Train other configurations on the same data, to compare it with.",
+    )
 
 
 def test_stopped_and_failed_runs_come_first(tmp_path: Path) -> None:

@@ -73,8 +73,9 @@ def _compared(table: Table) -> str:
     classes = f" in {len(table.class_names)} classes" if table.class_names else ""
     rows = counted(len(table.settings), "configuration")
     each = " each" if len(table.settings) > 1 else ""
+    the = "the same" if len(table.settings) > 1 or counts[-1] > 1 else "the"
     return (
-        f"{rows}, {seeds}{each}, tested on the same {table.num_images:,} images of {table.title}{classes}. "
+        f"{rows}, {seeds}{each}, tested on {the} {table.num_images:,} images of {table.title}{classes}. "
         "The test images took no part in training and in no decision."
     )
 
@@ -91,9 +92,10 @@ def _unseen(rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> str:
         return "How small a difference could have been seen cannot be told from these images."
     least, most = min(known) * 100, max(known) * 100
     span = f"{least:.2g}" if f"{least:.2g}" == f"{most:.2g}" else f"{least:.2g} to {most:.2g}"
+    by_pair = " (it depends on the pair)" if " to " in span else ""
     return (
-        f"Only differences above about {span} points (by the pair) would have been found in 80 of 100 such "
-        "comparisons. No proven difference never means equal."
+        f"A difference of about {span} points{by_pair} is found in 80 of 100 such comparisons; smaller ones "
+        "are often missed. “No proven difference” never means “equal”."
     )
 
 
@@ -108,11 +110,20 @@ def _next_steps(rows: Sequence[SettingRow], pairs: Sequence[Pair], problems: Seq
         steps.append(f"Train 3 seeds or more of {shortened(few)}: seed=0,1,2 with --multirun.")
     steps += _more_of_what(pairs)
     if not steps:
-        steps.append(
-            "Nothing is open at this size. For a smaller difference, add seeds and test images; for other "
-            "data, train again with data=NAME."
-        )
+        steps.append(_all_told(rows, pairs))
     return steps
+
+
+def _all_told(rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> str:
+    """What is left to do where no test is open."""
+    if len(rows) == 1:
+        return "Train other configurations on the same data, to compare it with."
+    if not pairs:
+        return "Test the rows against one of them: --baseline NUMBER."
+    return (
+        "Every tested difference is proven. Look at the learning curves: where one still rises at the end, "
+        "more epochs may change the result. For smaller differences, add seeds and test images."
+    )
 
 
 def _more_of_what(pairs: Sequence[Pair]) -> list[str]:

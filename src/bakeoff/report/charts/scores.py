@@ -38,12 +38,26 @@ def interval_figure(table: Table, names: dict[str, str]) -> Figure:
     return Figure(
         key="scores",
         title="Scores with their intervals",
-        about="Dot: mean over the seeds. Bar: the 95 % interval, which covers other seeds and other test "
-        "images. Small ticks: the single runs.",
+        about=_about_intervals(table),
         method="intervals",
         columns=("row", "score", "seed", "value", "low", "high", "group"),
         rows=rows,
         variants=[Variant(title, _interval_spec(order, score, title)) for score, title in _SCORES.items()],
+    )
+
+
+def _about_intervals(table: Table) -> str:
+    """One seed says nothing of others."""
+    counts = {row.num_runs for row in table.settings}
+    if counts == {1}:
+        return (
+            "Dot: the score of the one run. Bar: the 95 % interval, which covers other test images; other "
+            "seeds may be outside."
+        )
+    also = "; for a row with one seed, only other test images" if 1 in counts else ""
+    return (
+        "Dot: mean over the seeds. Bar: the 95 % interval, which covers other seeds and other test images"
+        f"{also}. Small ticks: the single runs."
     )
 
 
@@ -88,7 +102,7 @@ def cost_figure(table: Table, names: dict[str, str]) -> Figure | None:
                 rows.append(found)
         is_log = all((row.mean(name) or 0) > 0 for row in measured)
         spec = _cost_spec(list(names.values()), name, is_log=is_log)
-        variants.append(Variant(RUN_FIGURES[name].title, spec, with_marks.verdict[-1]))
+        variants.append(Variant(_title(name), spec, with_marks.verdict[-1]))
     if not variants:
         return None
     return Figure(
@@ -100,6 +114,11 @@ def cost_figure(table: Table, names: dict[str, str]) -> Figure | None:
         rows=rows,
         variants=variants,
     )
+
+
+def _title(cost: str) -> str:
+    """With its unit."""
+    return "training time (s)" if cost == "train_seconds" else RUN_FIGURES[cost].title
 
 
 def _cost_row(row: SettingRow, label: str, name: str) -> list[Any] | None:
@@ -121,7 +140,7 @@ def _cost_row(row: SettingRow, label: str, name: str) -> list[Any] | None:
 def _cost_spec(names: Sequence[str], cost: str, *, is_log: bool) -> dict[str, Any]:
     import altair as alt
 
-    title = RUN_FIGURES[cost].title
+    title = _title(cost)
     base = (
         alt.Chart(alt.NamedData(DATA))
         .transform_filter(f"datum.cost === '{cost}'")
