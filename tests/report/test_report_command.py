@@ -12,7 +12,7 @@ from reported_runs import make_models, write_epochs
 from bakeoff.errors import InterruptedRunError
 from bakeoff.machine.signals import check_stop
 from bakeoff.runs.rundir import RunDir
-from bakeoff.sweeps.ledger import Ledger, begun, now
+from bakeoff.sweeps.ledger import begun
 
 RELOADS = '"reload_seconds":5'
 
@@ -168,25 +168,24 @@ def test_who_ends_the_watching_keeps_a_page_that_stands_still(
 
 
 @pytest.mark.usefixtures("report_extra")
-def test_watch_goes_on_between_two_runs_of_a_sweep(
-    bakeoff: Bakeoff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sweep = tmp_path / "runs"
-    make_models(sweep, {"one": 0.2}, seeds=1)  # finished, and the next has not begun
-    ledger = Ledger(sweep, ["seed=0,1"], now())
-    ledger.write(owned=True)
-    page = tmp_path / "page.html"
-    waited: list[float] = []
+def test_watch_waits_for_what_an_option_names(bakeoff: Bakeoff, tmp_path: Path, running: RunDir) -> None:
+    """A baseline may be the run that has not finished yet."""
+    page, runs = tmp_path / "page.html", tmp_path / "runs"
 
-    def wait(seconds: float) -> None:
-        waited.append(seconds)
-        assert RELOADS in page.read_text()
-        ledger.write(owned=False)
+    def train() -> None:
+        time.sleep(0.5)
+        make_models(runs, {"two": 0.3}, seeds=1)
+        while not page.exists():
+            time.sleep(0.05)
+        running.write_status("failed", 3, "the disk is full")
 
-    monkeypatch.setattr("bakeoff.commands.report._sleep", wait)
-    code, out, _ = bakeoff("report", str(sweep), "-o", str(page), "--watch")
-    assert (code, len(waited)) == (0, 1)
-    assert "all runs have ended" in out
+    thread = threading.Thread(target=train)
+    thread.start()
+    code, out, error = bakeoff("report", str(runs), "-o", str(page), "--watch", "--baseline", "two")
+    thread.join()
+    assert (code, error) == (7, "")
+    assert out.startswith("waiting: --baseline two: no such configuration")
+    assert out.count("waiting") == 1
 
 
 @pytest.mark.usefixtures("report_extra")

@@ -54,7 +54,8 @@ def report(words: list[str]) -> int:
     left = options.watch and _follow(paths, output, view)
     with StopSignal().caught(), doing("writing the report"):
         code = write_report(paths, output, view)  # a page that does not reload
-    print(f"report         {output}")
+    if output.is_file():  # and no pipe, which would get this line, too
+        print(f"report         {output}")
     return InterruptedRunError.exit_code if left else code
 
 
@@ -86,23 +87,32 @@ def _follow(paths: Sequence[Path], output: Path, view: View) -> bool:
         Whether a signal ended it before that.
     """
     seen: list[tuple[Path, float]] = []
-    wait = 0.0
+    told: list[str] = []
     try:
         with StopSignal().caught():
             while _goes_on(paths):
+                began = time.monotonic()
                 if (now := _traces(paths)) != seen:
-                    began = time.monotonic()
-                    write_report(paths, output, view, reload_seconds=_RELOAD_SECONDS)
-                    wait = max(_LOOK_SECONDS, (time.monotonic() - began) / _SHARE_OF_TIME)
-                    if not seen:
-                        tell(f"{output}: open it in a browser, it follows the runs; Ctrl-C ends the watching")
                     seen = now
-                _sleep(wait)
+                    said = _written(paths, output, view)
+                    if said not in told:
+                        told.append(said)
+                        tell(said)
+                _sleep(max(_LOOK_SECONDS, (time.monotonic() - began) / _SHARE_OF_TIME))
     except InterruptedRunError:
         tell("no longer watching; the runs go on")
         return True
     tell("all runs have ended" if seen else "nothing is being trained here; written once")
     return False
+
+
+def _written(paths: Sequence[Path], output: Path, view: View) -> str:
+    """Writes a page that reloads, and says where it is; what an option names may come with a later run."""
+    try:
+        write_report(paths, output, view, reload_seconds=_RELOAD_SECONDS)
+    except ConfigError as error:
+        return f"waiting: {error}"
+    return f"{output}: open it in a browser, it follows the runs; Ctrl-C ends the watching"
 
 
 def _sleep(seconds: float) -> None:

@@ -15,6 +15,7 @@ SCORES = {
     "val.nll": "validation loss (NLL)",
     "train_loss": "training loss",
 }
+_POSSIBLE = {"val.accuracy": (0.0, 1.0), "val.nll": (0.0, MOST), "train_loss": (-MOST, MOST)}
 PROGRESS = {"epoch": "epochs", "images": "training images seen", "seconds": "seconds of training"}
 _MOST_POINTS = 60_000  # of all rows: 4 MB of a page
 _FEWEST_EPOCHS, _MOST_EPOCHS = 50, 400  # of a row: more than a drawing has room for
@@ -92,7 +93,8 @@ def _progress(history: History) -> dict[int, dict[str, Any]]:
         seconds += took if is_number(took, 0, MOST) else float("nan")
         images += took * rate if is_number(took, 0, MOST) and is_number(rate, 0, MOST) else float("nan")
         records[epoch] = {
-            name: float(line[name]) if is_number(line.get(name), -MOST, MOST) else None for name in SCORES
+            name: float(line[name]) if is_number(line.get(name), low, high) else None
+            for name, (low, high) in _POSSIBLE.items()
         } | {"seconds": seconds, "images": images}
     return records
 

@@ -178,13 +178,16 @@ def pair_figure(table: Table, names: dict[str, str]) -> Figure | None:
     if not table.pairs:
         return None
     rows = []
+    sides = list(dict.fromkeys((pair.a, pair.b) for pair in table.pairs))
+    told = theme.distinct([f"{names[a]} − {names[b]}" for a, b in sides], first=1)
+    called = dict(zip(sides, told, strict=True))
     for pair in table.pairs:
         verdict = "proven" if pair.differs else "no proven difference"
         result = pair.result
         factor = 1.0 if pair.metric == "nll" else 100.0
         figures = [result.difference * factor, result.low * factor, result.high * factor]
         a, b = names[pair.a], names[pair.b]
-        rows.append([f"{a} − {b}", a, b, pair.metric, *figures, result.p, pair.p_adjusted, verdict])
+        rows.append([called[pair.a, pair.b], a, b, pair.metric, *figures, result.p, pair.p_adjusted, verdict])
     num_pairs = sum(pair.metric == "accuracy" for pair in table.pairs)
     order = list(names.values())
     reference = names[table.reference] if table.reference in names else order[0]

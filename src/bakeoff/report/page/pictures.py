@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bakeoff.runs.explanations import Explanation
 
-_OVERLAY_SIDE = 112  # pixels, of a picture with something drawn on it
+_OVERLAY_SIDE = 112  # pixels, about, of a picture with something drawn on it
 _LINE = 2  # pixels, of a box
 _AMBER, _SKY = (255, 176, 0), (76, 201, 240)
 
@@ -27,7 +27,7 @@ def overlay_uri(pixels: UInt8[np.ndarray, "h w c"], explanation: "Explanation") 
     from PIL import Image, ImageDraw
 
     height, width = pixels.shape[:2]
-    factor = max(1, -(-_OVERLAY_SIDE // max(height, width)))
+    factor = max(1, round(_OVERLAY_SIDE / max(height, width)))
     size = (width * factor, height * factor)
     picture = _image(pixels).convert("RGB").resize(size, Image.Resampling.NEAREST)
     if explanation.heat is not None:
