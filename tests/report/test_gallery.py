@@ -109,3 +109,14 @@ def test_mistakes_are_ordered_by_the_confidence_that_is_shown(tmp_path: Path) ->
     ):
         guessed_run(tmp_path, "m", seed, LABELS, [*guesses, 2, 0, 1, 2], [*sure, 0.9, 0.9, 0.9, 0.9])
     assert [shown.index for _, shown in gallery(tmp_path).mistakes] == [1, 0]
+
+
+def test_right_by_fewer_than_half_of_the_seeds_is_neither_right_nor_wrong(tmp_path: Path) -> None:
+    for seed, guess in enumerate([0, 1, 2]):
+        guessed_run(tmp_path, "split", seed, LABELS, [guess, 2, 2, 0, 1, 2], [0.9] * 6)
+    for seed in range(3):
+        guessed_run(tmp_path, "other", seed, LABELS, [1, 1, 2, 0, 1, 2], [0.8] * 6)
+    found = gallery(tmp_path)
+    shown = next(shown for _, shown in found.mistakes if shown.index == 0)
+    told = {said.row.row.model: (said.guess, said.is_right, said.is_split) for said in shown.said}
+    assert told == {"split": (0, False, True), "other": (1, False, False)}

@@ -19,7 +19,8 @@ class Said:
 
     row: RowEvidence
     guess: int  # of most runs; -1: no prediction
-    is_right: bool
+    is_right: bool  # and not by fewer than half of the runs
+    is_split: bool  # right, but by fewer than half: the others say different things
     num_agreeing: int  # runs that said so
     confidence: float  # their mean
 
@@ -101,5 +102,8 @@ def _shown(evidence: Evidence, majorities: Sequence[np.ndarray], index: int) -> 
         guess = int(majority[index])
         agreeing = row.guesses[:, index] == guess
         confidence = float(row.confidence[agreeing, index].mean()) if agreeing.any() else 0.0
-        said.append(Said(row, guess, guess == label, int(agreeing.sum()), confidence))
+        has_label, few = guess == label, 2 * int(agreeing.sum()) < row.num_runs
+        said.append(
+            Said(row, guess, has_label and not few, has_label and few, int(agreeing.sum()), confidence)
+        )
     return Shown(index, label, tuple(said))

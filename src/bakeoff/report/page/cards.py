@@ -25,7 +25,7 @@ class Line:
     row: str
     guess: str
     confidence: float
-    is_right: bool
+    verdict: str  # right, wrong, or split: right, but by fewer than half of the seeds
     num_agreeing: int
     num_runs: int
 
@@ -112,7 +112,8 @@ def _lines(
 def _line(said: Said, names: dict[str, str], classes: Sequence[str]) -> Line:
     guess = NO_PREDICTION if said.guess < 0 else classes[said.guess]
     setting = said.row.row.setting
-    return Line(names[setting], guess, said.confidence, said.is_right, said.num_agreeing, said.row.num_runs)
+    verdict = "right" if said.is_right else "split" if said.is_split else "wrong"
+    return Line(names[setting], guess, said.confidence, verdict, said.num_agreeing, said.row.num_runs)
 
 
 def _pixels(gallery: Gallery, rows: Sequence[RowEvidence], test_hash: str) -> dict[int, np.ndarray]:
