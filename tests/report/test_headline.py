@@ -4,8 +4,12 @@ from pathlib import Path
 
 from reported_runs import guessed_run, make_models, table_of
 
+from bakeoff.comparison.assemble import compare_runs
+from bakeoff.comparison.read import read_runs
 from bakeoff.comparison.run import Problem
+from bakeoff.comparison.view import View
 from bakeoff.report.headline import headline
+from bakeoff.runs.locate import find_run_dirs
 
 
 def test_a_clear_winner(tmp_path: Path) -> None:
@@ -81,3 +85,21 @@ def test_rows_that_say_the_same_of_every_image(tmp_path: Path) -> None:
     assert said.winner.startswith("No winner: ")
     assert said.unseen
     assert any("more test images" in step for step in said.next_steps)
+
+
+def test_against_a_baseline_nothing_else_is_said_to_be_tested(tmp_path: Path) -> None:
+    make_models(tmp_path, {"good": 0.02, "middle": 0.3, "same": 0.3, "bad": 0.7}, count=400)
+    runs, _ = read_runs(find_run_dirs(tmp_path))
+    (table,) = compare_runs(runs, View(baseline="middle"), statistics=True)
+    said = headline(table, [])
+    assert said.winner.startswith("Against middle, ")
+    assert said.winner.endswith(
+        ": better: good; worse: bad; not proven to differ: same. Other pairs are not tested."
+    )
+
+
+def test_many_rows_without_a_baseline_say_how_to_test_them(tmp_path: Path) -> None:
+    make_models(tmp_path, {f"m{number}": 0.2 for number in range(21)}, seeds=1, count=40)
+    said = headline(table_of(tmp_path), [])
+    assert said.winner.endswith("no difference was tested.")
+    assert "Test the rows against one of them: --baseline NUMBER." in said.next_steps

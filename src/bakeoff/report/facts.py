@@ -14,17 +14,9 @@ _MOST_SECONDS = 1e12
 _NOT_SHOWN = ("seed", "schema", "output_dir", "sweep.", "hydra.", "data.root")
 _PHASES = ("setup_seconds", "train_seconds", "eval_seconds", "save_seconds")
 _MACHINE = (
-    "device_name",
-    "cpu",
-    "threads",
-    "precision",
-    "torch",
-    "torchvision",
-    "cuda",
-    "driver",
-    "host",
+    "device_name", "cpu", "threads", "precision", "torch", "torchvision", "cuda", "driver", "host",
     "git_commit",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,12 +57,9 @@ class RunFacts:
     accuracy: float
     epochs: str
     best_epoch: str
-    phases: tuple[float | None, ...]  # seconds, in the order of `PHASES`
+    phases: tuple[float | None, ...]  # seconds, of setup, train, eval, save
     total_seconds: float | None
     began: str
-
-
-PHASES = tuple(name.removesuffix("_seconds") for name in _PHASES)
 
 
 def key_values(table: Table) -> list[KeyValues]:

@@ -26,11 +26,31 @@ def headline(table: Table, problems: Sequence[Problem]) -> Headline:
     rows = sorted(table.settings, key=lambda row: -(row.mean("accuracy") or 0.0))
     pairs = [pair for pair in table.pairs if pair.metric == "accuracy"]
     return Headline(
-        _winner(rows, pairs),
+        _winner(rows, pairs)
+        if _is_whole(rows, pairs)
+        else _against(table.row(table.reference or ""), rows, pairs),
         _compared(table),
         _unseen(rows, pairs),
         tuple(_next_steps(rows, pairs, problems)),
     )
+
+
+def _is_whole(rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> bool:
+    """Whether all pairs are tested, or none; else each is with a baseline."""
+    return len(pairs) in (0, len(rows) * (len(rows) - 1) // 2)
+
+
+def _against(baseline: SettingRow, rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> str:
+    """What is better and worse than a baseline, where nothing else is tested."""
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "not proven to differ": []}
+    for row in rows:
+        pair = next((pair for pair in pairs if {pair.a, pair.b} == {row.setting, baseline.setting}), None)
+        if pair is not None:
+            is_better = (pair.result.difference > 0) == (pair.a == row.setting)
+            which = "not proven to differ" if not pair.differs else "better" if is_better else "worse"
+            groups[which].append(row.label)
+    told = "; ".join(f"{which}: {shortened(labels)}" for which, labels in groups.items() if labels)
+    return f"Against {baseline.label}, {_accuracy(baseline)}: {told}. Other pairs are not tested."
 
 
 def _winner(rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> str:
@@ -108,18 +128,18 @@ def _next_steps(rows: Sequence[SettingRow], pairs: Sequence[Pair], problems: Seq
     few = [row.label for row in rows if row.num_runs < 3]
     if few:
         steps.append(f"Train 3 seeds or more of {shortened(few)}: seed=0,1,2 with --multirun.")
+    if len(rows) > 1 and not pairs:
+        steps.append("Test the rows against one of them: --baseline NUMBER.")
     steps += _more_of_what(pairs)
     if not steps:
-        steps.append(_all_told(rows, pairs))
+        steps.append(_all_told(rows))
     return steps
 
 
-def _all_told(rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> str:
+def _all_told(rows: Sequence[SettingRow]) -> str:
     """What is left to do where no test is open."""
     if len(rows) == 1:
         return "Train other configurations on the same data, to compare it with."
-    if not pairs:
-        return "Test the rows against one of them: --baseline NUMBER."
     return (
         "Every tested difference is proven. Look at the learning curves: where one still rises at the end, "
         "more epochs may change the result. For smaller differences, add seeds and test images."

@@ -8,6 +8,7 @@ from bakeoff.comparison.history import read_history
 from bakeoff.comparison.run import Problem
 from bakeoff.report.charts.curves import curve_figure
 from bakeoff.report.charts.figure import Figure
+from bakeoff.report.charts.theme import distinct
 from bakeoff.report.learning import points_of
 from bakeoff.runs.rundir import SUMMARY
 from bakeoff.text import cut, printable
@@ -33,4 +34,5 @@ def unfinished_figure(problems: Sequence[Problem]) -> Figure | None:
         if found := list(points_of(number, [read_history(problem.path)])):
             names[number] = cut(f"{printable(problem.path.name)} ({printable(state)})", _LONGEST_NAME)
             points += found
-    return curve_figure(points, names) if points else None
+    called = dict(zip(names, distinct(list(names.values()), first=1), strict=True))
+    return curve_figure(points, called) if points else None

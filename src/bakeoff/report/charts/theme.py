@@ -38,13 +38,11 @@ DARK = {
     "row-0": "#5db4f0", "row-1": "#ff8c4a", "row-2": "#8866ff", "row-3": "#ffdd00",
     "row-4": "#55eedd", "row-5": "#ee00aa", "row-6": "#aaee99", "row-7": "#aa9988",
 }  # fmt: skip
-
-
 # What every object of JavaScript has: Vega would find these where it looks for a row of that name.
 _JAVASCRIPTS = frozenset((
     "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__",
-    "constructor",
-    "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+    "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString",
+    "toString", "valueOf",
 ))  # fmt: skip
 _TEXT = {
     "labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT,
