@@ -28,7 +28,8 @@ def discussion_section(tables: Sequence[Table]) -> list[Block]:
             "in common, and which property of the model explains them?"
         ),
         ToDo(
-            "explain the differences above by the models. Say which of your explanations these runs prove, "
+            f"explain the {'differences' if _compares(tables) else 'result'} above by the "
+            f"{'models' if _compares(tables) else 'model'}. Say which of your explanations these runs prove, "
             "and which not."
         ),
         ToDo(
@@ -39,14 +40,19 @@ def discussion_section(tables: Sequence[Table]) -> list[Block]:
     return blocks
 
 
-def conclusion_section() -> list[Block]:
+def _compares(tables: Sequence[Table]) -> bool:
+    """Whether there is anything beside which a configuration stands."""
+    return any(len(table.settings) > 1 for table in tables)
+
+
+def conclusion_section(tables: Sequence[Table]) -> list[Block]:
     """For a person to write."""
+    equal = " Where there is “no proven difference”, say so: it does not mean that the models are equal."
     return [
         Heading(2, "7. Conclusion"),
         ToDo(
             "answer the question of the objective in two or three sentences, with the numbers that support "
-            "the answer. Where there is “no proven difference”, say so: it does not mean that the models "
-            "are equal."
+            f"the answer.{equal if _compares(tables) else ''}"
         ),
         ToDo("name one experiment that would answer what is still open."),
         Heading(2, "8. References"),

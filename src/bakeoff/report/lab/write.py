@@ -72,7 +72,7 @@ def lab_document(tables: Sequence[Table], problems: Sequence[Problem], root: Pat
             *method_section(tables),
             *results_section(tables),
             *discussion_section(tables),
-            *conclusion_section(),
+            *conclusion_section(tables),
             *appendix_section(tables, problems, root),
         ],
     )
