@@ -18,6 +18,7 @@ _DIFFERENCES = {
 }
 _ROW_PIXELS, _PAIR_PIXELS = 26, 22
 _ALL = ""  # of the list of rows: no row is called so
+_MOST_NAMES = 6  # beside points: of more, names stand on one another, and the legend has them all
 _MOST_PAIRS = 45  # that are drawn at once
 
 
@@ -164,9 +165,12 @@ def _cost_spec(names: Sequence[str], cost: str, *, is_log: bool) -> dict[str, An
         fill=theme.fill(names),
         tooltip=theme.tooltip("row", "front", value=",.6~g", accuracy=".4f"),
     )
-    text = base.mark_text(dy=-14, color=theme.INK, fontSize=12).encode(x=x, y=y, text="row:N")
+    layers = [rules, points]
+    if len(names) <= _MOST_NAMES:
+        text = base.mark_text(dy=-14, color=theme.INK, fontSize=12)
+        layers.append(text.encode(x=x, y=y, text="row:N"))
     return theme.finished(
-        alt.layer(rules, points, text),
+        alt.layer(*layers),
         height=320,
         params=theme.shown_rows(names),
         about=f"accuracy against {title}",

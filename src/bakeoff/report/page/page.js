@@ -110,17 +110,23 @@ async function asPng(view, scale = 2) {
   return new Promise(done => canvas.toBlob(done, "image/png"));
 }
 
+// What lies in a folder of downloads says of which data it is.
+function fileName(key) {
+  const [part, ...figure] = key.split("-");
+  return ["report", data.files[part] ?? part, ...figure].join("-");
+}
+
 async function saveFigure(element, kind) {
   const key = element.dataset.figure, figure = data.figures[key];
-  if (kind === "csv") return save(csv([figure.columns, ...figure.rows]), "text/csv", `${key}.csv`);
+  if (kind === "csv") return save(csv([figure.columns, ...figure.rows]), "text/csv", `${fileName(key)}.csv`);
   const view = drawn[key];
-  if (kind === "svg") return save(await asSvg(view), "image/svg+xml", `${key}.svg`);
-  return save(await asPng(view), "image/png", `${key}.png`);
+  if (kind === "svg") return save(await asSvg(view), "image/svg+xml", `${fileName(key)}.svg`);
+  return save(await asPng(view), "image/png", `${fileName(key)}.png`);
 }
 
 function saveTable(part, kind) {
   if (kind === "json") {
-    return save(JSON.stringify(data.comparison, null, 1), "application/json", "comparison.json");
+    return save(JSON.stringify(data.comparison, null, 1), "application/json", "report.json");
   }
   const {settings} = data.comparison.tables[Number(part.slice(1)) - 1];
   const names = [...new Set(settings.flatMap(one => Object.keys(one.metrics)))];
@@ -133,7 +139,7 @@ function saveTable(part, kind) {
     ...keys.map(key => (typeof one.changed[key] === "object" ? JSON.stringify(one.changed[key]) : one.changed[key])),
   ].map(value => (typeof value === "boolean" ? String(value) : value)));
   const heads = [...title, ...names.flatMap(name => parts.map(which => `${name}_${which}`)), ...keys];
-  save(csv([heads, ...lines]), "text/csv", `${part}.csv`);
+  save(csv([heads, ...lines]), "text/csv", `${fileName(part)}.csv`);
 }
 
 const MOST_LINES = 400;

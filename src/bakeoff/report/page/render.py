@@ -8,6 +8,7 @@ and the policy names the hash of each script and style.
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -54,6 +55,7 @@ def render(
         "comparison": comparison,
         "figures": {key: _figure(figure) for key, figure in figures.items()},
         "rows": {part.key: list(part.labels) for part in parts},
+        "files": _file_words([part.table.title for part in parts]),
         "most_shown": theme.MOST_SHOWN,
         "colours": {f"--{name}": value for name, value in theme.LIGHT.items()},
         "reload_seconds": reload_seconds,
@@ -70,6 +72,16 @@ def render(
         script=script,
         policy=_policy(style, vega, script),
     )  # fmt: skip
+
+
+def _file_words(titles: Sequence[str]) -> dict[str, str]:
+    """Part -> a word for the names of files that are taken from it: letters and digits of the data's title."""
+    words = [re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] for title in titles]
+    keys = [f"t{number}" for number in range(1, len(titles) + 1)]
+    return {
+        key: word if word and words.count(word) == 1 else f"{word}-{key}".strip("-")
+        for key, word in zip(keys, words, strict=True)
+    }
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
