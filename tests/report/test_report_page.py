@@ -216,7 +216,7 @@ def test_two_test_sets_are_two_parts_with_anchors_of_their_own(
         make_run(tmp_path / "runs" / f"b{seed}", seed, "b", test_split="t1", count=50)
     page = page_of(str(tmp_path / "runs"))
     assert list(page.data["rows"]) == ["t1", "t2"]
-    assert page.data["files"] == {"t1": "toy-t1", "t2": "toy-t2"}
+    assert page.data["files"] == {"t1": "toy-test-images-t0", "t2": "toy-test-images-t1"}
     anchors = [own["id"] for _, own in page.tags if "id" in own]
     assert len(anchors) == len(set(anchors))
 

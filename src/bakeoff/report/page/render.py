@@ -75,7 +75,7 @@ def render(
 
 
 def _file_words(titles: Sequence[str]) -> dict[str, str]:
-    """Part -> a word for the names of files that are taken from it: letters and digits of the data's title."""
+    """Part -> a word for the names of files that are taken from it: the data's title in plain letters."""
     words = [re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] for title in titles]
     keys = [f"t{number}" for number in range(1, len(titles) + 1)]
     return {
