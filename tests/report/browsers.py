@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+RELOAD_SECONDS = 3600  # of pages whose clock a test puts forward: none reloads by itself
+
 
 def browser_path() -> str:
     """The browser; without one the test is skipped, which `.ci/run` makes a failure."""
@@ -51,6 +53,17 @@ class Opened:
         )
         return {int(layer): count for layer, count in counts.items()}
 
+    def wait_for(self, *figures: str) -> None:
+        """Until figures are drawn as the choices and the table say."""
+        for figure in figures:
+            self.page.wait_for_selector(f"#{figure}[data-drawn=yes]", timeout=60_000)
+
+    def load_again(self) -> None:
+        """Lets so much time pass that a page that follows its runs reloads."""
+        with self.page.expect_event("load"):
+            self.page.clock.fast_forward(1000 * RELOAD_SECONDS)
+        self.wait_until_drawn()
+
     def texts(self, selector: str) -> list[str]:
         """What all that fits a selector says."""
         return [text.strip() for text in self.page.locator(selector).all_inner_texts()]
@@ -69,13 +82,21 @@ def chromium() -> Iterator[Any]:
 
 
 def opened(
-    browser: Any, file: Path, *, width: int = 1280, height: int = 900, scheme: str = "light"
+    browser: Any,
+    file: Path,
+    *,
+    width: int = 1280,
+    height: int = 900,
+    scheme: str = "light",
+    own_clock: bool = False,
 ) -> Opened:
-    """A file in a context of its own, that has no network."""
+    """A file in a context of its own, that has no network; its clock can be put forward."""
     context = browser.new_context(
         offline=True, viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
     )
     page = context.new_page()
+    if own_clock:
+        page.clock.install()
     found = Opened(page)
     page.on("console", lambda message: found.complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: found.complaints.append(f"error: {error}"))

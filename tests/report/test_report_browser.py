@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from browsers import Opened, chromium, opened
+from browsers import RELOAD_SECONDS, Opened, chromium, opened
 from PIL import Image
 from reported_runs import write_epochs
 from run_directories import make_run
@@ -111,7 +111,7 @@ def test_every_variant_of_every_figure_has_marks_in_every_layer(desk: Opened) ->
         for place, variant in enumerate(figure["variants"]):
             if lists.count():
                 lists.select_option(str(place))
-                desk.page.wait_for_timeout(150)
+                desk.wait_for(key)
             num_layers = len(variant["spec"]["layer"])
             marks = desk.marks(key)
             missing = [layer for layer in range(num_layers) if not marks.get(layer)]
@@ -124,19 +124,19 @@ def test_a_layer_without_marks_would_be_seen(desk: Opened) -> None:
         "document.querySelector('#t1-confusion [data-signal]').innerHTML = '<option>nobody</option>'"
     )
     desk.page.locator("#t1-confusion [data-signal]").dispatch_event("change")
-    desk.page.wait_for_timeout(200)
+    desk.wait_for("t1-confusion")
     assert not any(desk.marks("t1-confusion").values())
 
 
 def test_choices_change_the_drawing(desk: Opened) -> None:
     before = desk.marks("t1-pairs")
     desk.page.locator("#t1-pairs [data-signal]").select_option("bad")
-    desk.page.wait_for_timeout(200)
+    desk.wait_for("t1-pairs")
     after = desk.marks("t1-pairs")
     assert (before[1], after[1]) == (10, 4)  # all pairs of five rows; those of one
     numbers = desk.page.locator("#t1-confusion svg").inner_html()
     desk.page.locator("#t1-confusion [data-signal]").select_option("bad")
-    desk.page.wait_for_timeout(200)
+    desk.wait_for("t1-confusion")
     assert desk.page.locator("#t1-confusion svg").inner_html() != numbers
 
 
@@ -172,14 +172,14 @@ def test_the_filter_keeps_rows_and_figures_follow(desk: Opened) -> None:
     field.fill("OTHER")
     assert desk.texts("[data-count=t1]") == ["1 of 5 rows"]
     assert [text.split("\n")[0] for text in desk.texts("#t1-rows tbody tr:not([hidden]) th")] == ["other"]
-    desk.page.wait_for_timeout(400)
+    desk.wait_for("t1-cost", "t1-curves")
     assert desk.marks("t1-cost")[1] == 1
     assert desk.marks("t1-curves")[1] == 1
     field.fill("no such row")
     assert desk.texts("[data-count=t1]") == ["0 of 5 rows; the figures stay as they were"]
     field.fill("")
     assert desk.texts("[data-count=t1]") == ["5 rows"]
-    desk.page.wait_for_timeout(400)
+    desk.wait_for("t1-curves")
     assert desk.marks("t1-curves")[1] == 4  # the lone run has no history
 
 
@@ -279,7 +279,7 @@ def test_the_table_can_be_taken(desk: Opened, runs: Path, tmp_path: Path) -> Non
 def test_the_numbers_of_a_figure_can_be_read(desk: Opened) -> None:
     details = desk.page.locator("#t1-agreement details.data")
     details.locator("summary").click()
-    desk.page.wait_for_timeout(100)
+    details.locator("tbody tr").first.wait_for()
     assert details.locator("tbody tr").count() == len(figures_of(desk)["t1-agreement"]["rows"])
     assert desk.texts("#t1-agreement details.data thead th") == ["row", "other", "share"]
 
@@ -317,14 +317,9 @@ def test_a_page_that_follows_runs_reloads_and_keeps_its_place(
 ) -> None:
     file = tmp_path / "watched.html"
     compared = read_and_compare([runs], View())
-    file.write_text(page(compared, View(), reload_seconds=2), encoding="utf-8")
-    context = browser.new_context(offline=True, viewport={"width": 1000, "height": 800})
-    shown = context.new_page()
-    complaints: list[str] = []
-    shown.on("console", lambda message: complaints.append(message.text))
-    shown.on("pageerror", lambda error: complaints.append(str(error)))
-    shown.goto(file.as_uri())
-    shown.wait_for_selector("html[data-ready=yes]", state="attached")
+    file.write_text(page(compared, View(), reload_seconds=RELOAD_SECONDS), encoding="utf-8")
+    desk = opened(browser, file, width=1000, height=800, own_clock=True)
+    shown = desk.page
     shown.get_by_label("Filter").fill("o")
     shown.locator("#t1-rows thead [data-sort='1']").click()
     shown.locator("#t1-curves [data-variant]").select_option("2")
@@ -332,20 +327,15 @@ def test_a_page_that_follows_runs_reloads_and_keeps_its_place(
     shown.evaluate("scrollTo(0, 900)")
     shown.evaluate("window.before = true")
     rows = shown.locator("#t1-rows tbody tr:not([hidden]) th").all_inner_texts()
-    for _ in range(100):
-        shown.wait_for_timeout(100)
-        if not shown.evaluate("Boolean(window.before)"):
-            break
-    else:
-        pytest.fail("it did not reload")
-    shown.wait_for_selector("html[data-ready=yes]", state="attached")
+    desk.load_again()
+    assert not shown.evaluate("Boolean(window.before)")
     assert shown.locator("#t1-rows tbody tr:not([hidden]) th").all_inner_texts() == rows
     assert shown.get_by_label("Filter").input_value() == "o"
     assert shown.locator("#t1-curves [data-variant]").input_value() == "2"
     assert shown.locator("#t1-how details >> nth=0").evaluate("one => one.open")
     assert abs(shown.evaluate("scrollY") - 900) < 5
-    context.close()
-    assert complaints == []
+    shown.context.close()
+    assert desk.complaints == []
 
 
 @pytest.fixture(scope="module")

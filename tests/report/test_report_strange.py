@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsers import chromium, opened
+from browsers import RELOAD_SECONDS, chromium, opened
 from reported_runs import write_epochs
 from run_directories import make_run
 
@@ -52,7 +52,7 @@ def test_names_that_every_object_has_are_drawn(browser: Any, tmp_path: Path) -> 
     assert desk.marks("t1-curves")[1] == 5
     assert desk.marks("t1-agreement")[0] == 20  # one seed each: no diagonal
     desk.page.locator("#t1-pairs [data-signal]").select_option(index=5)  # the row called "all pairs"
-    desk.page.wait_for_timeout(200)
+    desk.wait_for("t1-pairs")
     assert desk.marks("t1-pairs")[1] == 4
 
 
@@ -68,7 +68,7 @@ def test_classes_with_a_bar_in_their_names_stay_apart_in_a_difference(browser: A
     desk = opened(browser, file)
     for choice, row in zip(desk.page.locator("#t1-difference [data-signal]").all(), "xy", strict=True):
         choice.select_option(row)
-    desk.page.wait_for_timeout(200)
+        desk.wait_for("t1-difference")
     cells = desk.page.locator("#t1-difference .mark-rect path").evaluate_all(
         "all => all.map(one => one.getAttribute('aria-label'))"
     )
@@ -97,11 +97,10 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_others(browser: Any, tmp_path:
 def rewritten(browser: Any, file: Path, before: str, act: Callable[[Any], None], after: str) -> Any:
     """A page that follows its runs, used, and loaded again with another content."""
     file.write_text(before)
-    desk = opened(browser, file)
-    with desk.page.expect_event("load"):
-        act(desk.page)
-        file.write_text(after)
-    desk.wait_until_drawn()
+    desk = opened(browser, file, own_clock=True)
+    act(desk.page)
+    file.write_text(after)
+    desk.load_again()
     assert [text for text in desk.complaints if "Infinite extent" not in text] == []
     return desk.page
 
@@ -117,10 +116,10 @@ def test_a_reload_puts_nothing_into_another_field_when_figures_come(browser: Any
     goes_on.write_config({"seed": 1}, [])
     goes_on.write_status("failed", 3)
     write_epochs(goes_on.path, [0.3, 0.4])
-    before = text(5)
+    before = text(RELOAD_SECONDS)
     make_run(runs / "a", 0, "a", model="cnn")
     make_run(runs / "b", 1, "b", model="vit")
-    between, stands = text(5), text(None)
+    between, stands = text(RELOAD_SECONDS), text(None)
     make_run(runs / "c", 2, "c", model="mlp", changes={"seed": 3, "batch_size": 77})
     after = text(None)
 

@@ -20,6 +20,7 @@ async function draw(element) {
   const variant = element.querySelector("[data-variant]");
   const {spec, about} = figure.variants[variant ? Number(variant.value) : 0];
   element.querySelector(".about").textContent = about;
+  delete element.dataset.drawn;
   try {
     drawn[key]?.finalize();
     const {view} = await vegaEmbed(plot, {...spec, datasets: {...spec.datasets, data: asRecords(figure)}}, {
@@ -28,7 +29,6 @@ async function draw(element) {
     drawn[key] = view;
     view.rowPixels = spec.usermeta?.rowPixels;
     await setSignals(element, view);
-    element.dataset.drawn = "yes";
   } catch (error) {
     plot.textContent = "This figure cannot be drawn here; its numbers are below.";
     plot.classList.add("failed");
@@ -37,6 +37,7 @@ async function draw(element) {
 }
 
 async function setSignals(element, view) {
+  delete element.dataset.drawn;
   const signals = view.getState({signals: () => true, data: () => false}).signals;
   for (const choice of all("[data-signal]", element)) {
     if (choice.dataset.signal in signals) view.signal(choice.dataset.signal, choice.value);
@@ -54,6 +55,7 @@ async function setSignals(element, view) {
   if (view.rowPixels) { // the height follows the number of lines, which a choice changes
     await view.height(view.rowPixels * view.scale("y").domain().length).runAsync();
   }
+  element.dataset.drawn = "yes"; // and it is what the choices say
 }
 
 async function drawAll() {
@@ -65,10 +67,9 @@ async function drawAll() {
 }
 
 async function showInFigures(part) {
-  for (const element of all(`[data-figure^="${part}-"]`)) {
-    const view = drawn[element.dataset.figure];
-    if (view) await setSignals(element, view);
-  }
+  const elements = all(`[data-figure^="${part}-"]`).filter(element => drawn[element.dataset.figure]);
+  for (const element of elements) delete element.dataset.drawn;
+  for (const element of elements) await setSignals(element, drawn[element.dataset.figure]);
 }
 
 // ---- taking things along ------------------------------------------------------------------------------
