@@ -143,7 +143,8 @@ def _vega() -> Any:
 
 @cache
 def _script() -> Any:
-    return _markup((_FOLDER / "page.js").read_text(encoding="utf-8"))
+    files = [(_FOLDER / name).read_text(encoding="utf-8") for name in ("figures.js", "table.js")]
+    return _markup('"use strict";\n(() => {\n' + "\n".join(files) + "})();\n")
 
 
 @cache
