@@ -8,7 +8,7 @@ HOSTILE = (
     "javascript:window.canary=1",
     "</style><style>*{display:none}",
     "<!--",
-    "--><!--",
+    "<!--<script x",
     "<![CDATA[",
     "]]>",
     "</title><h1>x",

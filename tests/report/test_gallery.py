@@ -120,3 +120,12 @@ def test_right_by_fewer_than_half_of_the_seeds_is_neither_right_nor_wrong(tmp_pa
     shown = next(shown for _, shown in found.mistakes if shown.index == 0)
     told = {said.row.row.model: (said.guess, said.is_right, said.is_split) for said in shown.said}
     assert told == {"split": (0, False, True), "other": (1, False, False)}
+
+
+def test_an_image_that_two_of_three_rows_get_right_is_nobodys_alone(tmp_path: Path) -> None:
+    guesses = {"a": [0, 1, 2, 0, 1, 2], "b": [1, 1, 2, 0, 1, 2], "c": [1, 2, 2, 0, 1, 2]}
+    for model, said in guesses.items():
+        guessed_run(tmp_path, model, 0, LABELS, said, [0.9] * 6)
+    found = gallery(tmp_path)
+    assert [(row.row.model, shown.index) for row, shown in found.alone] == [("a", 0)]
+    assert {row.row.model: found.num_alone[row.row.setting] for row, _ in found.alone} == {"a": 1}

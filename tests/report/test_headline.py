@@ -46,6 +46,12 @@ def test_some_are_worse_and_some_are_not(tmp_path: Path) -> None:
     best, equal = [row.label for row in table.settings][:2]
     assert said.winner.startswith(f"{best} has the highest mean accuracy")
     assert said.winner.endswith(f"Not proven to be worse: {equal}. All others are proven to be worse.")
+    (undecided,) = [pair for pair in table.pairs if pair.metric == "accuracy" and not pair.differs]
+    assert undecided.smallest_detectable_difference is not None
+    smallest = undecided.smallest_detectable_difference * 100
+    assert said.unseen.startswith(
+        f"A difference of about {smallest:.2g} points is found"
+    )  # not of proven ones
 
 
 def test_one_run_alone(tmp_path: Path) -> None:

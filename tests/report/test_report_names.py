@@ -106,6 +106,8 @@ def test_one_report_of_the_worst_names(tmp_path: Path) -> None:
     assert Counter(name for _, own in found.tags for name in own) == Counter(
         name for _, own in other.tags for name in own
     )
+    (block,) = [text for _, own, text in found.blocks if own.get("id") == "data"]
+    assert not set("<>&") & set(block)  # nothing that HTML knows, whatever state its parser is in
     told = found.data["comparison"]["tables"][0]["settings"]
     assert {setting["model"] for setting in told} == set(names)  # unchanged in the JSON
 
