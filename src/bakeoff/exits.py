@@ -24,6 +24,12 @@ _SHIPPED = {
 }
 
 
+def kind_and_text(error: BaseException, most: int | None = 200) -> str:
+    """An error on one line; of one that is not bakeoff's own its kind, too, without which it says little."""
+    text = one_line(error, most)
+    return text if isinstance(error, BakeoffError) else f"{type(error).__name__}: {text}"
+
+
 def run_reporting_errors(command: Callable[[], int], debug: bool, colour: str = "auto") -> int:
     """Calls a command; an error becomes one line and its exit code, with the traceback on request."""
     try:

@@ -109,3 +109,12 @@ def test_many_rows_without_a_baseline_say_how_to_test_them(tmp_path: Path) -> No
     said = headline(table_of(tmp_path), [])
     assert said.winner.endswith("no difference was tested.")
     assert "Test the rows against one of them: --baseline NUMBER." in said.next_steps
+
+
+def test_a_claim_that_no_predictions_confirm_heads_no_verdict(tmp_path: Path) -> None:
+    make_models(tmp_path, {"good": 0.1, "bad": 0.6, "claimed": 0.01}, count=400)
+    for seed in range(3):
+        (tmp_path / f"claimed-{seed}" / "predictions.npz").unlink()
+    said = headline(table_of(tmp_path), [])
+    assert said.winner.startswith("good is the most accurate: ")
+    assert said.winner.endswith("Every other row is proven to be worse. Not tested: claimed.")

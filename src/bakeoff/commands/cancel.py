@@ -102,10 +102,8 @@ def _end_at_once(ledger: Ledger) -> None:
         raise ConfigError(
             f"sweep {ledger.name}: it runs on {parent.get('host')}; cancel it there, or leave out --now"
         )
-    started = process_start(int(parent["pid"]))
-    if (
-        parent.get("process_started") != started
-    ):  # a file that anybody may have written names no other process
+    # A file that anybody may have written names no other process.
+    if parent.get("process_started") != process_start(int(parent["pid"])):
         raise ConfigError(
             f"sweep {ledger.name}: {LEDGER} does not say when process {parent['pid']} began, so it may be "
             "another one; leave out --now"

@@ -90,9 +90,9 @@ def _follow(paths: Sequence[Path], output: Path, view: View) -> bool:
     told: list[str] = []
     try:
         with StopSignal().caught():
-            while _goes_on(paths):
+            while _goes_on(runs := distinct_run_dirs(paths), paths):
                 began = time.monotonic()
-                if (now := _traces(paths)) != seen:
+                if (now := _traces(runs)) != seen:
                     seen = now
                     said = _written(paths, output, view)
                     if said not in told:
@@ -123,19 +123,18 @@ def _sleep(seconds: float) -> None:
         time.sleep(0.1)
 
 
-def _goes_on(paths: Sequence[Path]) -> bool:
+def _goes_on(runs: Sequence[Path], paths: Sequence[Path]) -> bool:
     """Whether a run is trained, or a sweep is worked on: between two of its runs, none is."""
-    runs = distinct_run_dirs(paths)
     if any(state_or_lost(run).state == RUNNING for run in runs):
         return True
     sweeps = {*paths, *(run.parent for run in runs if run not in paths)}
     return any(is_worked_on(sweep) for sweep in sweeps)
 
 
-def _traces(paths: Sequence[Path]) -> list[tuple[Path, float]]:
+def _traces(runs: Sequence[Path]) -> list[tuple[Path, float]]:
     """When each file that a page shows was last written."""
     found = []
-    for run in distinct_run_dirs(paths):
+    for run in runs:
         for name in (EPOCHS, SUMMARY_FILE, STATUS):
             try:
                 found.append((run / name, (run / name).stat().st_mtime))

@@ -8,7 +8,7 @@ from typing import Any
 from bakeoff.comparison.estimates import estimates
 from bakeoff.comparison.rows import RowRuns, by_row, by_table
 from bakeoff.comparison.run import Run
-from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.comparison.tables import SettingRow, Table, best_first
 from bakeoff.config.canonical import LEFT_OUT_IF_NULL, canonical_json, identifying_config
 from bakeoff.config.strict import dotted_keys
 
@@ -44,7 +44,7 @@ def _table(fingerprint: str, num_images: int, runs: Sequence[Run]) -> Table:
         for part in parts
     ]
     # What nothing confirms heads no table.
-    rows.sort(key=lambda row: (not row.has_predictions, -(row.mean("accuracy") or 0.0), row.name))
+    rows = best_first(sorted(rows, key=lambda row: row.name))
     # Of a run with predictions, if there is one: they say how many classes there are.
     classes = class_names(next((run for run in runs if run.outcomes), runs[0]))
     titles = sorted({run.data_title for run in runs})

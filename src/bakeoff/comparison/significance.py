@@ -22,7 +22,7 @@ from bakeoff.comparison.statistics.pairs import (
     table_df,
 )
 from bakeoff.comparison.statistics.values import METRICS, Metric, values_of
-from bakeoff.comparison.tables import ClassDifference, Estimate, Pair, SettingRow, Table
+from bakeoff.comparison.tables import ClassDifference, Estimate, Pair, SettingRow, Table, best_first
 
 MOST_SETTINGS = 20  # of which all pairs are tested
 
@@ -143,7 +143,7 @@ def _with_classes(
 
 def _letters(shown: Sequence[SettingRow], pairs: Sequence[Pair]) -> dict[str, str]:
     tested = {setting for pair in pairs for setting in (pair.a, pair.b)}
-    rows = sorted(shown, key=lambda row: (-(row.mean("accuracy") or 0.0), row.name))
+    rows = best_first(sorted(shown, key=lambda row: row.name))
     differing = [(pair.a, pair.b) for pair in pairs if pair.metric == "accuracy" and pair.differs]
     return tie_letters([row.setting for row in rows if row.setting in tested], differing)
 

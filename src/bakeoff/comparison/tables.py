@@ -1,7 +1,7 @@
 """The plain records of a comparison: a table, its rows, and its tested pairs. No torch here."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +167,11 @@ class Table:
     def row(self, setting: str) -> SettingRow:
         """A setting that is shown."""
         return next(row for row in self.settings if row.setting == setting)
+
+
+def best_first(rows: Iterable[SettingRow]) -> list[SettingRow]:
+    """By mean accuracy, equal ones as they stand; what no predictions confirm comes after all others."""
+    return sorted(rows, key=lambda row: (not row.has_predictions, -(row.mean("accuracy") or 0.0)))
 
 
 _LONGEST_LABEL = 30  # characters

@@ -9,7 +9,7 @@ from bakeoff.comparison.notes import listed
 from bakeoff.comparison.significance import MOST_SETTINGS
 from bakeoff.comparison.statistics import ALPHA
 from bakeoff.comparison.statistics.few_images import ENOUGH
-from bakeoff.comparison.tables import Pair, SettingRow, Table
+from bakeoff.comparison.tables import Pair, SettingRow, Table, best_first
 from bakeoff.text import p_text, shortened
 
 _EVEN_PERCENT = 5  # on either side of half, where the estimate says nothing
@@ -19,11 +19,7 @@ _CLEAR = 0.005  # a p that a little optimism does not turn
 def reference(table: Table) -> str | None:
     """The configuration that the others are compared with if no baseline is given: the most accurate one."""
     tested = {setting for pair in table.pairs for setting in (pair.a, pair.b)}
-    return next((row.setting for row in _best_first(table) if row.setting in tested), None)
-
-
-def _best_first(table: Table) -> list[SettingRow]:
-    return sorted(table.settings, key=lambda row: -(row.mean("accuracy") or 0.0))
+    return next((row.setting for row in best_first(table.settings) if row.setting in tested), None)
 
 
 def verdict(table: Table) -> list[str]:
@@ -36,7 +32,7 @@ def verdict(table: Table) -> list[str]:
         return [_untested(rows)]
     return [
         _sentence(pair, row, table.row(table.reference), len(pairs))
-        for row in _best_first(table)
+        for row in best_first(table.settings)
         for pair in pairs
         if row.setting != table.reference and {pair.a, pair.b} == {row.setting, table.reference}
     ]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bakeoff.errors import BakeoffError
 from bakeoff.evaluation import cost, metrics
 from bakeoff.evaluation.prediction import Predictions
+from bakeoff.exits import kind_and_text
 from bakeoff.experiment.gates import Prepared
 from bakeoff.experiment.kept import keep_explanations, keep_test_images
 from bakeoff.experiment.progress import say
@@ -24,7 +24,6 @@ from bakeoff.models.base import Classifier
 from bakeoff.plots import canvas, figures, overlays, style
 from bakeoff.runs.records import Summary
 from bakeoff.runs.rundir import EXPLANATIONS, RunDir
-from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
 _UNFINISHED = "the run is finished, some of its pictures or speeds are missing"
@@ -148,8 +147,7 @@ def attempt(run: RunDir, name: str, step: Callable[[], object]) -> None:
     try:
         step()
     except Exception as error:  # noqa: BLE001 - a library may raise anything, and nothing here is worth a run
-        kind = "" if isinstance(error, BakeoffError) else f"{type(error).__name__}: "
-        say(run, f"note: without {name}: {kind}{one_line(error)}")
+        say(run, f"note: without {name}: {kind_and_text(error)}")
 
 
 def _in_own_style(draw: Callable[[], object]) -> None:

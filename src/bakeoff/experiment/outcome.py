@@ -14,11 +14,11 @@ from bakeoff.errors import (
     ResourceError,
     is_out_of_memory,
 )
+from bakeoff.exits import kind_and_text
 from bakeoff.experiment.checkpointing import Keeper, TakenOverError
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.checkpoints import FOLDER as CHECKPOINTS
 from bakeoff.runs.rundir import LAST_WEIGHTS, RunDir
-from bakeoff.text import one_line
 from bakeoff.training.state import TrainState
 
 
@@ -50,7 +50,7 @@ def outcome_recorded(
         # With its summary on the disk a run is a finished one, whatever failed then.
         status = "finished" if run.has_summary() else _status_of(error)
         keeper.check_owner()
-        run.log(f"{status}: {_one_line(error)}")
+        run.log(f"{status}: {kind_and_text(error, most=None)}")
         # Borders raise this, so that the state is whole.
         if isinstance(error, InterruptedRunError) and state.step > 0:
             keeper.save_or_say()
@@ -59,7 +59,7 @@ def outcome_recorded(
             if status in ("diverged", "interrupted"):
                 run.write_weights(state.model.state_dict(), finished=False)
         with suppress(Exception):  # last: from here on another process may go on with the run
-            run.write_status(status, state.step, _one_line(error))
+            run.write_status(status, state.step, kind_and_text(error, most=None))
         if isinstance(error, BakeoffError):
             error.args = (f"{error}; {_what_is_left(run, config, status)}",)
         raise
@@ -102,14 +102,14 @@ def torch_errors_explained(batch_size: int) -> Iterator[None]:
         ) from error
     except (MemoryError, RuntimeError) as error:
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            why = kind_and_text(error, most=None)[:160]
             raise ConfigError(
-                f"trainer.compile=true: torch could not compile this model ({_one_line(error)[:160]}); "
-                "set trainer.compile=false"
+                f"trainer.compile=true: torch could not compile this model ({why}); set trainer.compile=false"
             ) from error
         if not is_out_of_memory(error):
             raise
         raise ResourceError(
-            f"trainer.batch_size={batch_size}: out of memory ({_one_line(error)[:160]}); "
+            f"trainer.batch_size={batch_size}: out of memory ({kind_and_text(error, most=None)[:160]}); "
             "halve it or set data.residency=host"
         ) from error
 
@@ -118,8 +118,3 @@ def _status_of(error: BaseException) -> str:
     if isinstance(error, DivergedError):
         return "diverged"
     return "interrupted" if isinstance(error, InterruptedRunError | KeyboardInterrupt) else "failed"
-
-
-def _one_line(error: BaseException) -> str:
-    text = one_line(error, most=None)
-    return text if isinstance(error, BakeoffError) else f"{type(error).__name__}: {text}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bakeoff.comparison.run import Problem
 from bakeoff.comparison.statistics.few_images import ENOUGH
-from bakeoff.comparison.tables import Pair, SettingRow, Table
+from bakeoff.comparison.tables import Pair, SettingRow, Table, best_first
 from bakeoff.text import counted, percent, shortened
 
 _MANY_SHARE = 0.55  # of the uncertainty, above which one source of it is worth naming
@@ -23,21 +23,20 @@ class Headline:
 
 def headline(table: Table, problems: Sequence[Problem]) -> Headline:
     """Of one table, and of the runs that are in none."""
-    rows = sorted(table.settings, key=lambda row: -(row.mean("accuracy") or 0.0))
+    rows = best_first(table.settings)
     pairs = [pair for pair in table.pairs if pair.metric == "accuracy"]
+    in_pairs = {setting for pair in pairs for setting in (pair.a, pair.b)}
+    tested = [row for row in rows if row.setting in in_pairs] or rows
+    is_whole = len(pairs) in (0, len(tested) * (len(tested) - 1) // 2)  # else each is with a baseline
+    told = _winner(tested, pairs) if is_whole else _against(table.row(table.reference or ""), tested, pairs)
+    if untested := [row.label for row in rows if pairs and row.setting not in in_pairs]:
+        told += f" Not tested: {shortened(untested)}."
     return Headline(
-        _winner(rows, pairs)
-        if _is_whole(rows, pairs)
-        else _against(table.row(table.reference or ""), rows, pairs),
+        told,
         _compared(table),
         _unseen(rows, pairs),
         tuple(_next_steps(rows, pairs, problems)),
     )
-
-
-def _is_whole(rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> bool:
-    """Whether all pairs are tested, or none; else each is with a baseline."""
-    return len(pairs) in (0, len(rows) * (len(rows) - 1) // 2)
 
 
 def _against(baseline: SettingRow, rows: Sequence[SettingRow], pairs: Sequence[Pair]) -> str:

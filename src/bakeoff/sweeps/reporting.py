@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakeoff.config.schema import SweepConfig
-from bakeoff.errors import BakeoffError
+from bakeoff.exits import kind_and_text
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.report.extra import how_to_install, missing
 from bakeoff.report.write import FILE, write_report
 from bakeoff.sweeps.locate import word_for
-from bakeoff.text import one_line
 
 _EXPERIMENT = "experiment="
 
@@ -32,7 +31,6 @@ def write_own_report(folder: Path) -> Path | None:
         with doing("writing the report"):
             write_report([folder], output)
     except Exception as error:  # noqa: BLE001 - a library may raise anything, and the sweep has ended
-        kind = "" if isinstance(error, BakeoffError) else f"{type(error).__name__}: "
-        tell(f"note: no report: {kind}{one_line(error)}")
+        tell(f"note: no report: {kind_and_text(error)}")
         return None
     return output

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakeoff.comparison.figures import number_at
+from bakeoff.comparison.figures import MOST, TRAIN_SECONDS, number_at
 from bakeoff.comparison.output.render import problem_lines, relative
 from bakeoff.comparison.run import Problem, Run
 from bakeoff.comparison.tables import Table
@@ -85,7 +85,7 @@ def _run_cells(run: Run, root: Path) -> tuple[str, ...]:
         value = run.summary.get(name)
         return f"{value:,}" if type(value) is int else NOT_RECORDED
 
-    seconds = number_at(run.summary, "time.train_seconds", 1e300)
+    seconds = number_at(run.summary, TRAIN_SECONDS, MOST)
     return (
         relative(run.path, root),
         str(run.summary["seed"]),

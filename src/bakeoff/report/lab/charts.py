@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.comparison.figures import is_number
+from bakeoff.comparison.figures import MOST, is_number
 from bakeoff.comparison.history import read_history
 from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import SettingRow, Table
@@ -100,7 +100,7 @@ def _series(history: Sequence[Any], key: str, factor: float) -> dict[int, float]
     return {
         epoch["epoch"]: epoch[key] * factor
         for epoch in history
-        if is_number(epoch.get(key), -1e300, 1e300) and type(epoch.get("epoch")) is int
+        if is_number(epoch.get(key), -MOST, MOST) and type(epoch.get("epoch")) is int
     }
 
 

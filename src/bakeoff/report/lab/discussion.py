@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from bakeoff.comparison.output.captions import compared_with
 from bakeoff.comparison.recipes import without_option
-from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.comparison.tables import SettingRow, Table, best_first
 from bakeoff.report.lab.document import Block, Heading, Items, Paragraph, ToDo
-from bakeoff.report.lab.results import best_row
 from bakeoff.text import counted
 
 _CAUTION = "caution: "
@@ -119,7 +118,7 @@ def _unseen(table: Table) -> list[str]:
 
 def _confusions(table: Table) -> str:
     """What the best row takes for what most often, over all of its runs."""
-    row = best_row(table)
+    row = best_first(table.settings)[0]
     counts: Counter[tuple[int, int]] = Counter()
     for run in row.members:
         if run.outcomes is None:

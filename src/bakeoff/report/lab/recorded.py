@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bakeoff.comparison.figures import is_number, value_at
+from bakeoff.comparison.figures import MOST, is_number, value_at
 from bakeoff.comparison.run import UNKNOWN, Run
 from bakeoff.comparison.tables import SettingRow
 from bakeoff.runs.reading import UnreadableFileError, read_bytes
@@ -57,7 +57,7 @@ def of_config(runs: Sequence[Run], key: str) -> list[Any]:
 def of_summary(runs: Sequence[Run], path: str) -> list[float | None]:
     """The numbers at a dotted path of the summaries."""
     found = (value_at(run.summary, path) for run in runs)
-    return [value if is_number(value, 0, 1e300) else None for value in found]
+    return [value if is_number(value, 0, MOST) else None for value in found]
 
 
 def of_environment(runs: Sequence[Run], path: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from bakeoff.comparison.output.captions import captions
 from bakeoff.comparison.output.columns import make_grid
 from bakeoff.comparison.run import Run
-from bakeoff.comparison.tables import SettingRow, Table
+from bakeoff.comparison.tables import SettingRow, Table, best_first
 from bakeoff.comparison.view import View
 from bakeoff.evaluation.metrics import confusion, precision_recall_f1
 from bakeoff.report.lab import charts
@@ -28,11 +28,6 @@ def results_section(tables: Sequence[Table]) -> list[Block]:
         blocks += [_scores(table), *_accuracies(table, number), *_pairs(table)]
         blocks += [*_recalls(table), *_curves(table, number), *_confusion(table, number)]
     return blocks
-
-
-def best_row(table: Table) -> SettingRow:
-    """The row with the best mean accuracy; what no predictions confirm comes after what they do."""
-    return max(table.settings, key=lambda row: (row.has_predictions, row.mean("accuracy") or 0.0))
 
 
 def middle_run(row: SettingRow) -> Run:
@@ -149,7 +144,7 @@ def _curves(table: Table, number: int) -> list[Block]:
 
 
 def _confusion(table: Table, number: int) -> list[Block]:
-    row = best_row(table)
+    row = best_first(table.settings)[0]
     run = middle_run(row)
     png = charts.confusions(run, table.class_names, f"{row.label}, seed {run.summary['seed']}")
     if png is None:

@@ -67,7 +67,8 @@ def _left_out(view: View) -> list[str]:
 def _part(number: int, table: Table, view: View, problems: Sequence[Problem]) -> Part:
     names = theme.labels(table)
     by_number = {row.number: names[row.setting] for row in table.settings}
-    title, caption = captions(table, make_grid(table, view).columns)
+    grid = make_grid(table, view)
+    title, caption = captions(table, grid.columns)
     verdict, notes = remarks(table)
     results = [
         interval_figure(table, names),
@@ -95,7 +96,7 @@ def _part(number: int, table: Table, view: View, problems: Sequence[Problem]) ->
         against=names.get(table.reference or "", "") if table.pairs else "",
         verdict=verdict,
         notes=[without_option(note) for note in notes],
-        grid=page_table(table, view),
+        grid=page_table(table, grid),
         results=[figure for figure in results if figure],
         mistakes=[figure for figure in mistakes if figure],
         cards=cards_of(evidence, names, table.test_fingerprint) if evidence else None,

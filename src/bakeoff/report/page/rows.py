@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bakeoff.comparison.figures import NAMED_FIGURES
-from bakeoff.comparison.output.columns import make_grid
-from bakeoff.comparison.output.grid import Cell
+from bakeoff.comparison.output.grid import Cell, Grid
 from bakeoff.comparison.run import UNKNOWN
 from bakeoff.comparison.tables import Estimate, SettingRow, Table
-from bakeoff.comparison.view import View
 
 _DRAWN = ("accuracy", "macro_f1", "nll")  # scores with intervals
 _WIDTH, _EDGE = 120.0, 6.0  # of a drawing, in its own units
@@ -48,9 +46,8 @@ class PageTable:
     details: tuple[str, ...]
 
 
-def page_table(table: Table, view: View) -> PageTable:
+def page_table(table: Table, grid: Grid) -> PageTable:
     """The columns that `compare` would show with the same options."""
-    grid = make_grid(table, view)
     scales = {name: _scale([row.metrics.get(name) for row in table.settings]) for name in _DRAWN}
     columns = [
         [
