@@ -102,7 +102,9 @@ def guarded(path: Path, read: Callable[[], Read | Problem]) -> Read | Problem:
 
 def _read(path: Path, parts: _Parts, *, predictions: bool) -> Run | Problem:
     if not os.path.lexists(path / rundir.SUMMARY):
-        return _unfinished(path)
+        problem = _unfinished(path)
+        if not os.path.lexists(path / rundir.SUMMARY):  # else it has finished between the two looks
+            return problem
     summary = read_json(path / rundir.SUMMARY)
     config = without_nan(read_json(path / rundir.CONFIG))
     if reason := invalid_summary(summary):
