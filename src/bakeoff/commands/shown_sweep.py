@@ -30,8 +30,9 @@ def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
     about += [f"its runs took {took(row.seconds)}"] if row.seconds else []
     lines += wrapped(printable("; ".join(about)), width, "  ")
     if ledger:
-        command = shlex.join(["bakeoff", "train", "--multirun", *ledger.line])
-        lines += wrapped(printable(command), width, "    ", "  ")
+        command = [ledger.command, *(["--multirun"] if ledger.command == "train" else [])]
+        typed = shlex.join(["bakeoff", *command, *ledger.line])
+        lines += wrapped(printable(typed), width, "    ", "  ")
     lines += wrapped(printable(str(path)), width, "  ")
     short = width is not None
     if rows:

@@ -22,6 +22,7 @@ from bakeoff.runs.storage import write_json
 
 CANCEL = ".cancel"  # a file of this name asks the process that works on the sweep to stop
 SCHEMA = 1
+COMMANDS = ("train", "race", "tune")  # that work on a sweep
 _COUNTS = ("jobs_at_once", "threads_per_job")
 
 
@@ -53,6 +54,7 @@ class Ledger:
     options: SweepConfig = field(default_factory=SweepConfig)
     jobs_at_once: int = 1
     threads_per_job: int = 1
+    command: str = COMMANDS[0]
     parent: dict[str, Any] | None = None  # host, pid, process_started, heartbeat, started; None: nobody
 
     @property
@@ -97,6 +99,7 @@ class Ledger:
             {
                 "schema": SCHEMA,
                 "name": self.name,
+                "command": self.command,
                 "line": self.line,
                 "created": self.created,
                 "parent": self.parent,
@@ -143,6 +146,9 @@ def read_ledger(folder: Path) -> Ledger:
         raise UnreadableFileError(f"{LEDGER}: not one of this version")
     if any(type(values[name]) is not int or not 0 < values[name] <= MOST_JOBS for name in _COUNTS):
         raise UnreadableFileError(f"{LEDGER}: {' and '.join(_COUNTS)} must be from 1 to {MOST_JOBS:,}")
+    command = values.get("command", COMMANDS[0])  # older ones did not say
+    if command not in COMMANDS:
+        raise UnreadableFileError(f"{LEDGER}: its command must be one of {', '.join(COMMANDS)}")
     parent = values.get("parent")
     try:
         options = parse_section(SweepConfig, values.get("options"), "options")
@@ -155,6 +161,7 @@ def read_ledger(folder: Path) -> Ledger:
         options=options,
         jobs_at_once=values["jobs_at_once"],
         threads_per_job=values["threads_per_job"],
+        command=command,
         parent=parent if isinstance(parent, dict) else None,
     )
     ledger.add(_entry(job) for job in values["jobs"])

@@ -1,0 +1,119 @@
+"""The sections of sweeps whose next run depends on results so far: `race` and `tune`.
+
+As in `schema.py`, the comment at a field is what the help says of its key. They are known in their own
+command alone, and are no part of a run's config: their words are taken out of the command line before
+Hydra reads it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeVar
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType, QuotedString
+from hydra.errors import HydraException
+from pydantic import AfterValidator, Field
+
+from bakeoff.config.schema import Count, Positive
+from bakeoff.config.strict import STRICT, parse_section
+from bakeoff.errors import ConfigError
+
+MOST_SEEDS = 1000  # of a setting; so many were never needed
+
+
+def _rising(looks: list[int]) -> list[int]:
+    if any(later <= earlier for earlier, later in pairwise(looks)):
+        raise ValueError("numbers that rise, as in [3,5,8,12]")
+    return looks
+
+
+@dataclass
+class RaceConfig:
+    """How models race: when to look, and when to stop."""
+
+    __pydantic_config__ = STRICT
+
+    # Numbers of seeds after which the race looks at the validation images; fixed before it begins.
+    looks: Annotated[
+        list[Annotated[int, Field(ge=2, le=MOST_SEEDS)]], Field(min_length=1, max_length=20),
+        AfterValidator(_rising),
+    ] = field(default_factory=lambda: [3, 5, 8, 12])  # fmt: skip
+    # Points of a percent below which a difference does not matter; null: no two models are called equal.
+    margin_points: Annotated[float, Field(gt=0, lt=100)] | None = None
+    # Seconds of work after which no other run starts; null: no limit.
+    max_seconds: Positive | None = None
+    # Whether the race stops when more seeds would hardly decide it.
+    hopeless: bool = True
+    # The score that decides.
+    metric: Literal["accuracy", "macro_f1", "nll"] = "accuracy"
+
+
+@dataclass
+class TuneConfig:
+    """How hyper-parameters are searched."""
+
+    __pydantic_config__ = STRICT
+
+    # Number of trials of each model's study.
+    trials: Annotated[int, Field(ge=1, le=10_000)] = 50
+    # What is searched for, one or several: val.accuracy, val.macro_f1, val.nll, latency, parameters, ...
+    metric: str | list[str] = "val.accuracy"
+    # How the next trial is chosen.
+    sampler: Literal["tpe", "random", "grid", "cmaes"] = "tpe"
+    # Which trials are stopped early; auto: median, and none with several metrics.
+    pruner: Literal["auto", "median", "hyperband", "none"] = "auto"
+    # Where the study is kept; sqlite or journal: in the sweep's folder; or the URL of a database server.
+    storage: Annotated[str, Field(min_length=1)] = "sqlite"
+    # A file of conf/search with the keys to search; null: the swept keys, else the family's file.
+    search: str | None = None
+    # Number of the best configurations that are trained again with new seeds; 0: none.
+    confirm: Annotated[int, Field(ge=0, le=100)] = 3
+    confirm_seeds: Count = 3  # number of new seeds of each
+
+
+Section = TypeVar("Section", RaceConfig, TuneConfig)
+SECTIONS: dict[str, type[RaceConfig] | type[TuneConfig]] = {"race": RaceConfig, "tune": TuneConfig}
+
+
+def take_section(name: str, section: type[Section], words: Sequence[str]) -> tuple[Section, list[str]]:
+    """Parses the words of a section, and gives the others.
+
+    Args:
+        name: of the section, as `race`.
+        section: its dataclass.
+        words: of a command line, such as `race.looks=[3,5]`.
+
+    Raises:
+        ConfigError: a word that cannot be read, an unknown key, or a value that is not allowed.
+    """
+    own = [word for word in words if _key(word).startswith(f"{name}.") or _key(word) == name]
+    values: dict[str, Any] = asdict(section())
+    for word in own:
+        values[_key(word).removeprefix(f"{name}.")] = _value(word)
+    return parse_section(section, values, name), [word for word in words if word not in own]
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
+
+
+def _value(word: str) -> Any:
+    """What Hydra reads as the value of an override."""
+    if "." not in _key(word):
+        raise ConfigError(f"{word}: {_key(word)} is a section of keys; write {_key(word)}.KEY=VALUE")
+    try:
+        (override,) = OverridesParser.create().parse_overrides([word])
+    except HydraException as error:
+        raise ConfigError(f"{word}: cannot be read; write {_key(word)}=VALUE") from error
+    if override.type is OverrideType.DEL or override.package is not None:
+        raise ConfigError(f"{word}: write {_key(word)}=VALUE")
+    if override.is_sweep_override():
+        value = word.partition("=")[2]
+        raise ConfigError(f"{word}: one value; a list is written {_key(word)}=[{value}]")
+    parsed: Any = override.value()
+    return [_plain(one) for one in parsed] if isinstance(parsed, list) else _plain(parsed)
+
+
+def _plain(value: Any) -> Any:
+    return value.text if isinstance(value, QuotedString) else value
