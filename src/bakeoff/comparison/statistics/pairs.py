@@ -18,7 +18,7 @@ from bakeoff.comparison.statistics.values import WORST_NLL, Metric
 
 LARGEST = {"accuracy": 1.0, "macro_f1": 1.0, "nll": WORST_NLL}  # of a difference
 MIN_CLASS_IMAGES = 20  # for a test of a class's recall
-_Z_80 = 0.841621233573  # quantile of the normal distribution at the power of 80 %
+Z_80 = 0.841621233573  # quantile of the normal distribution at the power of 80 %
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Difference:
     variance_images: float  # with the images that were added
     variance_seeds: float
     variance_interplay: float  # the part of `variance_images` that more seeds would reduce
+    variance_of_a_run: float  # with r runs on either side, the seeds and the interplay leave an r-th of it
     effective_images: float  # how many carry the difference
     is_within_domain: bool  # enough images and runs to say what would have been seen
     largest: float  # that a difference can be
@@ -42,6 +43,11 @@ class Difference:
     def variance(self) -> float:
         """Of the difference, both noises."""
         return self.variance_images + self.variance_seeds
+
+    @property
+    def variance_lasting(self) -> float:
+        """What endless seeds would leave: the images' own."""
+        return max(0.0, self.variance_images - self.variance_interplay)
 
     @property
     def seed_share(self) -> float | None:
@@ -105,6 +111,7 @@ def difference_of(
         variance_images=image_variance,
         variance_seeds=seed_variance,
         variance_interplay=interplay,
+        variance_of_a_run=sum(noise.num_runs * noise.seed_variance + noise.floor for noise in sides),
         effective_images=scatter.telling,
         is_within_domain=counted is scatter and satterthwaite >= LEAST_DF,
         largest=largest,
@@ -130,6 +137,7 @@ def _unanimous(difference: float, size: int, largest: float) -> Difference:
         variance_images=0.0,
         variance_seeds=0.0,
         variance_interplay=0.0,
+        variance_of_a_run=0.0,
         effective_images=float(size) if difference else 0.0,
         is_within_domain=False,
         largest=largest,
@@ -150,10 +158,15 @@ def detectable(pair: Difference, num_pairs: int) -> float | None:
     """
     if pair.df is None or pair.satterthwaite_df is None or not pair.is_within_domain:
         return None
-    critical = student_quantile(1 - ALPHA / 2 / num_pairs, pair.df)
-    away = critical * (1 - 1 / (4 * pair.df)) + _Z_80 * math.sqrt(1 + critical**2 / (2 * pair.df))
-    smallest = math.sqrt(pair.variance) * away * (1 + 1 / pair.satterthwaite_df)
+    smallest = shown_with_power(pair.variance, pair.df, num_pairs) * (1 + 1 / pair.satterthwaite_df)
     return smallest if smallest <= pair.largest else None
+
+
+def shown_with_power(variance: float, df: float, num_pairs: int) -> float:
+    """The true difference that is found with a power of 80 % (Johnson and Welch 1940), before any margin."""
+    critical = student_quantile(1 - ALPHA / 2 / num_pairs, df)
+    away = critical * (1 - 1 / (4 * df)) + Z_80 * math.sqrt(1 + critical**2 / (2 * df))
+    return math.sqrt(variance) * away
 
 
 def recall_noises(
