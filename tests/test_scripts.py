@@ -33,6 +33,7 @@ SHORTEST = {
     "draw_terminal.py": ["drawn.svg"],
     "study_class_intervals.py": ["--tables", "8"],
     "study_few_images.py": ["--tables", "20"],
+    "study_race.py": ["--races", "4"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "bench_checkpoints.py": ["--seconds", "1", "model=cnn_small", "data=digits"],
     "try_resume.py": ["cnn_small", "combination1", "--kills", "4"],
