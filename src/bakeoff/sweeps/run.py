@@ -4,8 +4,8 @@ What is done already, and what is to do, the directories say; so the same comman
 failed or was stopped, and nothing twice.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakeoff.comparison.output.printing import print_comparison
@@ -21,7 +21,7 @@ from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.dry_run import show_plan
 from bakeoff.sweeps.folders import begin_again, drop_removed, drop_replaced, make_folders
 from bakeoff.sweeps.gates_child import check_with_torch
-from bakeoff.sweeps.ledger import CANCEL, Ledger, begun
+from bakeoff.sweeps.ledger import CANCEL, Entry, Ledger, begun
 from bakeoff.sweeps.locate import word_for
 from bakeoff.sweeps.naming import sweep_with
 from bakeoff.sweeps.owner import owned
@@ -90,34 +90,63 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
     Raises:
         InterruptedRunError: a signal, or `bakeoff cancel`.
     """
-    for item in planned:
-        ledger.set(item.entry.folder, state=item.state.state, reason=item.state.reason)
-    todo = [ledger.entries[item.entry.folder] for item in planned if not item.is_done]
-    ledger.jobs_at_once, ledger.threads_per_job = len(chosen), chosen[0].threads
-    with suppress(FileNotFoundError):
-        (ledger.folder / CANCEL).unlink()  # it was meant for a process that is gone
-    ledger.write(owned=True)  # before the directories, so that nothing is left that no ledger knows
-    try:
-        make_folders(planned)
-        each = max(item.job.values["trainer"].get("threads") or chosen[0].threads for item in planned)
-        if busy := busy_note(current_load(), each * len(chosen), in_sweep=True):
-            tell(f"note: {busy}")
-        roots = {item.entry.folder: str(item.job.values["data"]["root"]) for item in planned}
-        with make_view(ledger, todo) as view:
-            scheduler = Scheduler(ledger, chosen, roots, view, stop)
-            waiting = scheduler.run(todo)
-    finally:
-        with suppress(ResourceError):  # the directories say what is
-            ledger.write(owned=False)
-    if stop.name is not None or scheduler.cancelled:
-        raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
+    with worked_on(ledger):
+        failed, waiting = train_all(ledger, planned, chosen, stop)
     if waiting:
         tell(
             f"stopped after the first failure (sweep.on_failure=stop); {counted(len(waiting), 'run')} "
             "not started"
         )
     left = sum(entry.state not in LEFT_ALONE for entry in ledger.entries.values())
-    return compared(ledger.folder, scheduler.failed, left, reports=is_wanted(ledger.options, ledger.line))
+    return compared(ledger.folder, failed, left, reports=is_wanted(ledger.options, ledger.line))
+
+
+@contextmanager
+def worked_on(ledger: Ledger) -> Iterator[None]:
+    """For the block the ledger says that this process works on the sweep."""
+    with suppress(FileNotFoundError):
+        (ledger.folder / CANCEL).unlink()  # it was meant for a process that is gone
+    ledger.write(owned=True)  # before the directories, so that nothing is left that no ledger knows
+    try:
+        yield
+    finally:
+        with suppress(ResourceError):  # the directories say what is
+            ledger.write(owned=False)
+
+
+def train_all(
+    ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], stop: StopSignal
+) -> tuple[list[str], list[Entry]]:
+    """Trains what is to do of some runs of a sweep.
+
+    Args:
+        ledger: of the sweep, which this process works on.
+        planned: runs that it has.
+        chosen: what those that run at once may use.
+        stop: the signals that came.
+
+    Returns:
+        The folders of those that failed, and those that were not started because one failed.
+
+    Raises:
+        InterruptedRunError: a signal, or `bakeoff cancel`.
+    """
+    for item in planned:
+        ledger.set(item.entry.folder, state=item.state.state, reason=item.state.reason)
+    todo = [ledger.entries[item.entry.folder] for item in planned if not item.is_done]
+    ledger.jobs_at_once, ledger.threads_per_job = len(chosen), chosen[0].threads
+    ledger.write(owned=True)
+    make_folders(planned)
+    each = max(item.job.values["trainer"].get("threads") or chosen[0].threads for item in planned)
+    if busy := busy_note(current_load(), each * len(chosen), in_sweep=True):
+        tell(f"note: {busy}")
+    roots = {item.entry.folder: str(item.job.values["data"]["root"]) for item in planned}
+    with make_view(ledger, todo) as view:
+        scheduler = Scheduler(ledger, chosen, roots, view, stop)
+        waiting = scheduler.run(todo)
+    if stop.name is not None or scheduler.cancelled:
+        raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
+    return scheduler.failed, waiting
 
 
 def checked(
