@@ -1,8 +1,8 @@
 """Simulated races: how often a best setting is dropped, and how often the test table is wrong afterwards.
 
-The cells and limits are those of an acceptance recipe; a limit is the 99.9 % binomial limit of 5 %, "!" marks
-a figure outside of it. Welch's test of run scores with the same levels stands beside the race in the cell that
-catches it. 25 s on one core.
+The cells and limits are those of an acceptance recipe; a limit is the 99.9 % binomial limit of 5 %, "!"
+marks a figure outside of it. Welch's test of run scores with the same levels stands beside the race in the
+cell that catches it. 25 s on one core.
 
 usage: python scripts/study_race.py [--races COUNT]
 

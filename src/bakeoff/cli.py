@@ -28,6 +28,7 @@ examples:
   bakeoff train model=cnn data=mnist optim.lr=0.005
   bakeoff train -m data=digits seed=0,1,2 model.channels=[8,16],[32,64,64]
   bakeoff train experiment=debug data=cifar10
+  bakeoff race model=cnn,vit data=mnist race.margin_points=0.5
   bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
   bakeoff compare --where 'optim.lr <= 0.01' --baseline cnn --cost train_seconds
@@ -51,6 +52,7 @@ exit codes: 0 done; 2 usage or configuration; 3 data; 4 storage or memory; 5 div
 # Each is a file in `commands`, with a function of its name.
 COMMANDS = (
     "train",
+    "race",
     "preview",
     "compare",
     "report",
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     environment.prepare()
-    is_training = words[:1] == ["train"]
+    is_training = words[:1] in (["train"], ["race"])
     return run_command(lambda: _dispatch(words), debug, only_shows=not is_training, colour=_colour(words))
 
 

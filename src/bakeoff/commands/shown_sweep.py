@@ -1,6 +1,5 @@
 """What `bakeoff show SWEEP` says. No torch here."""
 
-import shlex
 from pathlib import Path
 
 from bakeoff.commands.next_steps import of_sweep
@@ -8,7 +7,7 @@ from bakeoff.commands.row_table import counts_told, run_line, table, took, when
 from bakeoff.commands.shown_run import headline, steps_told
 from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.states import FINISHED
-from bakeoff.sweeps.ledger import Ledger
+from bakeoff.sweeps.ledger import Ledger, command_of
 from bakeoff.sweeps.rows import RunRow, SweepRow, sweep_and_runs
 from bakeoff.terminal import painted, wrapped
 from bakeoff.text import cut, printable
@@ -30,9 +29,7 @@ def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
     about += [f"its runs took {took(row.seconds)}"] if row.seconds else []
     lines += wrapped(printable("; ".join(about)), width, "  ")
     if ledger:
-        command = [ledger.command, *(["--multirun"] if ledger.command == "train" else [])]
-        typed = shlex.join(["bakeoff", *command, *ledger.line])
-        lines += wrapped(printable(typed), width, "    ", "  ")
+        lines += wrapped(printable(command_of(ledger)), width, "    ", "  ")
     lines += wrapped(printable(str(path)), width, "  ")
     short = width is not None
     if rows:

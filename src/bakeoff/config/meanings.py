@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from bakeoff.config.adaptive import SECTIONS
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Every section `model` has these two; the rest is the family's own.
 _OF_EVERY_MODEL = {
@@ -53,6 +55,8 @@ def header_of(path: Path) -> Header:
 def meanings(family: str | None = None) -> dict[str, str]:
     """Dotted key -> its meaning, of the shared keys and of a family's; "" where the source says nothing."""
     found = dict(_of_section("config/schema.py", "Config", ""))
+    for name, section in SECTIONS.items():
+        found |= dict(_of_section("config/adaptive.py", section.__name__, f"{name}."))
     if family is not None and re.fullmatch(r"\w+", family):
         found |= _OF_EVERY_MODEL | dict(_of_section(f"models/{family}.py", "Config", "model."))
     return found

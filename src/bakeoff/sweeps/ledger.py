@@ -4,6 +4,7 @@ The directories say what is; the ledger says what should be, so that a run that 
 """
 
 import os
+import shlex
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -132,6 +133,12 @@ def begun(folder: Path, line: Sequence[str]) -> Ledger:
         return Ledger(folder, list(line), now())
     ledger.line = list(line)
     return ledger
+
+
+def command_of(ledger: Ledger, *words: str) -> str:
+    """The command that works on a sweep, as it was typed, with some more words."""
+    options = ["--multirun"] if ledger.command == COMMANDS[0] else []
+    return shlex.join(["bakeoff", ledger.command, *options, *words, *ledger.line])
 
 
 def read_ledger(folder: Path) -> Ledger:

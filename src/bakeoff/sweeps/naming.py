@@ -9,7 +9,8 @@ from bakeoff.runs.folders import beginning, sweep_dirs
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import sweep_folder
 from bakeoff.runs.states import DIVERGED, LEFT_ALONE, state_or_lost
-from bakeoff.sweeps.ledger import Ledger, read_ledger
+from bakeoff.runs.studies import is_open
+from bakeoff.sweeps.ledger import COMMANDS, Ledger, read_ledger
 from bakeoff.sweeps.owner import taken
 from bakeoff.sweeps.plan import Planned
 from bakeoff.text import counted
@@ -23,12 +24,15 @@ def own_words(line: CommandLine) -> list[str]:
     return [*directory, *(text for text in line.overrides if not _is_of_sweeps(text))]
 
 
-def sweep_namer(line: CommandLine, told: Callable[[str], None]) -> Callable[[str, str | None], str]:
+def sweep_namer(
+    line: CommandLine, told: Callable[[str], None], command: str = COMMANDS[0]
+) -> Callable[[str, str | None], str]:
     """A function that gives a sweep its name, by its outputs root and the name that is given.
 
     Args:
         line: the command line.
         told: is called with a line that says so, if it goes on with a sweep.
+        command: that works on it.
     """
     words = own_words(line)
     retries = any(text.lstrip("+") == f"sweep.retry={DIVERGED}" for text in line.overrides)
@@ -39,7 +43,7 @@ def sweep_namer(line: CommandLine, told: Callable[[str], None]) -> Callable[[str
             if like := _begins_so(given, root):
                 told(f"note: a new sweep, {given}; there is {like}, too, whose name begins so")
             return given
-        found = None if given == NEW else _unfinished(root, words, retries)
+        found = None if given == NEW else _unfinished(root, command, words, retries)
         if found is None:
             return new_sweep_name()
         if found.is_worked_on:
@@ -73,12 +77,14 @@ def sweep_with(planned: Sequence[Planned]) -> str | None:
     return None
 
 
-def _unfinished(root: Path, words: Sequence[str], retries: bool) -> Ledger | None:
-    """The newest sweep of these words in which something is to do."""
+def _unfinished(root: Path, command: str, words: Sequence[str], retries: bool) -> Ledger | None:
+    """The newest sweep of this command and these words in which something is to do."""
     for folder in sweep_dirs(root):
         with suppress(UnreadableFileError):
             ledger = read_ledger(folder)
-            if ledger.line == list(words) and any(is_to_do(ledger, name, retries) for name in ledger.entries):
+            if (ledger.command, ledger.line) != (command, list(words)):
+                continue
+            if is_open(folder) or any(is_to_do(ledger, name, retries) for name in ledger.entries):
                 return ledger
     return None
 

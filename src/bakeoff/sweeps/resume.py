@@ -1,7 +1,6 @@
 """`bakeoff resume SWEEP`: what is left of a sweep, from its ledger and directories alone. No torch here."""
 
 import os
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +18,7 @@ from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import CONFIG
 from bakeoff.runs.stored_overrides import stored_overrides
 from bakeoff.sweeps.folders import begin_again
-from bakeoff.sweeps.ledger import Entry, Ledger, read_ledger
+from bakeoff.sweeps.ledger import Entry, Ledger, command_of, read_ledger
 from bakeoff.sweeps.naming import is_to_do
 from bakeoff.sweeps.owner import owned
 from bakeoff.sweeps.plan import Planned, looked_at_again, plan, to_be_tried
@@ -53,7 +52,11 @@ def resume_sweep(
         ledger = read_ledger(folder)
     except UnreadableFileError as error:
         raise ResumeError(f"{folder}: {error}; give the command of this sweep again") from error
-    again = shlex.join(["bakeoff", "train", "--multirun", f"sweep.name={ledger.name}", *ledger.line])
+    again = command_of(ledger, f"sweep.name={ledger.name}")
+    if ledger.command == "race":
+        from bakeoff.sweeps.race.begin import go_on
+
+        return go_on(ledger, lambda entry: _job(ledger, entry, data_root, again), stop)
     todo = [entry for name, entry in ledger.entries.items() if is_to_do(ledger, name, retries)]
     done = len(ledger.entries) - len(todo)
     tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them done already")

@@ -1,0 +1,185 @@
+"""A race: rounds of seeds, a look at the validation images after each, and the test images at the end.
+
+The plan is fixed before the first run. A look is a pure function of the validation predictions of the runs
+that it names, made only when its round is complete; so a race that was killed goes on to the same decisions.
+No torch here.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from bakeoff.comparison.figures import TOTAL_SECONDS, number_at
+from bakeoff.errors import SOME_RUNS_BAD, ResourceError
+from bakeoff.machine.signals import StopSignal
+from bakeoff.machine.waiting import doing, tell
+from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.rundir import SUMMARY
+from bakeoff.sweeps.child import Slot
+from bakeoff.sweeps.ledger import Entry, now
+from bakeoff.sweeps.plan import looked_at_again, plan, settle_stale
+from bakeoff.sweeps.race.evidence import Evidence
+from bakeoff.sweeps.race.rounds import Rounds
+from bakeoff.sweeps.race.told import Told, first_warnings, heading, listing, verdict_lines
+from bakeoff.sweeps.reporting import is_wanted
+from bakeoff.sweeps.run import compared, train_all, worked_on
+from bakeoff.terminal import painted, screen_width, wants_colour, wrapped
+from bakeoff.text import about, counted, printable
+
+_MOST_SECONDS = 1e12
+_MOST_IMAGES = 1e9
+
+
+@dataclass
+class Race:
+    """One, by the process that works on it."""
+
+    rounds: Rounds
+    slots: Sequence[Slot]
+    stop: StopSignal
+    failed: list[str] = field(default_factory=list)  # folders of runs
+
+    def run(self) -> int:
+        """Goes on until it is decided; then the test images are opened and compared.
+
+        Returns:
+            0, or 7 if a run failed.
+
+        Raises:
+            InterruptedRunError: a signal, or `bakeoff cancel`.
+            ResumeError: the stored runs do not give the decisions that were made.
+        """
+        rounds, record = self.rounds, self.rounds.record
+        rounds.make_again()
+        with worked_on(rounds.ledger):
+            record.write()
+            while record.ended is None:
+                if rounds.is_decided or self._is_out_of_time():
+                    self._end()
+                elif not self._train_round():
+                    tell("stopped after the first failure (sweep.on_failure=stop): the race is not decided")
+                    return SOME_RUNS_BAD
+                else:
+                    self._look()
+        self._tell_end()
+        reports = is_wanted(rounds.ledger.options, rounds.ledger.line)
+        return compared(rounds.ledger.folder, self.failed, reports=reports)
+
+    def _train_round(self) -> bool:
+        """Trains the new seeds of all survivors; whether the round is complete."""
+        rounds = self.rounds
+        planned = plan(rounds.jobs, self.stop)
+        planned = looked_at_again(settle_stale(planned, rounds.ledger.options.stale, tell))
+        rounds.ledger.add(item.entry for item in planned)
+        with self._timed():
+            failed, waiting = train_all(rounds.ledger, planned, self.slots, self.stop)
+        self.failed += failed
+        return not waiting
+
+    def _look(self) -> None:
+        rounds = self.rounds
+        with doing("looking at the validation images"):
+            evidence = rounds.judge()
+        found, told = rounds.looks[-1], self._told(evidence.num_images)
+        means = {name: float(own.mean()) for name, own in evidence.values.items() if len(own)}
+        width, colour = screen_width(sys.stdout), wants_colour(sys.stdout)
+        print()
+        for line in wrapped(heading(found, rounds.number - 1, told), width):
+            print(painted(line, "bold", colour))
+        for score, says, style in listing(found, means, told, width):
+            lines = wrapped(says, width, " " * 6, f"{score}  ")
+            print("\n".join(painted(line, style, colour) for line in lines))
+        for line in self._notes(evidence, told):
+            tell(line)
+        print(flush=True)
+
+    def _notes(self, evidence: Evidence, told: Told) -> list[str]:
+        found = self.rounds.looks[-1]
+        lines = [f"note: {text}" for text in first_warnings(found, told)] if self.rounds.number == 1 else []
+        lines += [
+            f"note: {printable(run.name)} is right no more often than always naming the largest class; its "
+            "configuration stays in and takes seeds; stop the race (Ctrl-C) if it is broken"
+            for run in evidence.guessing
+        ]
+        if not self.rounds.is_decided:
+            runs, seeds = len(self.rounds.jobs), len(self.rounds.new_seeds)
+            seconds = self._seconds_of_round()
+            took = "" if seconds is None else f", {about(seconds)}"
+            each = f"{counted(seeds, 'more seed')} of each of {len(self.rounds.survivors)}"
+            lines.append(f"going on: {each}, {counted(runs, 'run')}{took}")
+        return lines
+
+    def _told(self, num_val: int) -> Told:
+        names = {one.setting: one.name for one in self.rounds.entrants}
+        return Told(self.rounds.rules, names, num_val, self._num_test())
+
+    def _num_test(self) -> int | None:
+        """How many test images there are; of none it is asked what it shows."""
+        for entry in self.rounds.ledger.entries.values():
+            if (count := number_at(self._summary(entry), "test.num_images", _MOST_IMAGES)) is not None:
+                return int(count)
+        return None
+
+    def _summary(self, entry: Entry) -> dict[str, object]:
+        with suppress(UnreadableFileError):
+            return read_json(self.rounds.ledger.run(entry) / SUMMARY)
+        return {}
+
+    def _seconds_of_round(self) -> float | None:
+        """What the next one will take, by what the runs of each survivor took; None if that is not known."""
+        total = 0.0
+        for one in self.rounds.survivors:
+            entries = [entry for entry in self.rounds.ledger.entries.values() if entry.setting == one.setting]
+            took = [number_at(self._summary(entry), TOTAL_SECONDS, _MOST_SECONDS) for entry in entries]
+            known = [seconds for seconds in took if seconds is not None]
+            if not known:
+                return None
+            total += statistics.median(known) * len(self.rounds.new_seeds)
+        return total / len(self.slots)
+
+    def _is_out_of_time(self) -> bool:
+        """Whether the time is over, or will be before the next round is complete."""
+        record = self.rounds.record
+        if record.max_seconds is None:
+            return False
+        expected = self._seconds_of_round() if self.rounds.number else None
+        return record.seconds + (expected or 0.0) >= record.max_seconds
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """The work of the block counts, whichever way it ends."""
+        record, began = self.rounds.record, time.monotonic()
+        before = record.seconds
+        try:
+            yield
+        finally:
+            record.seconds = before + time.monotonic() - began
+            with suppress(ResourceError):
+                record.write()
+
+    def _end(self) -> None:
+        rounds, record = self.rounds, self.rounds.record
+        found = rounds.looks[-1] if rounds.looks else None
+        kind = found.verdict if found and found.verdict else "budget"
+        record.verdict = {
+            "kind": kind,
+            "best": found.best if found else None,
+            "bottleneck": found.bottleneck if found and kind in ("budget", "hopeless") else None,
+            "out_of_time": not rounds.is_decided,
+        }
+        record.ended = now()
+        record.write()
+
+    def _tell_end(self) -> None:
+        rounds = self.rounds
+        found = rounds.looks[-1] if rounds.looks else None
+        out_of_time = bool((rounds.record.verdict or {}).get("out_of_time"))
+        trained = len(rounds.ledger.entries)
+        num_val = int(rounds.record.num_val or 0)
+        first, *rest = verdict_lines(found, self._told(num_val), trained, out_of_time=out_of_time)
+        tell(painted(first, "bold", wants_colour(sys.stdout)))
+        for line in rest:
+            tell(line)
