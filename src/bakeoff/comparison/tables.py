@@ -91,6 +91,7 @@ class SettingRow:
     resolved: str = ""  # what `auto` became, such as "cuda, bf16", where that parts the runs of a setting
     number: int = 0  # its place in the table that is shown, from 1
     label: str = ""  # what sentences call it: a short name that no other row has, or its number
+    mark: str = ""  # what a reader must see beside its name
 
     @property
     def model(self) -> str:
@@ -149,6 +150,15 @@ class SettingRow:
 
 
 @dataclass(frozen=True)
+class RaceFacts:
+    """Of the race that all runs of a table come from."""
+
+    margin: float | None  # in the unit of the metric
+    metric: str
+    equal: tuple[tuple[str, str], ...]  # pairs of settings that the test images show to be closer than it
+
+
+@dataclass(frozen=True)
 class Table:
     """All settings that were tested on the same images, best mean accuracy first."""
 
@@ -163,6 +173,7 @@ class Table:
     verdict: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reference: str | None = None  # the setting that the verdict holds each other against
+    race: RaceFacts | None = None
 
     def row(self, setting: str) -> SettingRow:
         """A setting that is shown."""

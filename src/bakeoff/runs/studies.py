@@ -5,6 +5,8 @@ decides by them.
 """
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,17 @@ from typing import Any
 from bakeoff.runs.reading import UnreadableFileError, read_json
 
 RACE, TUNE = "race.json", "tune.json"
+
+
+@dataclass(frozen=True)
+class RaceRecord:
+    """What a race says of itself that matters to who compares its runs."""
+
+    margin: float | None  # in the unit of its metric
+    metric: str
+    out_after: Mapping[str, int]  # by setting: seeds, of those that were dropped as surely worse
+    failed_after: Mapping[str, int]  # of those with too few finished runs
+    is_ended: bool
 
 
 def is_open(sweep: Path) -> bool:
@@ -24,6 +37,39 @@ def is_open(sweep: Path) -> bool:
 def is_sealed(run: Path) -> bool:
     """Whether a run belongs to one that has not ended: its test figures are nobody's business yet."""
     return is_open(run.parent)
+
+
+def race_of(sweep: Path) -> RaceRecord | None:
+    """The race of a sweep's folder; None if there is none, or it cannot be read."""
+    stamp = _stamp(sweep / RACE)
+    return _race(sweep / RACE, *stamp) if stamp else None
+
+
+@lru_cache(maxsize=256)
+def _race(path: Path, _mtime_ns: int, _inode: int) -> RaceRecord | None:
+    try:
+        record = read_json(path, attempts=2)
+    except UnreadableFileError:
+        return None
+    margin, metric, settings = record.get("margin"), record.get("metric"), record.get("settings")
+    if not isinstance(margin, float | int | None) or not isinstance(metric, str):
+        return None
+    if not isinstance(settings, list) or not all(map(_is_setting, settings)):
+        return None
+    out = [one for one in settings if one["out_after"] is not None]
+    return RaceRecord(
+        None if margin is None else float(margin),
+        metric,
+        {one["setting"]: one["out_after"] for one in out if one["why"] == "worse"},
+        {one["setting"]: one["out_after"] for one in out if one["why"] == "failed"},
+        isinstance(record.get("ended"), str),
+    )
+
+
+def _is_setting(one: Any) -> bool:
+    if not isinstance(one, dict) or not isinstance(one.get("setting"), str) or "why" not in one:
+        return False
+    return one.get("out_after") is None or type(one["out_after"]) is int
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

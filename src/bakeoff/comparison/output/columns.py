@@ -92,7 +92,8 @@ def _first_columns(table: Table) -> list[Column]:
 
 
 def _name(row: SettingRow) -> str:
-    return cut(row.title, _LONGEST_TITLE) + ("" if row.has_predictions else " (no predictions)")
+    marks = [*([row.mark] if row.mark else []), *([] if row.has_predictions else ["no predictions"])]
+    return cut(row.title, _LONGEST_TITLE) + "".join(f" ({mark})" for mark in marks)
 
 
 def _best(table: Table) -> set[str]:

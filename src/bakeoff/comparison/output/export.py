@@ -93,6 +93,8 @@ def _table(table: Table) -> dict[str, Any]:
     }
     if table.is_tested:
         content |= {"verdict": table.verdict, "pairs": [_pair(pair) for pair in table.pairs]}
+    if table.race is not None:
+        content["race"] = dataclasses.asdict(table.race)
     return content | {"notes": table.notes}
 
 
@@ -119,6 +121,8 @@ def _setting(row: SettingRow, *, is_tested: bool) -> dict[str, Any]:
         content["tie_group"] = row.tie_group
     if row.seconds_to is not None:
         content["seconds_to"] = dataclasses.asdict(row.seconds_to) | {"median": row.seconds_to.median}
+    if row.mark:
+        content["mark"] = row.mark
     if row.on_front is not None:
         content["on_front"] = row.on_front
     return content

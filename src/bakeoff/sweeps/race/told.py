@@ -102,9 +102,10 @@ def first_warnings(look: Look, told: Told) -> list[str]:
     if look.contenders:
         needed = margin_images(nearest(look.contenders).pair, told.num_val, told.rules)
         if needed is not None:
+            within = f"that two are equal within {told.amount(told.rules.margin or 0.0)}"
             lines.append(
-                f"{told.num_val:,} validation images cannot show that two are equal within "
-                f"{told.amount(told.rules.margin or 0.0)}, however many seeds there are; about {needed:,} could"
+                f"{told.num_val:,} validation images cannot show {within}, whatever the number of seeds; "
+                f"about {needed:,} could"
             )
     return lines
 
