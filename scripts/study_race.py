@@ -172,7 +172,9 @@ CELLS: dict[str, tuple[Cell, dict[str, Callable[[float], bool]]]] = {
 
 def main() -> int:
     """Prints a line for each cell."""
-    parser = argparse.ArgumentParser(description="simulated races against the limits of a recipe")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--races", type=int, help="so many in each cell (default: the recipe's)")
     options = parser.parse_args()
     names = [*vars(Counts())]

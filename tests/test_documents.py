@@ -13,6 +13,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from run_directories import make_run
 from stopped_runs import stop_at_step, stopped
 
 from bakeoff.cli import COMMANDS, main
+from bakeoff.config.adaptive import SECTIONS, take_section
 from bakeoff.config.compose import expand, parse_arguments, with_file
 from bakeoff.data.sets import find_set
 from bakeoff.experiment.first_gate import check_shared
@@ -70,10 +72,14 @@ def words_of(line: CodeLine) -> list[str]:
 
 
 def jobs_of(words: list[str]) -> list[dict[str, Any]]:
-    """The configs that `train` or `preview` would compose; none if it only shows something."""
+    """The configs that `train`, `preview` or a race would compose; none if it only shows something."""
     parser = importlib.import_module(f"bakeoff.commands.{words[0]}").parser()
     options, rest = parser.parse_known_args(words[1:])
     line = parse_arguments(rest)
+    if words[0] in SECTIONS:
+        line = replace(
+            line, overrides=take_section(words[0], SECTIONS[words[0]], line.overrides)[1], multirun=True
+        )
     if options.config and Path(options.config).exists():  # in the world below
         line = with_file(line, options.config)
     return [] if line.shows else [job.values for job in expand(line)[0]]
@@ -89,7 +95,7 @@ def test_a_line_is_understood(line: CodeLine, bakeoff: Any) -> None:
     words = words_of(line)
     if line.below.startswith("error: "):
         assert bakeoff(*words)[::2] == (2, f"{line.below}\n")
-    elif words[0] in ("train", "preview"):
+    elif words[0] in ("train", "preview", *SECTIONS):
         for values in jobs_of([word for word in words if word != "--help"]):
             check_shared(values)
     elif words[0] in COMMANDS:
@@ -161,7 +167,7 @@ def test_a_line_works(
     monkeypatch.chdir(world)
     monkeypatch.setenv("BAKEOFF_DATA", "data")
     words = words_of(line)
-    if words[0] == "train" and not line.below.startswith("error: "):
+    if words[0] in ("train", *SECTIONS) and not line.below.startswith("error: "):
         stopped = stopped_before_training(words, world / "data")
         if stopped is None:
             for values in jobs_of(words):  # the gates that need no data

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 from command_lines import PROJECT
 
-SOURCES = ("verdict.py", "front.py", "notes.py", "recipes.py", "guessing.py", "output/captions.py")
+SOURCES = (
+    "verdict.py",
+    "front.py",
+    "notes.py",
+    "recipes.py",
+    "guessing.py",
+    "races.py",
+    "output/captions.py",
+)
 FEWEST_WORDS = 3  # of a part that belongs to one sentence alone
 # Parts that are not explained there, each with the reason.
 NOT_EXPLAINED = {

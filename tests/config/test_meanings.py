@@ -1,5 +1,6 @@
 """What files and keys mean stands at them, for every one that is shipped."""
 
+import dataclasses
 import html
 import re
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 from shipped import CONFIGS
 
 from bakeoff.config import schema
+from bakeoff.config.adaptive import SECTIONS
 from bakeoff.config.compose import conf_dir, expand, parse_arguments
 from bakeoff.config.explain import GROUPS
-from bakeoff.config.meanings import header_of, meanings
+from bakeoff.config.meanings import header_of, meanings, section_meanings
 from bakeoff.config.strict import dotted_keys
 
 FILES = [path for group in GROUPS for path in sorted((conf_dir() / group).glob("*.yaml"))]
@@ -98,3 +100,11 @@ def test_the_first_sentence_ends_where_a_clause_does(tmp_path: Path) -> None:
         path.write_text(f"# @package _global_\n# {text}\n#\n# command   bakeoff  x\nkey: 1\n# no header\n")
         assert header_of(path).first_sentence == first
         assert header_of(path).fields == {"command": "bakeoff  x"}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_no_key_of_a_command_alone_lacks_a_meaning(name: str) -> None:
+    told = section_meanings(name)
+    assert set(told) == {f"{name}.{field.name}" for field in dataclasses.fields(SECTIONS[name])}
+    for key, text in told.items():
+        assert 4 < len(text) < 100, key

@@ -14,10 +14,10 @@ from bakeoff.machine.waiting import tell
 from bakeoff.runs.paths import expanded
 from bakeoff.sweeps.naming import own_words, sweep_namer
 
-USAGE = "race [KEY=A,B ...]"
+USAGE = "race [KEY=VALUE ...]"
 SUMMARY = "find the best of some models with few runs"
 _HELP = """\
-usage: bakeoff race KEY=A,B [KEY=VALUE ...] [--dry-run]
+usage: bakeoff race [KEY=VALUE ...] [--dry-run]
 
 Finds out which of some models is the best one, with as few runs as possible. Each gets a few seeds; then the
 race looks at the validation images. Whoever is surely worse is out, the others get more seeds, until one is

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from bakeoff.commands.train_help import key_lines
+from bakeoff.commands.train_help import lines_of_keys
 from bakeoff.config.adaptive import SECTIONS
+from bakeoff.config.meanings import section_meanings
 
 
 def section_lines(name: str, width: int) -> list[str]:
@@ -14,4 +15,5 @@ def section_lines(name: str, width: int) -> list[str]:
         width: columns.
     """
     values = dataclasses.asdict(SECTIONS[name]())
-    return key_lines({f"{name}.{key}": value for key, value in values.items()}, None, width)
+    keys = {f"{name}.{key}": value for key, value in values.items()}
+    return lines_of_keys(keys, section_meanings(name), width)

@@ -71,7 +71,11 @@ def help_text(line: CommandLine, width: int) -> str:
 
 def key_lines(keys: Mapping[str, Any], family: str | None, width: int) -> list[str]:
     """KEY=VALUE and its meaning, for each dotted key."""
-    told = meanings(family)
+    return lines_of_keys(keys, meanings(family), width)
+
+
+def lines_of_keys(keys: Mapping[str, Any], told: Mapping[str, str], width: int) -> list[str]:
+    """The same with the meanings that are given."""
     return [
         entry(f"{key}={_typed(value)}", told.get(key, ""), _KEY_COLUMN, width) for key, value in keys.items()
     ]

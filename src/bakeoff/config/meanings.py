@@ -55,11 +55,14 @@ def header_of(path: Path) -> Header:
 def meanings(family: str | None = None) -> dict[str, str]:
     """Dotted key -> its meaning, of the shared keys and of a family's; "" where the source says nothing."""
     found = dict(_of_section("config/schema.py", "Config", ""))
-    for name, section in SECTIONS.items():
-        found |= dict(_of_section("config/adaptive.py", section.__name__, f"{name}."))
     if family is not None and re.fullmatch(r"\w+", family):
         found |= _OF_EVERY_MODEL | dict(_of_section(f"models/{family}.py", "Config", "model."))
     return found
+
+
+def section_meanings(name: str) -> dict[str, str]:
+    """Dotted key -> its meaning, of a section that one command has."""
+    return dict(_of_section("config/adaptive.py", SECTIONS[name].__name__, f"{name}."))
 
 
 def _of_section(file: str, name: str, prefix: str) -> Iterator[tuple[str, str]]:
