@@ -7,7 +7,7 @@ plain values.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import initialize_config_dir
 from hydra.core.override_parser.types import Override
@@ -95,7 +95,7 @@ def _parsed(line: CommandLine) -> tuple[list[Override], list[str], list[str]]:
         parsed = parse_overrides(line.overrides)
         refuse_hydra_keys(parsed)
         models = [
-            f"{value!s}"
+            str(cast("str", value))
             for one in parsed
             if one.key_or_group == "model" and one.is_sweep_override()
             for value in one.sweep_string_iterator()
