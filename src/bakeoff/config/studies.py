@@ -7,7 +7,7 @@ plain values.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.override_parser.types import Override
@@ -95,7 +95,7 @@ def _parsed(line: CommandLine) -> tuple[list[Override], list[str], list[str]]:
         parsed = parse_overrides(line.overrides)
         refuse_hydra_keys(parsed)
         models = [
-            str(cast("str", value))
+            str(value)
             for one in parsed
             if one.key_or_group == "model" and one.is_sweep_override()
             for value in one.sweep_string_iterator()
@@ -122,7 +122,7 @@ def _from_file(name: str, line: CommandLine) -> list[Override]:
     loaded = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(loaded, dict) or not loaded:
         raise ConfigError(f"{path}: must be lines of KEY: VALUES, {EXAMPLE.replace('=', ': ', 1)}")
-    texts = [f"{key}={value}" for key, value in loaded.items()]
+    texts = [f"{key!s}={value}" for key, value in loaded.items()]
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"):
         if bad := [text for text in texts if not parses(text)]:
             raise ConfigError(f"{path}: {bad[0]} cannot be read; write {EXAMPLE}")
