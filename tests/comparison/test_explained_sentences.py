@@ -16,6 +16,7 @@ SOURCES = (
     "notes.py",
     "recipes.py",
     "guessing.py",
+    "planned.py",
     "races.py",
     "output/captions.py",
 )

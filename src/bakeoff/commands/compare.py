@@ -1,6 +1,7 @@
 """`bakeoff compare`: its options. No torch here."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from bakeoff.arguments import Parser, add_colour
@@ -12,6 +13,8 @@ from bakeoff.errors import ConfigError
 from bakeoff.runs.paths import home_path
 
 HTML = "html"
+MOST_POINTS = 100
+_WITHOUT_PLAN = ("csv", "latex", HTML)
 USAGE = "compare [PATH ...]"
 SUMMARY = "make a table, say which differences are proven"
 
@@ -27,12 +30,15 @@ def compare(words: list[str]) -> int:
     """
     options = parser().parse_args(words)
     paths = paths_of(options)
+    if options.plan is not None and (not options.statistics or options.format in _WITHOUT_PLAN):
+        which = f"--format {options.format}" if options.statistics else "--no-statistics"
+        raise ConfigError(f"--plan: not with {which}; it is printed with table, markdown and json")
     if options.format == HTML:
         return _page(paths, options)
     return print_comparison(
         paths,
         _writing(options),
-        view_of(options),
+        replace(view_of(options), plan=options.plan),
         statistics=options.statistics,
         strict=options.strict,
     )
@@ -68,6 +74,15 @@ def _delimiter(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _points(text: str) -> float:
+    try:
+        if 0 < (number := float(text)) <= MOST_POINTS:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text} is not a number of points above 0, such as 0.3")
+
+
 def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
@@ -81,6 +96,7 @@ def parser() -> Parser:
   bakeoff compare --where 'model == "cnn" and optim.lr <= 0.01' --sort nll --top 5
   bakeoff compare --baseline cnn --cost train_seconds
   bakeoff compare --metric 'best(val.accuracy)' --seconds-to 0.98
+  bakeoff compare outputs/sweeps/NAME --plan 0.5
 
 exit codes: 0 done; 2 no run directory, or an option that is not possible; 7 some runs failed or cannot be
             read (listed), or the rows are not comparable (--strict)""",
@@ -124,5 +140,11 @@ def _add_statistics(parser: Parser) -> None:
         dest="statistics",
         action="store_false",
         help="do not read predictions, and test no differences",
+    )
+    tests.add_argument(
+        "--plan",
+        type=_points,
+        metavar="POINTS",
+        help="say how many seeds each pair needs to show a difference of so many points, such as 0.3",
     )
     tests.add_argument("--strict", action="store_true", help="exit with 7 if the rows are not comparable")

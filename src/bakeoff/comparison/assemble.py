@@ -72,6 +72,7 @@ def _arranged(
     # SciPy takes a third of a second to load.
     from bakeoff.comparison.front import with_front
     from bakeoff.comparison.notes import notes
+    from bakeoff.comparison.planned import with_plan
     from bakeoff.comparison.races import with_race
     from bakeoff.comparison.significance import with_statistics
     from bakeoff.comparison.verdict import reference, verdict
@@ -80,4 +81,6 @@ def _arranged(
     tested = dataclasses.replace(tested, reference=baseline or reference(tested))
     tested = dataclasses.replace(tested, verdict=verdict(tested), notes=[*notes(tested), *tested.notes])
     tested = with_race(tested)
+    if view.plan is not None:
+        tested = with_plan(tested, view.plan)
     return with_front(tested, view.cost) if view.cost else tested

@@ -159,6 +159,26 @@ class RaceFacts:
 
 
 @dataclass(frozen=True)
+class PairNeed:
+    """What two settings need so that 80 of 100 comparisons would find a difference."""
+
+    a: str
+    b: str
+    runs: int | None  # of each of the two; None: no number is enough, or nothing is known
+    best_possible: float | None  # that endless runs would show, 0..1; None: nothing is known
+    images: int | None  # with endless runs
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """For a difference of accuracies that a reader wants to be shown."""
+
+    points: float
+    needs: tuple[PairNeed, ...]
+
+
+@dataclass(frozen=True)
 class Table:
     """All settings that were tested on the same images, best mean accuracy first."""
 
@@ -174,6 +194,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     reference: str | None = None  # the setting that the verdict holds each other against
     race: RaceFacts | None = None
+    plan: Plan | None = None  # None: not asked for
 
     def row(self, setting: str) -> SettingRow:
         """A setting that is shown."""

@@ -93,6 +93,9 @@ def _table(table: Table) -> dict[str, Any]:
     }
     if table.is_tested:
         content |= {"verdict": table.verdict, "pairs": [_pair(pair) for pair in table.pairs]}
+    if table.plan is not None:
+        needs = [dataclasses.asdict(need) for need in table.plan.needs]
+        content["plan"] = {"points": table.plan.points, "pairs": needs}
     if table.race is not None:
         content["race"] = dataclasses.asdict(table.race)
     return content | {"notes": table.notes}

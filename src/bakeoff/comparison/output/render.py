@@ -7,7 +7,7 @@ Markdown would act on is escaped.
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakeoff.comparison.output.captions import captions, compared_with, remarks
+from bakeoff.comparison.output.captions import captions, compared_with, planned, remarks
 from bakeoff.comparison.output.grid import Grid
 from bakeoff.comparison.output.layout import draw, fit, legend
 from bakeoff.comparison.run import Problem, folded
@@ -57,12 +57,16 @@ def terminal(
             lines += wrapped(heading, width)
         for sentence in sentences:
             lines += wrapped(sentence, width, "  " if len(sentences) > 1 and width else "", "")
-        lines += [""] if sentences and notes else []
+        heading, needs = planned(table)
+        if heading:
+            lines += ["", *wrapped(heading, width)]
+            lines += [line for need in needs for line in wrapped(need, width, "    ", "  ")]
+        lines += [""] if (sentences or heading) and notes else []
         for note in notes:
             is_caution = note.startswith("caution: ")
             told = wrapped(note if is_caution else f"note: {note}", width, "  ", "")
             lines += [painted(line, "yellow" if is_caution else "", colour) for line in told]
-        lines += [""] if sentences or notes else []
+        lines += [""] if sentences or heading or notes else []
     if problems:
         lines += wrapped("not in the table:" if tables else "no finished run to compare; found:", width)
         for problem in folded(problems):
@@ -89,6 +93,8 @@ def markdown(tables: Tables, problems: Sequence[Problem], root: Path) -> str:
         )  # two spaces end a line
         verdict, notes = remarks(table)
         lines += [_escaped(" ".join(verdict)), ""] if verdict else []
+        heading, needs = planned(table)
+        lines += [_escaped(heading), "", *(f"* {_escaped(need)}" for need in needs), ""] if heading else []
         lines += [*(f"* {_escaped(line)}" for line in notes), ""] if notes else []
     if problems:
         lines += ["Not in the table:" if tables else "No finished run to compare; found:", ""]
