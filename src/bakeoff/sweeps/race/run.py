@@ -94,7 +94,6 @@ class Race:
             print("\n".join(painted(line, style, colour) for line in lines))
         for line in self._notes(evidence, told):
             tell(line)
-        print(flush=True)
 
     def _notes(self, evidence: Evidence, told: Told) -> list[str]:
         found = self.rounds.looks[-1]
@@ -179,6 +178,7 @@ class Race:
         out_of_time = bool((rounds.record.verdict or {}).get("out_of_time"))
         trained = len(rounds.ledger.entries)
         num_val = int(rounds.record.num_val or 0)
+        print()
         first, *rest = verdict_lines(found, self._told(num_val), trained, out_of_time=out_of_time)
         tell(painted(first, "bold", wants_colour(sys.stdout)))
         for line in rest:
