@@ -21,7 +21,7 @@ RELOADS = '"reload_seconds":5'
 def no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec("json")
     monkeypatch.setattr(
-        "bakeoff.report.extra.importlib.util.find_spec",
+        "importlib.util.find_spec",
         lambda name: None if name in ("altair", "vl_convert") else found,
     )
 

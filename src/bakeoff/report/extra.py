@@ -1,9 +1,7 @@
 """What the report needs beside bakeoff's own libraries: the extra `report`."""
 
-import importlib.util
-from collections.abc import Sequence
-
-from bakeoff.errors import ConfigError
+from bakeoff.machine import installed
+from bakeoff.machine.installed import how_to_install as how_to_install  # noqa: PLC0414 - asked for here
 
 # What is imported -> what is installed.
 _LIBRARIES = {
@@ -16,7 +14,7 @@ _LIBRARIES = {
 
 def missing() -> list[str]:
     """Libraries of the extra that are not installed, as pip calls them."""
-    return [name for module, name in _LIBRARIES.items() if importlib.util.find_spec(module) is None]
+    return installed.missing(_LIBRARIES)
 
 
 def check_installed() -> None:
@@ -25,10 +23,4 @@ def check_installed() -> None:
     Raises:
         ConfigError: some of it is missing.
     """
-    if names := missing():
-        raise ConfigError(f"a report needs the extra bakeoff[report]: {how_to_install(names)}")
-
-
-def how_to_install(names: Sequence[str]) -> str:
-    """The command for what is missing, by name: it works from a checkout and from a wheel alike."""
-    return f"pip install {' '.join(names)}"
+    installed.check_installed(_LIBRARIES, "report", "a report")

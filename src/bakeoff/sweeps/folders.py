@@ -36,14 +36,23 @@ def make_folders(planned: Sequence[Planned]) -> None:
     for number, item in enumerate(todo, start=1):
         check_stop()
         with doing(f"making run directory {number} of {len(todo)}"):
-            # A folder without a config is one that was claimed by a process that was killed at that moment.
-            with suppress(ConfigError):
-                RunDir.create(item.folder)
-            run = RunDir(item.folder)
-            if not (item.folder / STATUS).exists():
-                run.write_status(QUEUED, 0)
-            if not (item.folder / CONFIG).exists():
-                run.write_config(with_absolute_paths(item.job.values, NAMES), item.job.overrides)
+            make_folder_of(item)
+
+
+def make_folder_of(item: Planned) -> None:
+    """Makes the directory of one run, or writes what is missing in it.
+
+    Raises:
+        ResourceError: it cannot be made.
+    """
+    # A folder without a config is one that was claimed by a process that was killed at that moment.
+    with suppress(ConfigError):
+        RunDir.create(item.folder)
+    run = RunDir(item.folder)
+    if not (item.folder / STATUS).exists():
+        run.write_status(QUEUED, 0)
+    if not (item.folder / CONFIG).exists():
+        run.write_config(with_absolute_paths(item.job.values, NAMES), item.job.overrides)
 
 
 def begin_again(planned: Sequence[Planned]) -> list[Planned]:

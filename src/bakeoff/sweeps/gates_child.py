@@ -23,13 +23,21 @@ from bakeoff.sweeps.slots import Size
 
 # -P: the current folder is not a place to import from.
 _PYTHON = (sys.executable, "-P", "-m", "bakeoff.sweeps.torch_gates")
+CONFIG_ALONE = "config_alone"  # before a config that passes gates 1 and 2 only
 _SECONDS_BETWEEN_LOOKS = 0.05  # at a signal to hand on
 _MOST_SIGNALS = 2  # the second ends the child at once
 _SECONDS_TO_END = 5.0  # after that
 
 
-def check_with_torch(jobs: Sequence[Job], stop: StopSignal) -> tuple[int, list[Size]]:
+def check_with_torch(
+    jobs: Sequence[Job], stop: StopSignal, configs: Sequence[Job] = ()
+) -> tuple[int, list[Size]]:
     """Passes all jobs through gates 2 and 3.
+
+    Args:
+        jobs: what will be trained.
+        stop: the signals that came.
+        configs: jobs of which only the config is checked, by gates 1 and 2.
 
     Returns:
         The child's exit code (it says itself what is wrong), and the size of each job's work; none if the
@@ -40,13 +48,15 @@ def check_with_torch(jobs: Sequence[Job], stop: StopSignal) -> tuple[int, list[S
         InterruptedRunError: a signal, of which the child has said nothing.
     """
     with _scratch_file() as found:
-        code = _run([job.values for job in jobs], stop, found.fileno())
+        asked = [*({CONFIG_ALONE: job.values} for job in configs), *(job.values for job in jobs)]
+        code = _run(asked, stop, found.fileno())
         if code != InterruptedRunError.exit_code:
             stop.check()
         if code < 0:
             raise ResourceError(f"the check of all runs {in_words(code)}")
         found.seek(0)
-        return code, [Size(**fields) for fields in json.load(found)] if code == OK else []
+        sizes = json.load(found)[len(configs) :] if code == OK else []
+        return code, [Size(**fields) for fields in sizes]
 
 
 def _scratch_file() -> IO[bytes]:

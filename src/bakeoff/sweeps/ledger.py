@@ -57,6 +57,8 @@ class Ledger:
     threads_per_job: int = 1
     command: str = COMMANDS[0]
     parent: dict[str, Any] | None = None  # host, pid, process_started, heartbeat, started; None: nobody
+    # All that work on it, where several may (`bakeoff tune`): records as `parent`, which is one of them.
+    workers: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -84,17 +86,11 @@ class Ledger:
         Raises:
             ResourceError: it cannot be written.
         """
-        own = os.getpid()
-        before = self.parent or {}
-        self.parent = None
-        if owned:
-            self.parent = {
-                "host": socket.gethostname(),
-                "pid": own,
-                "process_started": process_start(own),
-                "heartbeat": now(),
-                "started": before.get("started") if before.get("pid") == own else now(),
-            }
+        self.parent = own_record(self.parent) if owned else None
+        self._store()
+
+    def _store(self) -> None:
+        workers = {"workers": self.workers} if self.workers else {}
         write_json(
             self.folder / LEDGER,
             {
@@ -104,6 +100,7 @@ class Ledger:
                 "line": self.line,
                 "created": self.created,
                 "parent": self.parent,
+                **workers,
                 "options": asdict(self.options),
                 "jobs_at_once": self.jobs_at_once,
                 "threads_per_job": self.threads_per_job,
@@ -112,9 +109,28 @@ class Ledger:
         )
 
     @property
+    def living(self) -> list[dict[str, Any]]:
+        """The processes that work on it: those that wrote so, live and have not done with it."""
+        known = self.workers or ([self.parent] if self.parent is not None else [])
+        return [worker for worker in known if is_alive(worker)]
+
+    @property
     def is_worked_on(self) -> bool:
-        """Whether the process that wrote it last lives and has not done with it."""
-        return self.parent is not None and is_alive(self.parent)
+        """Whether a process works on it."""
+        return bool(self.living)
+
+
+def own_record(before: dict[str, Any] | None) -> dict[str, Any]:
+    """Who this process is, and that it lives now; since when it works on the sweep is kept."""
+    own = os.getpid()
+    was_own = before is not None and before.get("pid") == own and before.get("host") == socket.gethostname()
+    return {
+        "host": socket.gethostname(),
+        "pid": own,
+        "process_started": process_start(own),
+        "heartbeat": now(),
+        "started": before.get("started") if before is not None and was_own else now(),
+    }
 
 
 def now() -> str:
@@ -156,7 +172,7 @@ def read_ledger(folder: Path) -> Ledger:
     command = values.get("command", COMMANDS[0])  # older ones did not say
     if command not in COMMANDS:
         raise UnreadableFileError(f"{LEDGER}: its command must be one of {', '.join(COMMANDS)}")
-    parent = values.get("parent")
+    parent, workers = values.get("parent"), values.get("workers")
     try:
         options = parse_section(SweepConfig, values.get("options"), "options")
     except ConfigError as error:
@@ -170,6 +186,7 @@ def read_ledger(folder: Path) -> Ledger:
         threads_per_job=values["threads_per_job"],
         command=command,
         parent=parent if isinstance(parent, dict) else None,
+        workers=[one for one in workers if isinstance(one, dict)] if isinstance(workers, list) else [],
     )
     ledger.add(_entry(job) for job in values["jobs"])
     return ledger

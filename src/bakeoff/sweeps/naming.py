@@ -1,5 +1,6 @@
 """Which sweep a command line means that gives no name: the one that it has begun. No torch here."""
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,10 +10,11 @@ from bakeoff.runs.folders import beginning, sweep_dirs
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.rundir import sweep_folder
 from bakeoff.runs.states import DIVERGED, LEFT_ALONE, state_or_lost
-from bakeoff.runs.studies import is_open
+from bakeoff.runs.studies import TUNE, is_open
 from bakeoff.sweeps.ledger import COMMANDS, Ledger, read_ledger
 from bakeoff.sweeps.owner import taken
 from bakeoff.sweeps.plan import Planned
+from bakeoff.sweeps.search.url import masked_words
 from bakeoff.text import counted
 
 NEW = "new"
@@ -21,7 +23,8 @@ NEW = "new"
 def own_words(line: CommandLine) -> list[str]:
     """The words of a command line that say what is trained: all but those of `sweep.*`."""
     directory = ["--config-dir", line.config_dir] if line.config_dir else []
-    return [*directory, *(text for text in line.overrides if not _is_of_sweeps(text))]
+    words = [text for text in line.overrides if not _is_of_sweeps(text)]
+    return [*directory, *masked_words(words)]  # they are stored and shown
 
 
 def sweep_namer(
@@ -46,7 +49,7 @@ def sweep_namer(
         found = None if given == NEW else _unfinished(root, command, words, retries)
         if found is None:
             return new_sweep_name()
-        if found.is_worked_on:
+        if found.is_worked_on and command != COMMANDS[2]:  # on a search several processes may work
             raise taken(found.folder)
         told(f"going on with sweep {found.name}, begun by the same command (sweep.name=new: another one)")
         return found.name
@@ -84,7 +87,10 @@ def _unfinished(root: Path, command: str, words: Sequence[str], retries: bool) -
             ledger = read_ledger(folder)
             if (ledger.command, ledger.line) != (command, list(words)):
                 continue
-            if is_open(folder) or any(is_to_do(ledger, name, retries) for name in ledger.entries):
+            if command == COMMANDS[2]:  # a failed trial is a result, too
+                if is_open(folder) or not os.path.lexists(folder / TUNE):  # killed before it was written
+                    return ledger
+            elif is_open(folder) or any(is_to_do(ledger, name, retries) for name in ledger.entries):
                 return ledger
     return None
 

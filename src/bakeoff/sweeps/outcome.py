@@ -16,9 +16,12 @@ _MOST_BYTES = 16_384  # of a log's end: a crash writes the stack of each thread
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+[+-]\d\d:\d\d ")
 _CRASH = "Fatal Python error: "
 _LONGEST_LINE = 200
+TAKEN = "another process works on it"
 
 
-def record_end(job: Started, code: int, why_told: str | None, stopping: bool) -> RunState:
+def record_end(
+    job: Started, code: int, why_told: str | None, stopping: bool, told_means: str = FAILED
+) -> RunState:
     """What became of a job whose process is gone.
 
     Args:
@@ -26,6 +29,7 @@ def record_end(job: Started, code: int, why_told: str | None, stopping: bool) ->
         code: its exit code, negative for the number of a signal.
         why_told: why it was told to stop, if not because the whole sweep was.
         stopping: whether the whole sweep was: who was killed by that has not failed.
+        told_means: the state of one that ended because it was told to.
     """
     state = state_or_lost(job.run)
     unfinished = (QUEUED, RUNNING, LOST, *((INTERRUPTED,) if why_told else ()))
@@ -34,12 +38,13 @@ def record_end(job: Started, code: int, why_told: str | None, stopping: bool) ->
     if (state.state not in unfinished and not of_before) or (stopping and not why_told):
         return state
     if state.state == RUNNING and not _is_its_own(job):  # alive, so it is somebody else's
-        return RunState(FAILED, "another process works on it", state.step, state.heartbeat)
+        return RunState(FAILED, TAKEN, state.step, state.heartbeat)
     # Only who has waited for the process knows how it ended.
     reason = why_told or "; ".join(text for text in (in_words(code), last_line(job.run)) if text)
+    now = told_means if why_told else FAILED
     with suppress(ResourceError):  # the ledger says it, too
-        RunDir(job.run).write_status(FAILED, state.step or 0, reason)
-    return RunState(FAILED, reason, state.step, state.heartbeat, state.may_go_on)
+        RunDir(job.run).write_status(now, state.step or 0, reason)
+    return RunState(now, reason, state.step, state.heartbeat, state.may_go_on)
 
 
 def _is_its_own(job: Started) -> bool:

@@ -20,8 +20,12 @@ LOCK = ".lock"
 
 
 @contextmanager
-def owned(sweep: Path) -> Iterator[None]:
+def owned(sweep: Path, *, shared: bool = False) -> Iterator[None]:
     """Makes a sweep this process's for the block; its folder is made if it is not there.
+
+    Args:
+        sweep: its folder.
+        shared: whether others that ask for this, too, may work on it at the same time.
 
     Raises:
         ConfigError: another process works on it.
@@ -32,14 +36,15 @@ def owned(sweep: Path) -> Iterator[None]:
         descriptor = os.open(sweep / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise taken(sweep) from None
         except OSError:
             pass  # no locks here
         with suppress(UnreadableFileError):  # there is none, or what stands there is nobody's
             ledger = read_ledger(sweep)
-            if ledger.is_worked_on and (ledger.parent or {}).get("pid") != os.getpid():
+            others = [worker for worker in ledger.living if worker.get("pid") != os.getpid()]
+            if others and not (shared and ledger.workers):
                 raise taken(sweep)
         yield
     finally:
@@ -50,7 +55,7 @@ def taken(sweep: Path) -> ConfigError:
     """Says who works on a sweep, since when by this machine's clock, and what can be done."""
     who = "another process works on it"
     with suppress(UnreadableFileError):
-        parent = read_ledger(sweep).parent or {}
+        parent = next(iter(read_ledger(sweep).living), {})
         if "pid" in parent:
             began = moment(parent.get("started"))
             since = f"{began.astimezone():%Y-%m-%d %H:%M}" if began else "an unknown time"

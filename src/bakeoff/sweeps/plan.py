@@ -66,7 +66,7 @@ def plan(
     for number, (job, own, folder) in enumerate(zip(jobs, words, known, strict=True), start=1):
         stop.check()
         with doing(f"looking for run {number} of {len(jobs)}"):
-            item = _planned(job, " ".join(word for word in own if word not in common), folder)
+            item = planned_of(job, " ".join(word for word in own if word not in common), folder)
         # Not by the folder: two titles of the same data have two, until one is found for both.
         key = item.entry.identity if folder is None else str(folder)
         if key in planned:
@@ -88,7 +88,17 @@ def looked_at_again(planned: Sequence[Planned]) -> list[Planned]:
     ]
 
 
-def _planned(job: Job, shown: str, folder: Path | None) -> Planned:
+def planned_of(job: Job, shown: str, folder: Path | None = None) -> Planned:
+    """Looks for the run of one job.
+
+    Args:
+        job: a combination.
+        shown: what is said of it alone.
+        folder: where its run is known to be; None: where the config says.
+
+    Raises:
+        ConfigError: gate 1, or a folder of the run's name that holds another one.
+    """
     config = check_shared(job.values)
     source = data_fingerprint(config.data.name, config.data.root)
     key, row = identity(job.values, source), setting(job.values, source)

@@ -9,18 +9,20 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, cast
 
 from bakeoff.errors import ResourceError
 from bakeoff.machine.signals import StopSignal, standing_still, stop_here
-from bakeoff.runs.states import DONE, FAILED, INTERRUPTED, LOST, QUEUED, RUNNING, RunState
+from bakeoff.runs.states import DONE, FAILED, INTERRUPTED, LOST, PRUNED, QUEUED, RUNNING, RunState
 from bakeoff.sweeps.child import Slot, Started, is_silent, start
 from bakeoff.sweeps.ledger import CANCEL, Entry, Ledger, now
 from bakeoff.sweeps.outcome import record_end
+from bakeoff.sweeps.source import Listed, Source
 
 _SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_BETWEEN_BEATS = 15.0
 _SECONDS_BETWEEN_CANCEL_LOOKS = 0.5
+_SECONDS_BETWEEN_QUESTIONS = 0.5  # whether a running job goes on
 _SECONDS_TO_SAVE = 60.0  # for a job whose time is over, before it is killed
 _SILENT_MINUTES = 10.0
 
@@ -54,6 +56,8 @@ class _Job:
         self.entry, self.slot, self.process = entry, slot, process
         self.began = time.monotonic()
         self.why_told: str | None = None  # to stop, if not because all are: the reason to show
+        self.told_means = FAILED  # the state that it has then
+        self.asked = self.began  # when its source was asked last whether it goes on
         self.killed_at = math.inf
 
 
@@ -86,25 +90,27 @@ class Scheduler:
         self._first_words: str | None = None
         self._beat = self._looked_for_cancel = -math.inf
         self._is_storage_told = False
+        self._source: Source = Listed(())
         self.failed: list[str] = []  # folders
         self.cancelled = False
 
-    def run(self, todo: Sequence[Entry]) -> list[Entry]:
+    def run(self, todo: Sequence[Entry] | Source) -> list[Entry]:
         """Runs them, in their order. To be called from the main thread, which must not end before them.
 
         Returns:
-            Those that were not started, because a signal came or a job failed.
+            Those of a sequence that were not started, because a signal came or a job failed.
         """
-        waiting = list(todo)
+        listed = Listed(todo) if isinstance(todo, Sequence) else None
+        self._source = source = listed if listed is not None else cast("Source", todo)
         self._stop.ends_at_second = False
         # Written by a handler they would stand in the middle of the table.
         self._first_words, self._stop.first_words = self._stop.first_words, None
         try:
             # The other end stays open as long as this process lives.
             with _pipe() as reading, standing_still(self._stand_still):
-                while self._running or (waiting and self._may_start):
-                    while waiting and self._free and self._may_start:
-                        self._start(waiting.pop(0), reading)
+                while self._running or (self._may_start and not source.is_over):
+                    while self._free and self._may_start and (entry := source.take()) is not None:
+                        self._start(entry, reading)
                     self._hand_on_signals()
                     self._look()
                     self._write_at_times()
@@ -114,7 +120,7 @@ class Scheduler:
             for job in self._running:  # an error of ours: no job outlives its sweep
                 job.process.send(signal.SIGKILL)
             self._stop.ends_at_second = True
-        return waiting
+        return [] if listed is None else listed.waiting
 
     @property
     def _is_stopping(self) -> bool:
@@ -168,9 +174,18 @@ class Scheduler:
             if code is not None:
                 self._running.remove(job)
                 self._free.append(job.slot)
-                self._note_end(job.entry, record_end(job.process, code, job.why_told, self._is_stopping))
+                self._note_end(
+                    job.entry,
+                    record_end(job.process, code, job.why_told, self._is_stopping, job.told_means),
+                )
                 continue
             moment = time.monotonic()
+            if (
+                job.why_told is None
+                and not self._is_stopping
+                and moment - job.asked > _SECONDS_BETWEEN_QUESTIONS
+            ):
+                self._ask(job, moment)
             if moment > job.killed_at:
                 job.process.send(signal.SIGKILL)
             elif job.why_told is None and moment - job.began > self._timeout:
@@ -184,6 +199,12 @@ class Scheduler:
                 job.why_told = f"hung: no sign of life and no work for {_SILENT_MINUTES:g} minutes"
                 job.process.send(signal.SIGKILL)
 
+    def _ask(self, job: _Job, moment: float) -> None:
+        job.asked = moment
+        if (reason := self._source.reason_to_stop(job.entry)) is not None:
+            job.why_told, job.told_means, job.killed_at = reason, PRUNED, moment + _SECONDS_TO_SAVE
+            job.process.send(signal.SIGTERM)
+
     def _note_end(self, entry: Entry, state: RunState) -> None:
         self._ledger.set(entry.folder, state=state.state, reason=state.reason, ended=now())
         self._write()
@@ -191,6 +212,7 @@ class Scheduler:
         if state.state not in DONE and not was_stopped:
             self.failed.append(entry.folder)
         self._view.ended(entry, state)
+        self._source.ended(entry, state)
 
     def _write_at_times(self) -> None:
         """That others see that this process lives."""

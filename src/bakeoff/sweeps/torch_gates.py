@@ -22,6 +22,7 @@ from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.streams import run_command
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.sweeps.child import end_with
+from bakeoff.sweeps.gates_child import CONFIG_ALONE
 from bakeoff.text import without_numbers
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class _Gates:
         from bakeoff.experiment.gates import notes_on
         from bakeoff.models.base import check_model
 
+        if (alone := values.get(CONFIG_ALONE)) is not None:
+            check_shared(alone)
+            check_model(alone)
+            return {}
         config = check_shared(values)
         key = canonical_json([values[name] for name in _OF_GATE_3])
         if key in self._passed:
