@@ -1,5 +1,6 @@
 """How many seeds each pair of a table needs to show a difference of some size. No torch here."""
 
+import math
 from dataclasses import replace
 
 from bakeoff.comparison.statistics.planning import MOST_RUNS, needed
@@ -51,5 +52,5 @@ def _sentence(need: PairNeed, a: SettingRow, b: SettingRow, points: float) -> st
 
 def _rounded(count: int) -> int:
     """Up to two digits: an estimate is not known better."""
-    unit = 10 ** max(0, len(str(count)) - 2)
-    return -(-count // unit) * unit
+    unit = int(10 ** max(0, len(str(count)) - 2))
+    return math.ceil(count / unit) * unit

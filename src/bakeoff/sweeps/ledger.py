@@ -138,16 +138,21 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def begun(folder: Path, line: Sequence[str]) -> Ledger:
+def begun(folder: Path, line: Sequence[str], command: str = COMMANDS[0]) -> Ledger:
     """The ledger of a sweep: what is there, or a new one, with the command line of now.
 
     One that cannot be read is replaced: which runs there are and how far, the directories say.
+
+    Raises:
+        ConfigError: another command works on this sweep.
     """
     try:
         ledger = read_ledger(folder)
     except UnreadableFileError:
-        return Ledger(folder, list(line), now())
-    ledger.line = list(line)
+        return Ledger(folder, list(line), now(), command=command)
+    if ledger.entries and ledger.command != command:
+        raise ConfigError(f"{folder}: a sweep of bakeoff {ledger.command}; give another sweep.name")
+    ledger.command, ledger.line = command, list(line)
     return ledger
 
 

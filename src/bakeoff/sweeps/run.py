@@ -4,6 +4,7 @@ What is done already, and what is to do, the directories say; so the same comman
 failed or was stopped, and nothing twice.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ from bakeoff.sweeps.plan import Planned, looked_at_again, plan, settle_stale, to
 from bakeoff.sweeps.reporting import is_wanted, write_own_report
 from bakeoff.sweeps.scheduler import Scheduler
 from bakeoff.sweeps.slots import AUTO, Size, side_by_side_note, slots
+from bakeoff.sweeps.source import Listed
 from bakeoff.sweeps.view import make_view
 from bakeoff.text import counted
 
@@ -115,7 +117,11 @@ def worked_on(ledger: Ledger) -> Iterator[None]:
 
 
 def train_all(
-    ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], stop: StopSignal
+    ledger: Ledger,
+    planned: Sequence[Planned],
+    chosen: Sequence[Slot],
+    stop: StopSignal,
+    until: float = math.inf,
 ) -> tuple[list[str], list[Entry]]:
     """Trains what is to do of some runs of a sweep.
 
@@ -124,9 +130,10 @@ def train_all(
         planned: runs that it has.
         chosen: what those that run at once may use.
         stop: the signals that came.
+        until: by `time.monotonic`; after that no other one is started.
 
     Returns:
-        The folders of those that failed, and those that were not started because one failed.
+        The folders of those that failed, and those that were not started because one failed, or in time.
 
     Raises:
         InterruptedRunError: a signal, or `bakeoff cancel`.
@@ -143,7 +150,7 @@ def train_all(
     roots = {item.entry.folder: str(item.job.values["data"]["root"]) for item in planned}
     with make_view(ledger, todo) as view:
         scheduler = Scheduler(ledger, chosen, roots, view, stop)
-        waiting = scheduler.run(todo)
+        waiting = scheduler.run(Listed(todo, until))
     if stop.name is not None or scheduler.cancelled:
         raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
     return scheduler.failed, waiting

@@ -100,7 +100,7 @@ class Scheduler:
         Returns:
             Those of a sequence that were not started, because a signal came or a job failed.
         """
-        listed = Listed(todo) if isinstance(todo, Sequence) else None
+        listed = todo if isinstance(todo, Listed) else Listed(todo) if isinstance(todo, Sequence) else None
         self._source = source = listed if listed is not None else cast("Source", todo)
         self._stop.ends_at_second = False
         # Written by a handler they would stand in the middle of the table.

@@ -1,5 +1,7 @@
 """Where the scheduler gets its jobs from. No torch here."""
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -27,18 +29,24 @@ class Source(Protocol):
 class Listed:
     """The source of a list that is known."""
 
-    def __init__(self, todo: Sequence[Entry]) -> None:
-        """`todo` is started in its order."""
+    def __init__(self, todo: Sequence[Entry], until: float = math.inf) -> None:
+        """Begins a list.
+
+        Args:
+            todo: is started in its order.
+            until: by `time.monotonic`; after that no other one is started.
+        """
         self.waiting = list(todo)
+        self._until = until
 
     @property
     def is_over(self) -> bool:
-        """Whether all were started."""
-        return not self.waiting
+        """Whether all were started that will be."""
+        return not self.waiting or time.monotonic() >= self._until
 
     def take(self) -> Entry | None:
         """The next one."""
-        return self.waiting.pop(0) if self.waiting else None
+        return None if self.is_over else self.waiting.pop(0)
 
     def ended(self, entry: Entry, state: RunState) -> None:
         """Changes nothing of what comes."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from bakeoff.comparison.statistics.race import Rules
 from bakeoff.config.adaptive import RaceConfig
 from bakeoff.config.job import Job
-from bakeoff.errors import OK, ConfigError, ResumeError
+from bakeoff.errors import OK, ResumeError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
@@ -65,7 +65,7 @@ def run_race(
         _show(planned, entrants, rules, chosen, stop)
         return OK
     with owned(folder):
-        ledger = _ledger(folder, line)
+        ledger = ledgers.begun(folder, line, COMMAND)
         ledger.options = sweep
         record = begun(folder, plan_of(rules, seed), entrants)
         _set_budget(record, max_seconds)
@@ -109,19 +109,6 @@ def go_on(ledger: Ledger, job_of: Callable[[Entry], Job], stop: StopSignal) -> i
         job.values["sweep"]["name"] = ledger.name
         jobs.append(job)
     return run_race(jobs, rules, values["max_seconds"], ledger.line, dry_run=False, stop=stop)
-
-
-def _ledger(folder: Path, line: Sequence[str]) -> Ledger:
-    """Of the race.
-
-    Raises:
-        ConfigError: the folder has a sweep of another command.
-    """
-    ledger = ledgers.begun(folder, line)
-    if ledger.entries and ledger.command != COMMAND:
-        raise ConfigError(f"{folder}: a sweep of bakeoff {ledger.command}; give another sweep.name")
-    ledger.command = COMMAND
-    return ledger
 
 
 def _set_budget(record: Record, max_seconds: float | None) -> None:

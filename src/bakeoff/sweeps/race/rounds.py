@@ -84,8 +84,7 @@ class Rounds:
             gone = [
                 f"{one.name} seed={seed}"
                 for one in self.entrants
-                for seed in stored["runs"].get(one.setting, ())
-                if seed not in runs.get(one.setting, {})
+                for seed in set(stored["runs"].get(one.setting, ())) - {*finished(runs[one.setting])}
             ]
             if not gone:
                 self._look_at({

@@ -5,6 +5,7 @@ that it names, made only when its round is complete; so a race that was killed g
 No torch here.
 """
 
+import math
 import statistics
 import sys
 import time
@@ -59,11 +60,11 @@ class Race:
             while record.ended is None:
                 if rounds.is_decided or self._is_out_of_time():
                     self._end()
-                elif not self._train_round():
+                elif self._train_round():
+                    self._look()
+                elif not self._is_out_of_time():
                     tell("stopped after the first failure (sweep.on_failure=stop): the race is not decided")
                     return SOME_RUNS_BAD
-                else:
-                    self._look()
         self._tell_end()
         reports = is_wanted(rounds.ledger.options, rounds.ledger.line)
         return compared(rounds.ledger.folder, self.failed, reports=reports)
@@ -74,8 +75,10 @@ class Race:
         planned = plan(rounds.jobs, self.stop)
         planned = looked_at_again(settle_stale(planned, rounds.ledger.options.stale, tell))
         rounds.ledger.add(item.entry for item in planned)
+        limit, spent = rounds.record.max_seconds, rounds.record.seconds
+        until = math.inf if limit is None else time.monotonic() + limit - spent
         with self._timed():
-            failed, waiting = train_all(rounds.ledger, planned, self.slots, self.stop)
+            failed, waiting = train_all(rounds.ledger, planned, self.slots, self.stop, until)
         self.failed += failed
         return not waiting
 

@@ -182,7 +182,7 @@ def opened(checked: Checked, words: Sequence[str]) -> Opened:
 
 
 def _ledger(folder: Path, line: Sequence[str]) -> Ledger:
-    ledger = ledgers.begun(folder, line)
+    ledger = ledgers.begun(folder, line, COMMAND)
     if ledger.entries and ledger.command != COMMAND:
         raise ConfigError(f"{folder}: a sweep of bakeoff {ledger.command}; give another sweep.name")
     ledger.command = COMMAND
