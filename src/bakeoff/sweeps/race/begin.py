@@ -61,6 +61,11 @@ def run_race(
         return code  # the child has said why
     folder = planned[0].folder.parent
     tell(_told(folder, entrants, rules, max_seconds, chosen))
+    if len({job.values["trainer"]["select"] for job in jobs}) > 1:
+        tell(
+            "caution: some choose their weights by validation scores (trainer.select=best) and others do "
+            "not; a chosen score is a little too good"
+        )
     if dry_run:
         _show(planned, entrants, rules, chosen, stop)
         return OK

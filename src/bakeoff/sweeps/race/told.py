@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bakeoff.comparison.statistics.few_images import ENOUGH, FEW_IMAGES
 from bakeoff.comparison.statistics.planning import best_possible
 from bakeoff.comparison.statistics.race import Contender, Drop, Look, Rules, margin_images, nearest
 from bakeoff.runs.states import FAILED
@@ -10,7 +11,6 @@ from bakeoff.sweeps.table import fitted
 from bakeoff.terminal import columns_of, padded
 from bakeoff.text import counted, printable, shortened
 
-_FEW_IMAGES = 50  # of a validation split
 _MOST_NAME = 40  # columns
 BAD, GOOD = "bold red", "bold green"  # styles
 
@@ -97,10 +97,16 @@ def heading(look: Look, number: int, told: Told) -> str:
 def first_warnings(look: Look, told: Told) -> list[str]:
     """What a person should know after the first look, and can still change something about."""
     lines = []
-    if told.num_val < _FEW_IMAGES:
+    if told.num_val < FEW_IMAGES:
         lines.append(f"only {told.num_val} validation images: nothing will be dropped")
     if look.contenders:
-        needed = margin_images(nearest(look.contenders).pair, told.num_val, told.rules)
+        closest = nearest(look.contenders)
+        if closest.pair.effective_images < ENOUGH:
+            both = f"{told.name(look.best or '')} and {told.name(closest.setting)}"
+            lines.append(
+                f"fewer than {ENOUGH:g} validation images tell {both} apart; neither will be dropped"
+            )
+        needed = margin_images(closest.pair, told.num_val, told.rules)
         if needed is not None:
             within = f"that two are equal within {told.amount(told.rules.margin or 0.0)}"
             lines.append(
