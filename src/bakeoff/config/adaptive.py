@@ -20,6 +20,10 @@ from bakeoff.config.strict import STRICT, parse_section
 from bakeoff.errors import ConfigError
 
 MOST_SEEDS = 1000  # of a setting; so many were never needed
+# Keys of `data` that say which validation images there are: whoever is judged by them must agree on these.
+OF_VALIDATION_IMAGES = (
+    "name", "root", "val_fraction", "classes", "emnist_split", "image_size", "fit",
+)  # fmt: skip
 
 
 def _rising(looks: list[int]) -> list[int]:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ from hydra.core.override_parser.types import (
 from bakeoff.errors import ConfigError
 
 EXAMPLE = "as in optim.lr=interval(1e-4,1e-2) or model.depth=choice(2,4,6)"
-_WIDE = 10  # times its lower end is an interval that is searched on a logarithmic scale
+# An interval whose ends are so many times apart is searched on a logarithmic scale; 0.3 and 3, too.
+_WIDE = 10 * (1 - 1e-9)
 _MOST_VALUES = 1000  # of a choice
 _SCALES = {"log", "linear"}  # tags
 # A text that Hydra reads as itself without quotes.
@@ -36,8 +37,13 @@ class Interval:
     log: bool  # whether its logarithm is spread evenly
     is_int: bool
 
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """Both ends: what is allowed there is so in between."""
+        return (int(self.low), int(self.high)) if self.is_int else (float(self.low), float(self.high))
+
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}{', log scale' if self.log else ''}"
+        return f"{self.low:.12g} to {self.high:.12g}{', log scale' if self.log else ''}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class Choice:
     """Some values, in their order."""
 
     values: tuple[Any, ...]
+
+    @property
+    def samples(self) -> tuple[Any, ...]:
+        """All of them."""
+        return self.values
 
     def __str__(self) -> str:
         *first, last = [word(value) for value in self.values]
@@ -75,13 +86,14 @@ class Space:
             sizes.append(int(one.high - one.low) + 1 if isinstance(one, Interval) else len(one.values))
         return math.prod(sizes)
 
+    def without(self, keys: Collection[str]) -> "Space":
+        """The rest of it."""
+        return Space({key: one for key, one in self.dimensions.items() if key not in keys})
+
     @property
     def first(self) -> dict[str, Any]:
         """The lower end of each interval and the first value of each choice."""
-        return {
-            key: (int(one.low) if one.is_int else one.low) if isinstance(one, Interval) else one.values[0]
-            for key, one in self.dimensions.items()
-        }
+        return {key: one.samples[0] for key, one in self.dimensions.items()}
 
 
 def word(value: Any) -> str:
@@ -92,6 +104,8 @@ def word(value: Any) -> str:
         return "{" + ",".join(f"{key}:{word(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
         return "'" + re.sub(r"(\\+)('|$)", r"\1\1\2", value).replace("'", r"\'") + "'"
+    if isinstance(value, float):
+        return repr(value)  # the shortest text that is exactly this number
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -103,7 +117,7 @@ def space_of(swept: Sequence[Override]) -> Space:
     """
     found: dict[str, Interval | Choice] = {}
     for override in swept:
-        key = override.get_key_element()
+        key = override.key_or_group  # `++optim.lr` is `optim.lr`
         if key in found:
             raise ConfigError(f"{override.input_line}: {key} stands there twice; leave one out")
         found[key] = _dimension(override)

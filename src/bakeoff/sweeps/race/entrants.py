@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bakeoff.comparison.statistics.race import Rules
-from bakeoff.config.adaptive import RaceConfig
+from bakeoff.config.adaptive import OF_VALIDATION_IMAGES, RaceConfig
 from bakeoff.config.canonical import canonical_json
 from bakeoff.config.job import Job
 from bakeoff.data.sets import find_set
@@ -15,8 +15,6 @@ from bakeoff.text import counted
 
 MOST_ENTRANTS = 20  # more were never simulated
 _SHARE = 0.01  # that a point of a percent is
-# Keys of the data with which the validation images change.
-_OF_VALIDATION = ("name", "root", "val_fraction", "classes", "emnist_split", "image_size", "fit")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def check_data(jobs: Sequence[Job]) -> None:
     Raises:
         ConfigError: they will not, or there are none.
     """
-    for key in _OF_VALIDATION:
+    for key in OF_VALIDATION_IMAGES:
         if len(told := {canonical_json(job.values["data"].get(key)) for job in jobs}) > 1:
             values = " and ".join(sorted(told))
             raise ConfigError(f"data.{key}: {values}; all that race must have the same validation images")
