@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.search_record import NO_FOLDERS, TuneRecord, searched
 
 RACE, TUNE = "race.json", "tune.json"
 
@@ -25,6 +26,8 @@ class RaceRecord:
     out_after: Mapping[str, int]  # by setting: seeds, of those that were dropped as surely worse
     failed_after: Mapping[str, int]  # of those with too few finished runs
     is_ended: bool
+    looks: tuple[int, ...] = ()  # seeds of each that are trained when it decides
+    seeds: int = 0  # at its last look; 0: there was none
 
 
 def is_open(sweep: Path) -> bool:
@@ -36,7 +39,30 @@ def is_open(sweep: Path) -> bool:
 
 def is_sealed(run: Path) -> bool:
     """Whether a run belongs to one that has not ended: its test figures are nobody's business yet."""
-    return is_open(run.parent)
+    return is_open(sweep_of(run))
+
+
+def is_search_trial(run: Path) -> bool:
+    """Whether a search has trained a run to choose by it: its score is a chosen one."""
+    sweep = sweep_of(run)
+    record = tune_of(sweep)
+    return record is not None and run_name(run) in record.search_runs
+
+
+def sweep_of(run: Path) -> Path:
+    """The folder that a run lies in, also of a run that is named by a link, by `.` or by `..`."""
+    return _itself(run).parent
+
+
+def run_name(run: Path) -> str:
+    """The name of a run's folder, however it is named."""
+    return _itself(run).name
+
+
+def _itself(run: Path) -> Path:
+    if run.name in NO_FOLDERS or run.is_symlink():
+        return Path(os.path.realpath(run))
+    return run
 
 
 def race_of(sweep: Path) -> RaceRecord | None:
@@ -63,7 +89,33 @@ def _race(path: Path, _mtime_ns: int, _inode: int) -> RaceRecord | None:
         {one["setting"]: one["out_after"] for one in out if one["why"] == "worse"},
         {one["setting"]: one["out_after"] for one in out if one["why"] == "failed"},
         isinstance(record.get("ended"), str),
+        tuple(seeds for seeds in _list(record.get("looks")) if type(seeds) is int),
+        max(map(_seeds_of, _list(record.get("rounds"))), default=0),
     )
+
+
+def tune_of(sweep: Path) -> TuneRecord | None:
+    """The search of a sweep's folder; None if there is none, or it cannot be read."""
+    stamp = _stamp(sweep / TUNE)
+    return _tune(sweep / TUNE, *stamp) if stamp else None
+
+
+@lru_cache(maxsize=256)
+def _tune(path: Path, _mtime_ns: int, _inode: int) -> TuneRecord | None:
+    try:
+        record = read_json(path, attempts=2)
+    except UnreadableFileError:
+        return None
+    return searched(record)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _seeds_of(one: Any) -> int:
+    seeds = one.get("seeds") if isinstance(one, dict) else None
+    return seeds if type(seeds) is int else 0
 
 
 def _is_setting(one: Any) -> bool:
