@@ -55,11 +55,12 @@ def test_needed_runs_are_enough_and_one_fewer_is_not() -> None:
         df = max(2.0, 2 * (runs - 1) * (variance / seeds) ** 2)
         return shown_with_power(variance, df, 3) * (1 + 1 / df)
 
-    for difference in np.linspace(0.02, 0.2, 19):
+    for difference in np.linspace(0.02, 0.5, 25):
         runs = need(pair, 3, float(difference)).runs
         assert runs is not None
         assert shown(runs) <= difference
         assert runs == 2 or shown(runs - 1) > difference
+    assert runs == 2
 
 
 def test_larger_differences_never_need_more() -> None:

@@ -1,5 +1,6 @@
 """What a race decides: worked examples, degenerate rounds, and what must change nothing."""
 
+import dataclasses
 import itertools
 import math
 
@@ -10,9 +11,17 @@ from raced_example import SETTINGS, TEST, VAL, values
 
 from bakeoff.comparison.statistics.classical import holm, student_quantile
 from bakeoff.comparison.statistics.noise import guard, noise_of
-from bakeoff.comparison.statistics.pairs import difference_of, table_df
+from bakeoff.comparison.statistics.pairs import Difference, difference_of, table_df
 from bakeoff.comparison.statistics.planning import best_possible
-from bakeoff.comparison.statistics.race import Look, Rules, chance_to_decide, look, margin_images, nearest
+from bakeoff.comparison.statistics.race import (
+    Look,
+    Rules,
+    _dropped,
+    chance_to_decide,
+    look,
+    margin_images,
+    nearest,
+)
 
 LOOKS = (3, 5, 8, 12)
 # seeds, setting: difference, low, high, p, Holm, chance without a margin, with 0.02, sqrt(L)
@@ -188,3 +197,35 @@ def test_what_endless_seeds_show_on_the_test_images() -> None:
     assert best_possible(pair.variance_lasting * 600 / 1000, 1) == pytest.approx(
         (1.959963984540054 + 0.841621233573) * 0.00452356664435 * math.sqrt(0.6), abs=1e-9
     )
+
+
+def a_pair() -> Difference:
+    return nearest(look(all_values(3), SETTINGS, 0, Rules(LOOKS)).contenders).pair
+
+
+def test_who_is_dropped_makes_the_family_smaller_for_the_others() -> None:
+    """After Holm over three pairs C stays; over the one that is left it does not."""
+    pair = a_pair()
+    p = {("A", "B"): 1e-6, ("A", "C"): 0.006, ("B", "C"): 0.5}
+    pairs = {names: dataclasses.replace(pair, p=value, difference=0.1) for names, value in p.items()}
+    first, second = _dropped(pairs, 0.01)
+    assert (first.setting, second.setting, second.by, second.p_adjusted) == ("B", "C", "A", 0.006)
+    assert [drop.setting for drop in _dropped(pairs, 0.005)] == ["B"]
+
+
+def test_a_race_is_equal_only_if_all_that_are_left_are() -> None:
+    alike = np.tile(np.arange(2000) % 50 > 0, (3, 1)).astype(float)
+    random = np.random.default_rng(0)
+    noisy = np.stack([(random.random(2000) < good).astype(float) for good in (0.99, 0.9, 0.94)])
+    found = look({"A": alike, "B": alike, "C": noisy}, ("A", "B", "C"), 0, Rules(LOOKS, margin=0.01))
+    assert {one.setting: one.is_equal for one in found.contenders} == {"B": True, "C": False}
+    assert found.verdict is None
+
+
+def test_a_chance_is_never_above_one() -> None:
+    pair = dataclasses.replace(a_pair(), difference=-0.03)
+    chances = [
+        chance_to_decide(pair, 0, 1, Rules(LOOKS, margin=margin)) for margin in np.linspace(0.001, 0.3, 50)
+    ]
+    assert max(chances) == 1.0
+    assert min(chances) >= 0

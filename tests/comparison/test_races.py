@@ -1,12 +1,14 @@
 """What `compare` says of runs that come from a race."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from run_directories import make_run
+from scipy.stats import t
 
 from bakeoff.cli import main
 from bakeoff.errors import OK
@@ -90,3 +92,19 @@ def test_a_damaged_record_is_no_race(
 ) -> None:
     sweep = race(tmp_path, {"cnn": 0.97, "vit": 0.6}, {"vit": 3}, **more)
     assert "out of the race" not in compared(sweep, capsys)
+
+
+def test_equal_means_that_difference_and_uncertainty_stay_below_the_margin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = race(tmp_path, {"cnn": 0.97, "mlp": 0.968}, {}, margin=0.01)
+    table = json.loads(compared(sweep, capsys, "--format", "json"))["tables"][0]
+    pair = next(pair for pair in table["pairs"] if pair["metric"] == "accuracy")
+    reach = t.ppf(0.95, pair["df"]) * math.sqrt(pair["variance_images"] + pair["variance_seeds"])
+    border = abs(pair["difference"]) + reach
+    for margin, is_equal in ((border * 1.001, True), (border * 0.999, False)):
+        record = json.loads((sweep / "race.json").read_text()) | {"margin": margin}
+        (sweep / "race.json").unlink()
+        (sweep / "race.json").write_text(json.dumps(record))
+        facts = json.loads(compared(sweep, capsys, "--format", "json"))["tables"][0]["race"]
+        assert bool(facts["equal"]) == is_equal

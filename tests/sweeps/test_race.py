@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from raced_children import LINE, NIGHT, SWEPT, failing, record, trained_as_in_the_example
 from sweep_children import Ended, children_here, job_here
 
@@ -59,6 +60,14 @@ def test_the_worked_example_is_decided_as_it_should(capsys: pytest.CaptureFixtur
     assert [names([drop["setting"]]) for one in (first, second, third) for drop in one["drops"]] == ["D", "C"]
     assert first["drops"][0]["p_adjusted"] == pytest.approx(8.88568911638e-06, rel=1e-9)
     assert (third["seeds"], third["verdict"], third["bottleneck"]) == (8, "hopeless", "images")
+    for one, expected in ((first, "3333"), (second, "5553"), (third, "8883")):
+        seeds = sorted((names([setting]), own) for setting, own in one["runs"].items())
+        assert [own for _, own in seeds] == [[*range(int(count))] for count in expected]
+    (of_a,) = third["contenders"]
+    assert of_a["difference"] == pytest.approx(-0.00333333333333, abs=1e-9)
+    assert of_a["chance"] == pytest.approx(0.00043657464383, abs=1e-9)
+    stored = {run.name: yaml.safe_load((run / "overrides.yaml").read_text()) for run in NIGHT.glob("cnn-*")}
+    assert all(sum(word.startswith("seed=") for word in words) == 1 for words in stored.values())
     assert "27 of 48 runs trained, 21 (44%) saved" in printed
     assert "undecided after 8 seeds between" in printed
     assert record()["verdict"] == {
@@ -74,6 +83,13 @@ def test_with_a_margin_it_ends_as_equal(capsys: pytest.CaptureFixture[str]) -> N
     assert main([*RACE, "race.margin_points=2"]) == OK
     assert rounds()[-1]["verdict"] == "equal"
     assert "equal within 2.00 points after 8 seeds" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_smaller_loss_is_better() -> None:
+    assert main([*RACE, "race.metric=nll"]) == OK
+    assert names([rounds()[0]["best"]]) in "AB"
+    assert "D" in {names([drop["setting"]]) for drop in rounds()[0]["drops"]}
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ from bakeoff.comparison.statistics import ALPHA
 from bakeoff.comparison.statistics.pairs import Z_80, Difference, shown_with_power
 
 MOST_RUNS = 1000  # that are thought of
-_LEAST_DF = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def _shown(pair: Difference, runs: int, num_pairs: int) -> float:
     """The difference that so many runs on either side would find."""
     seeds = pair.variance_of_a_run / runs
     variance = pair.variance_lasting + seeds
-    df = max(_LEAST_DF, 2 * (runs - 1) * (variance / seeds) ** 2)
+    df = 2 * (runs - 1) * (variance / seeds) ** 2  # 2 or more
     return shown_with_power(variance, df, num_pairs) * (1 + 1 / df)
 
 
