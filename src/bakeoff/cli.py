@@ -29,6 +29,7 @@ examples:
   bakeoff train -m data=digits seed=0,1,2 model.channels=[8,16],[32,64,64]
   bakeoff train experiment=debug data=cifar10
   bakeoff race model=cnn,vit data=mnist race.margin_points=0.5
+  bakeoff tune model=vit data=mnist tune.trials=50
   bakeoff preview data=mnist data.augment.rotate_degrees=10
   bakeoff compare outputs --format markdown
   bakeoff compare --where 'optim.lr <= 0.01' --baseline cnn --cost train_seconds
@@ -53,6 +54,7 @@ exit codes: 0 done; 2 usage or configuration; 3 data; 4 storage or memory; 5 div
 COMMANDS = (
     "train",
     "race",
+    "tune",
     "preview",
     "compare",
     "report",
@@ -72,7 +74,8 @@ _DELETING = ("prune",)
 # What to use -> what other programs call it.
 _OTHER_WORDS = {
     "write bakeoff train KEY=VALUE ...": "run fit start exp experiment learn training",
-    "write bakeoff train --multirun KEY=A,B,C ...": "sweep tune hpo search grid optimize multirun",
+    "write bakeoff train --multirun KEY=A,B,C ...": "sweep grid multirun",
+    "write bakeoff tune KEY=VALUE ...": "hpo search optimize optimise optuna hyperopt",
     "write bakeoff list": "ls ll runs sweeps status ps history log",
     "write bakeoff show RUN": "inspect describe details cat open",
     "write bakeoff compare": "results table rank leaderboard",
@@ -95,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     environment.prepare()
-    is_training = words[:1] in (["train"], ["race"])
+    is_training = words[:1] in (["train"], ["race"], ["tune"])
     return run_command(lambda: _dispatch(words), debug, only_shows=not is_training, colour=_colour(words))
 
 

@@ -61,11 +61,11 @@ class TuneConfig:
 
     # Number of trials of each model's study.
     trials: Annotated[int, Field(ge=1, le=10_000)] = 50
-    # What is searched for, one or several: val.accuracy, val.macro_f1, val.nll, latency, parameters, ...
+    # What is searched for, one or several: val.accuracy, val.macro_f1, val.nll, or a cost as latency.
     metric: str | list[str] = "val.accuracy"
-    # How the next trial is chosen.
+    # How the next trial is chosen: tpe (learns from the trials before), random, grid or cmaes.
     sampler: Literal["tpe", "random", "grid", "cmaes"] = "tpe"
-    # Which trials are stopped early; auto: median, and none with several metrics.
+    # Which trials are stopped early: median, hyperband, none; auto: median where epochs tell enough.
     pruner: Literal["auto", "median", "hyperband", "none"] = "auto"
     # Where the study is kept; sqlite or journal: in the sweep's folder; or the URL of a database server.
     storage: Annotated[str, Field(min_length=1)] = "sqlite"

@@ -34,7 +34,7 @@ _ARCHITECTURES = {
     "squeezenet": "squeezenet1_1", "vgg": "vgg16", "googlenet": "googlenet", "inception": "inception_v3",
     "mnasnet": "mnasnet1_0", "maxvit": "maxvit_t", "shufflenet": "shufflenet_v2_x1_0", "alexnet": "alexnet",
 }  # fmt: skip
-
+_COMMANDS_WITH_KEYS = ("race", "tune")  # of their own
 _NOISE = re.compile(
     r"\s*See https?://\S+ for details|\w+ raised while composing config: |"
     r"\s*full_key: (?!\w+=)\S*|\s*(reference|object)_type=\S+"
@@ -173,6 +173,8 @@ def _no_such_key(key: str, overrides: Sequence[str], own: str | None) -> str:
     known = names(overrides, own)
     if key == "config":
         return "no such key; write --config FILE"
+    if (command := key.partition(".")[0]) in _COMMANDS_WITH_KEYS:
+        return f"a key of bakeoff {command} alone; write bakeoff {command} with the same words"
     meant = known.meant(key)
     hint = f"; did you mean {meant}?" if meant else nearest(key, [*known.keys, *known.groups])
     return f"no such key{hint or '; see bakeoff train --cfg job'}"

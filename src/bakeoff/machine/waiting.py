@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
-from bakeoff.terminal import broken, screen_width
+from bakeoff.terminal import broken, painted, screen_width, wants_colour
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,13 +28,14 @@ _FORMATS = (
 )
 
 
-def tell(text: str, stream: TextIO | None = None) -> None:
-    """Prints what stays."""
+def tell(text: str, stream: TextIO | None = None, style: str = "") -> None:
+    """Prints what stays, in a style such as "bold red" where there is colour."""
     stream = stream or sys.stdout
     if _doing:
         _write(_ERASE)
     with _above_bars(stream):
-        print(broken(text, screen_width(stream)), file=stream, flush=True)
+        shown = broken(text, screen_width(stream))
+        print(painted(shown, style, wants_colour(stream)), file=stream, flush=True)
     _draw()
 
 

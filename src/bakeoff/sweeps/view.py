@@ -46,9 +46,9 @@ class SweepView:
         style = "bold red" if state.state in BAD else ""
         self._say_of(entry, ending(self._looks.of(entry.folder), state), style)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str = "") -> None:
         """Prints what stays, where a person sees it: above the table, wherever standard output goes."""
-        self._unsaid.append((text, "", self._table is not None and not is_terminal(sys.stdout)))
+        self._unsaid.append((text, style, self._table is not None and not is_terminal(sys.stdout)))
         self._say_what_can_be()
 
     def tick(self) -> None:

@@ -7,6 +7,7 @@ No torch here.
 import time
 from collections.abc import Sequence
 
+from bakeoff.config.studies import StudyPlan
 from bakeoff.errors import InterruptedRunError
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell
@@ -17,7 +18,7 @@ from bakeoff.sweeps.run import train_all
 from bakeoff.sweeps.search.begin import Opened
 from bakeoff.sweeps.search.best import write_experiment
 from bakeoff.sweeps.search.confirm import confirmed, to_confirm
-from bakeoff.sweeps.search.told import confirmed_lines, end_lines
+from bakeoff.sweeps.search.told import called, confirmed_lines, end_lines, result_line
 from bakeoff.sweeps.search.trial import Trial
 from bakeoff.sweeps.search.workers import CONFIRM_LOCK, FolderLock
 from bakeoff.text import counted
@@ -51,8 +52,8 @@ def _end(search: Opened, stop: StopSignal) -> None:
     checked, record = search.checked, search.record
     trials = record.write(search.studies)
     names = [metric.name for metric in checked.rules.metrics]
-    for text in end_lines(trials, checked.plans, names, checked.rules.directions):
-        tell(text)
+    for text, style in end_lines(trials, checked.plans, names):
+        tell(text, style=style)
     chosen = [
         trial
         for plan in checked.plans
@@ -64,17 +65,26 @@ def _end(search: Opened, stop: StopSignal) -> None:
     ]
     if chosen:
         record.confirmed = _confirmed(search, chosen, stop, names)
-        for text in confirmed_lines(record.confirmed):
-            tell(text)
+        for text, style in confirmed_lines(record.confirmed, trials, names[0]):
+            tell(text, style=style)
+    written = {plan.name: _written(search, plan, trials, names) for plan in checked.plans}
     best = _best(search, trials)
     if best is not None:
-        plan = next(plan for plan in checked.plans if plan.name == best.study)
-        name = f"{checked.folder.name}-{plan.name}" if len(checked.plans) > 1 else checked.folder.name
-        path = write_experiment(checked.folder, name, checked.line, plan, best)
-        experiment = str(path.relative_to(checked.folder))
-        record.best = {"study": best.study, "number": best.number, "experiment": experiment}
+        record.best = {"study": best.study, "number": best.number, "experiment": written[best.study]}
     record.ended = now()
     record.write(search.studies, ends=True)
+
+
+def _written(search: Opened, plan: StudyPlan, trials: Sequence[Trial], metrics: Sequence[str]) -> str | None:
+    """The file of a study's best configuration, below the sweep's folder; None if no trial has finished."""
+    best = _best(search, [trial for trial in trials if trial.study == plan.name])
+    if best is None:
+        return None
+    folder, plans = search.checked.folder, search.checked.plans
+    name = f"{folder.name}-{plan.name}" if len(plans) > 1 else folder.name
+    result = result_line(best, search.record.confirmed, metrics)
+    path = write_experiment(folder, name, search.checked.line, plan, best, result)
+    return str(path.relative_to(folder))
 
 
 def _confirmed(
@@ -88,8 +98,8 @@ def _confirmed(
     for trial in chosen:
         own = []
         for seed in seeds:
-            shown = " ".join([*plans[trial.study].space.words(trial.params), f"seed={seed}"])
-            own.append(planned_of(checked.job(plans[trial.study], trial.params, seed), shown))
+            name = f"{called(trial, several=len(plans) > 1)} seed={seed}"
+            own.append(planned_of(checked.job(plans[trial.study], trial.params, seed), name))
         planned += own
         runs[trial.study, trial.number] = [item.entry.folder for item in own]
     folders = [item.entry.folder for item in planned]
@@ -97,8 +107,9 @@ def _confirmed(
     ledger.add(item.entry for item in planned)
     left = sum(not item.is_done for item in planned)
     if left:
-        best = counted(len(chosen), "configuration")
-        tell(f"training the best {best} again, with seeds {seeds[0]} to {seeds[-1]}: {counted(left, 'run')}")
+        best = f"the best {len(chosen)} configurations" if len(chosen) > 1 else "the best configuration"
+        which = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+        tell(f"training {best} again, with {which}: {counted(left, 'run')}")
         train_all(ledger, planned, checked.slots, stop)
     finished = {
         key: [name for name in own if state_or_lost(checked.folder / name).state == FINISHED]
@@ -110,9 +121,10 @@ def _confirmed(
 def _best(search: Opened, trials: Sequence[Trial]) -> Trial | None:
     """The one with the best mean of the confirmation, or without one, of the search; by the first metric."""
     sign = -1.0 if search.checked.rules.metrics[0].is_larger_better else 1.0
+    known = {(trial.study, trial.number): trial for trial in trials}
     rows = [row for row in search.record.confirmed if isinstance(row.get("mean"), int | float)]
-    if rows:
+    if rows := [row for row in rows if (row["study"], row["number"]) in known]:
         row = min(rows, key=lambda row: sign * row["mean"])
-        return next(t for t in trials if (t.study, t.number) == (row["study"], row["number"]))
+        return known[row["study"], row["number"]]
     done = [trial for trial in trials if trial.values is not None]
     return min(done, key=lambda trial: (sign * trial.values[0], trial.number), default=None)  # type: ignore[index]

@@ -21,10 +21,11 @@ from bakeoff.sweeps.reporting import is_wanted
 from bakeoff.sweeps.run import compared
 from bakeoff.sweeps.scheduler import Scheduler
 from bakeoff.sweeps.search.begin import Checked, Opened, check, opened
+from bakeoff.sweeps.search.dry_run import show_dry_run
 from bakeoff.sweeps.search.ending import end
 from bakeoff.sweeps.search.search import Search
-from bakeoff.sweeps.search.study import Study, is_over
-from bakeoff.sweeps.search.told import dry_run_lines, heading_lines, trial_line
+from bakeoff.sweeps.search.study import Study
+from bakeoff.sweeps.search.told import best_lines, heading_lines, trial_line
 from bakeoff.sweeps.search.trial import OVER, Trial
 from bakeoff.sweeps.standing import Looks
 from bakeoff.sweeps.view import SweepView
@@ -59,11 +60,11 @@ def run_tune(
     code, checked = check(line, options, named, stop)
     if checked is None:
         return code  # the child has said why
-    for text in heading_lines(checked.folder, checked.plans, options, len(checked.slots)):
+    lines = heading_lines(checked.folder, checked.plans, options, checked.rules.pruner, len(checked.slots))
+    for text in lines:
         tell(text)
     if dry_run:
-        for text in dry_run_lines(checked.plans, options):
-            tell(text)
+        show_dry_run(checked)
         return OK
     with owned(checked.folder, shared=True):
         search = opened(checked, words)
@@ -81,7 +82,10 @@ def run_tune(
         for stored in study.stored()
         if _failed(stored.trial)
     ]
-    return compared(checked.folder, failed, reports=is_wanted(search.ledger.options, search.ledger.line))
+    code = compared(checked.folder, failed, reports=is_wanted(search.ledger.options, search.ledger.line))
+    for text in best_lines(checked.folder):
+        print(text)  # not broken at spaces: it is copied
+    return code
 
 
 def _failed(trial: Trial) -> bool:
@@ -138,10 +142,10 @@ def _teller(
 ) -> Callable[[Study, Trial, RunState], None]:
     names = [metric.name for metric in checked.rules.metrics]
 
-    def told(study: Study, trial: Trial, state: RunState) -> None:
-        done = sum(is_over(stored) for one in studies for stored in one.stored())
-        budget = sum(one.budget for one in studies)
-        view.say(trial_line(trial, study.plan, done, budget, names, state))
+    def told(_: Study, trial: Trial, state: RunState) -> None:
+        trials = [stored.trial for one in studies for stored in one.stored()]
+        text, style = trial_line(trial, trials, sum(one.budget for one in studies), names, state)
+        view.say(text, style)
 
     return told
 

@@ -23,6 +23,7 @@ from bakeoff.sweeps.search.evidence import epochs_of, forget_checkpoints, reason
 from bakeoff.sweeps.search.following import Following
 from bakeoff.sweeps.search.record import Record
 from bakeoff.sweeps.search.study import Stored, Study, is_over
+from bakeoff.sweeps.search.told import called, shown
 from bakeoff.sweeps.search.trial import Trial
 from bakeoff.sweeps.search.workers import SharedLedger
 
@@ -110,7 +111,7 @@ class Search:
         except ConfigError as error:  # this combination alone: the single values were checked
             self._tell(study, trial.number, RunState(FAILED, str(error)), None, 0)
             return None
-        item = planned_of(job, self._shown(study, trial))
+        item = planned_of(job, self._shown(trial))
         for earlier in study.stored()[: trial.number]:
             if earlier.trial.run == item.entry.folder and earlier.trial.same_as is None:
                 study.note_same(trial.number, earlier.trial.number)
@@ -123,10 +124,9 @@ class Search:
             return None
         return self._begun(study, stored, item)
 
-    def _shown(self, study: Study, trial: Trial) -> str:
+    def _shown(self, trial: Trial) -> str:
         """What tells it from the others of the search."""
-        model = [study.plan.model_word] if len(self.studies) > 1 and study.plan.model_word else []
-        return " ".join([*model, *study.plan.space.words(trial.params)])
+        return f"{called(trial, several=len(self.studies) > 1)} {shown(trial.params)}"
 
     def _begun(self, study: Study, stored: Stored, item: Planned) -> Entry:
         folder, ledger = item.entry.folder, self.ledger
