@@ -6,14 +6,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import Bakeoff
+from run_directories import NAMES, make_run
+from searched import write_race
 from terminals import WIDTHS, terminal
 from toy import CPU, toy_config, toy_split, toy_state
 
+from bakeoff.evaluation.metrics import score
 from bakeoff.experiment.epoch_table import epoch_line, headings
-from bakeoff.experiment.progress import Pace, ProgressReport, epochs_left
+from bakeoff.experiment.progress import Pace, ProgressReport, conclude, epochs_left
 from bakeoff.machine.waiting import Bar
 from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.runs.rundir import RunDir
@@ -288,3 +292,24 @@ def test_a_run_on_a_terminal_fits_it_and_is_never_silent(
         if line.startswith(("cnn_small", "note:", "test accuracy")):
             assert line in " ".join(text.strip() for text in seen)
     assert f"run directory  {run}" in seen
+
+
+def test_the_last_lines_of_a_run_say_nothing_of_closed_test_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = make_run(tmp_path / "s" / "run")
+    labels = np.arange(10) % 5
+    rows = np.eye(5, dtype=np.float32)[labels]
+    for val in (score(labels, rows, NAMES), None):
+        told: list[Any] = []
+        for is_sealed in (False, True):
+            (tmp_path / "s" / "race.json").unlink(missing_ok=True)
+            if is_sealed:
+                write_race(tmp_path / "s")
+            (tmp_path / "s" / "run" / "run.log").unlink(missing_ok=True)
+            conclude(RunDir(tmp_path / "s" / "run"), dataclasses.replace(summary, val=val))
+            printed = "".join(capsys.readouterr())
+            told.append(printed + (tmp_path / "s" / "run" / "run.log").read_text())
+        assert "test accuracy" in told[0]
+        assert "test" not in told[1].replace(str(tmp_path), "")
+        assert ("validation accuracy 100.00 %" in told[1]) == (val is not None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bakeoff.arguments import Parser, add_colour
-from bakeoff.comparison.differences import changed_config, changed_environment, changed_sources, sides
+from bakeoff.comparison.differences import Sides, changed_config, changed_environment, changed_sources, sides
 from bakeoff.comparison.estimates import estimates
 from bakeoff.comparison.figures import RUN_FIGURES, Figure
 from bakeoff.comparison.group import class_names, shown
@@ -17,12 +17,14 @@ from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.reading import UnreadableFileError
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import without_nan
+from bakeoff.runs.studies import is_sealed
 from bakeoff.terminal import columns_of, filled, line_width, padded, painted, wants_colour, wrapped
 from bakeoff.text import p_text, printable
 
 USAGE = "diff RUN RUN"
 SUMMARY = "show how two runs differ"
 _MISSING = "-"
+_SEALED = "a race or search of theirs has not ended, so their test scores are not shown"
 _IN_WORDS = {"load_of_others": "load_of_others (cores in use by other programs)"}
 _TITLE = 14  # columns of a section's title
 
@@ -122,12 +124,25 @@ def _table(
 def _metrics(a: Run, b: Run) -> dict[str, tuple[str, ...]]:
     ours, theirs = (estimates([run]) for run in (a, b))
     rows: dict[str, tuple[str, ...]] = {}
-    for name, figure in RUN_FIGURES.items():
+    for name, figure in _figures(a, b).items():
         one, other = ours[name], theirs[name]
         if one and other:
             values = (_number(estimate.mean, figure) for estimate in (one, other))
             rows[figure.title] = (*values, _difference(one.mean, other.mean, figure))
     return rows
+
+
+def _figures(a: Run, b: Run) -> dict[str, Figure]:
+    """Those that are shown: none of test images while the race or the search of one goes on."""
+    return {name: figure for name, figure in RUN_FIGURES.items() if figure.is_cost or not _are_sealed(a, b)}
+
+
+def _are_sealed(a: Run, b: Run) -> bool:
+    return is_sealed(a.path) or is_sealed(b.path)
+
+
+def _sides(a: Run, b: Run) -> Sides | str:
+    return _SEALED if _are_sealed(a, b) else sides(a, b)
 
 
 def _number(value: float, figure: Figure) -> str:
@@ -144,7 +159,7 @@ def _difference(a: float, b: float, figure: Figure) -> str:
 
 
 def _image_lines(a: Run, b: Run, most_images: int, width: int | None) -> list[str]:
-    images = sides(a, b)
+    images = _sides(a, b)
     if isinstance(images, str):
         return wrapped(f"{'images':{_TITLE}} not compared: {images}", width, " " * (_TITLE + 1), "")
     assert a.outcomes
@@ -183,7 +198,7 @@ def _class_names(run: Run, num_classes: int) -> list[str]:
 
 
 def _as_json(a: Run, b: Run) -> dict[str, Any]:
-    images = sides(a, b)
+    images = _sides(a, b)
     hashes = [run.text("fingerprint", "code") for run in (a, b)]
     ours, theirs = (estimates([run]) for run in (a, b))
     return {
@@ -196,7 +211,7 @@ def _as_json(a: Run, b: Run) -> dict[str, Any]:
         "code_files": changed_sources(a, b),
         "metrics": {
             name: [one.mean if one else None, other.mean if other else None]
-            for name in RUN_FIGURES
+            for name in _figures(a, b)
             for one, other in [(ours[name], theirs[name])]
         },
         "images": {"reason": images} if isinstance(images, str) else vars(images),

@@ -6,6 +6,7 @@ command line; only tensors are loaded.
 
 import argparse
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from bakeoff.runs.paths import data_root_here, expanded
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.records import SplitScores
 from bakeoff.runs.rundir import FILES, WEIGHTS
+from bakeoff.runs.studies import is_sealed
 from bakeoff.runs.weight_files import read_weights
 from bakeoff.text import one_line, percent, printable
 
@@ -47,12 +49,17 @@ def evaluate(words: list[str]) -> int:
         0 if all figures are equal to those of `summary.json`, else 7.
 
     Raises:
-        ConfigError: no such run, or a config that does not pass the gates.
+        ConfigError: no such run, one whose race or search goes on, or a config that does not pass the gates.
         DataError: the test images are not those of the run.
         RunsDifferError: the run is not finished or cannot be read.
     """
     options = parser().parse_args(words)
     path = find_run(options.run, outputs_root())
+    if is_sealed(path):
+        raise ConfigError(
+            f"{path}: its race or search has not ended, and until then nobody looks at its test images; see "
+            f"bakeoff show {shlex.quote(str(path))} for its validation scores"
+        )
     found = read_run(path)
     if isinstance(found, Problem):
         raise RunsDifferError(f"{path}: {found.reason}; only a finished run can be evaluated")

@@ -10,6 +10,7 @@ from bakeoff.sweeps.ledger import Ledger
 from bakeoff.sweeps.rows import RunRow, SweepRow, ledger_of
 
 Steps = dict[str, str]  # what for -> the command
+EVALUATE = "evaluate"
 _TO_DO = (QUEUED, *STOPPED)
 
 
@@ -19,7 +20,7 @@ def of_run(row: RunRow) -> Steps:
     sweep = row.path.parent if is_sweep_dir(row.path.parent) else None
     ledger = ledger_of(sweep) if sweep else None
     if state.state == FINISHED:
-        evaluate = {"evaluate": f"bakeoff evaluate {path}"} if os.path.lexists(row.path / WEIGHTS) else {}
+        evaluate = {EVALUATE: f"bakeoff evaluate {path}"} if os.path.lexists(row.path / WEIGHTS) else {}
         return evaluate | {"compare": f"bakeoff compare {shlex.quote(str(sweep or row.path.parent))}"}
     if state.state == RUNNING:
         return {"watch": f"bakeoff watch {path}"}

@@ -16,6 +16,7 @@ from bakeoff.runs.paths import expanded
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.studies import is_sealed
 from bakeoff.sweeps.locate import find_run_or_sweep
 from bakeoff.text import percent
 
@@ -108,9 +109,10 @@ def _refuse(word: str) -> NoReturn:
 
 
 def _print_result(path: Path) -> None:
+    split, name = ("val", "validation") if is_sealed(path) else ("test", "test")
     try:
-        test = read_json(path / SUMMARY_FILE)["test"]
-        result = f": test accuracy {percent(test['accuracy'])}, test loss (NLL) {test['nll']:.4f}"
+        scores = read_json(path / SUMMARY_FILE)[split]
+        result = f": {name} accuracy {percent(scores['accuracy'])}, {name} loss (NLL) {scores['nll']:.4f}"
     except (UnreadableFileError, LookupError, TypeError, ValueError):
         result = ""
     tell(f"{path.name} has finished{result}")

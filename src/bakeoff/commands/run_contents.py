@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bakeoff.commands.next_steps import Steps, of_run
+from bakeoff.commands.next_steps import EVALUATE, Steps, of_run
 from bakeoff.comparison.read import read_run
 from bakeoff.comparison.run import Problem, Run
 from bakeoff.config.usual import differences, usual_words
@@ -16,11 +16,13 @@ from bakeoff.runs.records import EpochRecord
 from bakeoff.runs.rundir import CONFIG, LOG, PLOTS
 from bakeoff.runs.states import DIVERGED, FAILED, FINISHED, INTERRUPTED, LOST, PRUNED
 from bakeoff.runs.stored_overrides import stored_overrides
+from bakeoff.runs.studies import is_sealed
 from bakeoff.sweeps.rows import RunRow, run_row
 from bakeoff.text import cut
 
 _LOG_LINES, _LOG_BYTES, _LONGEST_LINE = 10, 65_536, 300
 _MOST_PICTURES = 20
+CURVES = "curves.png"  # of training and validation alone
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,15 @@ class Shown:
     overrides: list[str]
     epochs: list[EpochRecord]
     num_epochs: int  # that it was to have at most
-    pictures: list[Path]
+    pictures: list[Path]  # none of test images while its race or search goes on
     log: list[str]  # its last lines, of a run that has ended without a result
     steps: Steps = field(default_factory=dict)
+    is_sealed: bool = False  # its race or search goes on: its test images are closed
 
 
 def look_at(path: Path) -> Shown:
     """Reads a run directory; what cannot be read is left out."""
+    sealed = is_sealed(path)
     row = run_row(path)
     found = read_run(path) if row.state.state == FINISHED else None
     reason = found.reason if isinstance(found, Problem) else row.state.reason
@@ -63,9 +67,10 @@ def look_at(path: Path) -> Shown:
         overrides=stored_overrides(path),
         epochs=epochs.records,
         num_epochs=max(most, limit) if type(limit) is int and limit < 10**6 else most,
-        pictures=_pictures(path),
+        pictures=[one for one in _pictures(path) if not sealed or one.name == CURVES],
         log=_log(path) if row.state.state in (FAILED, DIVERGED, LOST, INTERRUPTED, PRUNED) else [],
-        steps=of_run(row),
+        steps={name: step for name, step in of_run(row).items() if not sealed or name != EVALUATE},
+        is_sealed=sealed,
     )
 
 

@@ -18,6 +18,8 @@ _MOST_EPOCHS = 10  # of a history; of a longer one the first, the best and the l
 _AT_THE_ENDS = 3
 _LONGEST_VALUE = 120
 _LONGEST_STATE = 40
+_SPLITS = {"test": "test", "val": "validation"}
+NOT_YET = "not shown until its race or search has ended"
 
 
 def lines_of(found: Shown, width: int | None, colour: bool) -> list[str]:
@@ -33,7 +35,7 @@ def lines_of(found: Shown, width: int | None, colour: bool) -> list[str]:
     lines += wrapped(printable(str(row.path)), width, "  ")
     sections: dict[str, list[str] | None] = {
         "why it has no result": _why(found, width),
-        "result": _result(found.run, width) if found.run else None,
+        "result": _result(found.run, width, sealed=found.is_sealed) if found.run else None,
         _config_title(found): _config(found, width),
         "history": _history(found, width) or None,
         "pictures": [f"  {printable(str(picture))}" for picture in found.pictures] or None,
@@ -63,9 +65,11 @@ def _why(found: Shown, width: int | None) -> list[str] | None:
     return wrapped(printable(found.reason), width, "  ") if found.reason else None
 
 
-def _result(run: Run, width: int | None) -> list[str]:
-    told = []
-    for split, name in (("test", "test"), ("val", "validation")):
+def _result(run: Run, width: int | None, *, sealed: bool) -> list[str]:
+    told = [f"{'test':10}  {NOT_YET}"] if sealed else []
+    for split, name in _SPLITS.items():
+        if sealed and split == "test":
+            continue
         scores = run.summary.get(split)
         if isinstance(scores, dict) and is_number(scores.get("accuracy"), 0, 1):
             told.append(f"{name:10}  {_scores(scores)}")
@@ -161,8 +165,8 @@ def as_json(found: Shown) -> dict[str, Any]:
         "overrides": found.overrides,
         "scores": {
             split: {name: summary[split].get(name) for name in scores}
-            for split in ("test", "val")
-            if isinstance(summary.get(split), dict)
+            for split in _SPLITS
+            if not (found.is_sealed and split == "test") and isinstance(summary.get(split), dict)
         },
         "epochs_run": len(found.epochs),
         "pictures": [str(picture) for picture in found.pictures],

@@ -25,6 +25,7 @@ def view_of(options: argparse.Namespace) -> View:
     """What `add_rows`, `add_columns` and `add_baseline` have read."""
     return View(
         where=options.where,
+        trials=options.all,
         group_by=options.group_by,
         sort=options.sort,
         top=options.top,
@@ -78,6 +79,11 @@ def add_rows(parser: Parser) -> None:
         "model, data, seed, weights, date, host, status; metrics such as accuracy (0 to 1), as means over "
         "the seeds; "
         "== != < <= > >= in, and or not, (), 'text', [a, b], true, null",
+    )
+    rows.add_argument(
+        "--all",
+        action="store_true",
+        help="show also the trials by which a search (bakeoff tune) has chosen, not only what came of it",
     )
     rows.add_argument(
         "--group-by",

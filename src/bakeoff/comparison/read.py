@@ -5,6 +5,7 @@ value out of its range never enters a mean. No torch here.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -12,22 +13,31 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bakeoff.comparison.counted import counted
-from bakeoff.comparison.run import UNKNOWN, Problem, Run
+from bakeoff.comparison.figures import number_at
+from bakeoff.comparison.run import UNKNOWN, Problem, Run, Sealed
 from bakeoff.comparison.validity import checked_outcomes, invalid_summary
 from bakeoff.machine.signals import check_stop
 from bakeoff.machine.waiting import bar_width
 from bakeoff.runs import rundir
 from bakeoff.runs.locate import holds_nothing
 from bakeoff.runs.reading import UnreadableFileError, read_json
-from bakeoff.runs.states import HARMLESS, INTERRUPTED, LOST, NO_RESULT, QUEUED, RUNNING, state_of
+from bakeoff.runs.states import HARMLESS, INTERRUPTED, LOST, NO_RESULT, PRUNED, QUEUED, RUNNING, state_of
 from bakeoff.runs.storage import without_nan
-from bakeoff.text import one_line
+from bakeoff.runs.studies import is_sealed, run_name, sweep_of, tune_of
+from bakeoff.text import one_line, percent
 
 __all__ = ["UNKNOWN", "Problem", "Run", "guarded", "read_run", "read_runs"]
 
 Read = TypeVar("Read")
 
 _LONGEST_REASON = 300  # characters
+_OF_TEST = re.compile(r"\btest\.")
+_DAMAGED = "its test scores cannot be right; what is wrong is told when its race or search has ended"
+_TRIAL = "a trial of a search: its score is a chosen one; --all shows it"
+_TRIALS = "trials of the search are left out: their scores are chosen ones; --all shows them"
+_STOPPED_EARLY = "trials were stopped early by the search (pruned)"
+_QUEUED = "runs are queued: not started"
+_LONGEST_NAME = 80
 _SILENT_SECONDS = 1.0  # before a progress bar appears
 
 
@@ -46,12 +56,17 @@ class _Parts:
         return self._known.setdefault(repr(value), value) if isinstance(value, dict | list) else value
 
 
-def read_runs(paths: Iterable[Path], *, predictions: bool = True) -> tuple[list[Run], list[Problem]]:
+def read_runs(
+    paths: Iterable[Path], *, predictions: bool = True, trials: bool = False
+) -> tuple[list[Run], list[Problem]]:
     """Reads run directories; of an identity, and of a configuration's seed, one run counts.
+
+    Runs of a race or a search that goes on are none: their test images are closed.
 
     Args:
         paths: run directories.
         predictions: whether to read them and hold each summary against them.
+        trials: whether those count by which a search has chosen, besides what came of it.
 
     Raises:
         InterruptedRunError: a signal came, in a sweep.
@@ -61,7 +76,8 @@ def read_runs(paths: Iterable[Path], *, predictions: bool = True) -> tuple[list[
     parts = _Parts()
     for path in _with_progress(list(paths)):
         check_stop()
-        result = guarded(path, partial(_read, path, parts, predictions=predictions))
+        read = partial(_read, path, parts, predictions=predictions)
+        result = guarded(path, partial(_admitted, path, read, trials=trials))
         if isinstance(result, Run):
             runs.append(result)
         else:
@@ -83,8 +99,14 @@ def _with_progress(paths: Sequence[Path]) -> Iterable[Path]:
 
 
 def read_run(path: Path, *, predictions: bool = True) -> Run | Problem:
-    """Reads and checks one run directory; whatever goes wrong with it is its problem alone."""
-    return guarded(path, lambda: _read(path, _Parts(), predictions=predictions))
+    """Reads and checks one run directory; whatever goes wrong with it is its problem alone.
+
+    Whoever shows something of it asks `is_sealed` first.
+    """
+    found = guarded(path, lambda: _read(path, _Parts(), predictions=predictions))
+    if isinstance(found, Problem) and _OF_TEST.search(found.reason) and is_sealed(path):
+        return Problem(path, _DAMAGED)  # what is wrong with a test score says what it is
+    return found
 
 
 def guarded(path: Path, read: Callable[[], Read | Problem]) -> Read | Problem:
@@ -98,6 +120,35 @@ def guarded(path: Path, read: Callable[[], Read | Problem]) -> Read | Problem:
     except Exception as error:  # noqa: BLE001 - one bad directory must not end the work on all others
         reason = f"cannot be read: {type(error).__name__}: {one_line(error)}"
         return Problem(path, reason[:_LONGEST_REASON])
+
+
+def _admitted(path: Path, read: Callable[[], Run | Problem], *, trials: bool) -> Run | Problem:
+    """A run that may be in a table; asked again afterwards, since it may have finished meanwhile."""
+    if closed := _closed(path, trials=trials):
+        return closed
+    found = read()
+    return (isinstance(found, Run) and _closed(path, trials=trials)) or found
+
+
+def _closed(path: Path, *, trials: bool) -> Problem | None:
+    """Why a finished run is in no table, though nothing is wrong with it; None if it may be."""
+    if not os.path.lexists(path / rundir.SUMMARY):
+        return None
+    if is_sealed(path):
+        return _sealed(path)
+    record = None if trials else tune_of(sweep_of(path))
+    if record is None or run_name(path) not in record.search_runs - record.best_runs:
+        return None
+    return Problem(path, _TRIAL, harmless=True, fold=_TRIALS)
+
+
+def _sealed(path: Path) -> Problem:
+    summary = read_json(path / rundir.SUMMARY)
+    model, setting = (str(summary.get(name))[:_LONGEST_NAME] for name in ("model", "setting"))
+    accuracy = number_at(summary, "val.accuracy", 1)
+    told = "" if accuracy is None else f"; validation accuracy {percent(accuracy)}"
+    reason = f"its race or search has not ended, so its test scores are not shown{told}"
+    return Problem(path, reason, harmless=True, sealed=Sealed(model, setting, accuracy))
 
 
 def _read(path: Path, parts: _Parts, *, predictions: bool) -> Run | Problem:
@@ -144,11 +195,11 @@ def _unfinished(path: Path) -> Problem:
         return Problem(path, f"{NO_RESULT}; {error}")
     harmless, may_go_on = found.state in HARMLESS, found.state in (INTERRUPTED, LOST)
     if found.state == QUEUED:
-        return Problem(path, f"{QUEUED}: not started", harmless, waits=True)
+        return Problem(path, f"{QUEUED}: not started", harmless, waits=True, fold=_QUEUED)
     if found.state == RUNNING:
         return Problem(path, f"{RUNNING}: step {str(found.step)[:40]}, {found.heartbeat}", harmless)
     if found.reason == NO_RESULT:
         return Problem(path, found.reason)
-    return Problem(
-        path, f"{found.state}: {found.reason}" if found.reason else found.state, harmless, may_go_on
-    )
+    told = f"{found.state}: {found.reason}" if found.reason else found.state
+    fold = _STOPPED_EARLY if found.state == PRUNED else ""
+    return Problem(path, told, harmless, may_go_on, fold=fold)

@@ -108,6 +108,15 @@ def _word(value: Any) -> str:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """What may be known of a finished run whose race or search goes on: nothing of its test images."""
+
+    model: str
+    setting: str
+    val_accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Problem:
     """A run directory that is not in the table, and why."""
 
@@ -116,17 +125,19 @@ class Problem:
     harmless: bool = False  # running, queued, pruned, or there twice: no reason for exit code 7
     may_go_on: bool = False  # with `bakeoff resume`
     waits: bool = False  # queued
+    fold: str = ""  # what several such runs of a folder are called, after their number
+    sealed: Sealed | None = None
 
 
 def folded(problems: Sequence[Problem]) -> list[Problem]:
     """As people read them: the queued runs of a folder are one line, since a sweep may have hundreds."""
-    waiting = Counter(problem.path.parent for problem in problems if problem.waits)
-    told: dict[Path, Problem] = {}
+    alike = Counter((problem.path.parent, problem.fold) for problem in problems)
+    told: dict[tuple[Path, str], Problem] = {}
     for problem in problems:
         folder = problem.path.parent
-        num_runs = waiting[folder] if problem.waits else 1
+        num_runs = alike[folder, problem.fold] if problem.fold else 1
         if num_runs == 1:
-            told[problem.path] = problem
+            told[problem.path, ""] = problem
         else:
-            told[folder] = Problem(folder, f"{num_runs:,} runs are queued: not started", harmless=True)
+            told[folder, problem.fold] = Problem(folder, f"{num_runs:,} {problem.fold}", harmless=True)
     return list(told.values())

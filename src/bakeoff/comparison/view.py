@@ -38,6 +38,7 @@ class View:
     cost: str | None = None  # a figure's name
     baseline: str | None = None
     spread: str = "interval"  # or std: what stands beside a score's mean
+    trials: bool = False  # whether those have a row by which a search has chosen
     plan: float | None = None  # points of a percent that are to be shown
 
     def figure(self, name: str) -> Figure | None:

@@ -21,7 +21,7 @@ from bakeoff.evaluation.prediction import Predictions, predict
 from bakeoff.experiment.checkpointing import Keeper
 from bakeoff.experiment.extras import Extras, attempt
 from bakeoff.experiment.gates import Prepared
-from bakeoff.experiment.progress import Pace, ProgressReport, epochs_left, say
+from bakeoff.experiment.progress import Pace, ProgressReport, conclude, epochs_left, say
 from bakeoff.experiment.results import write_results
 from bakeoff.machine.runtime import Runtime, free_memory_bytes
 from bakeoff.machine.signals import StopSignal
@@ -29,7 +29,7 @@ from bakeoff.machine.waiting import Bar, doing
 from bakeoff.plots import style
 from bakeoff.runs.records import EpochRecord, Fingerprints, Summary
 from bakeoff.runs.rundir import RunDir
-from bakeoff.text import counted, percent
+from bakeoff.text import counted
 from bakeoff.training.loop import fit
 from bakeoff.training.state import TrainState
 
@@ -85,7 +85,7 @@ def finish(part: Part, test: Predictions, summary: Summary) -> Path:
     """What may fail without a loss, and the last lines."""
     part.keeper.forget()
     summary = Extras(part.run, part.prepared, part.state, test, summary).make(part.stop, part.began)
-    _conclude(part.run, summary)
+    conclude(part.run, summary)
     return part.run.path
 
 
@@ -184,18 +184,3 @@ def _resident(split: Split, config: Config, runtime: Runtime) -> Split:
     fits = free is None or split.num_bytes < free / 2
     wanted = config.data.residency
     return split.to(runtime.device) if wanted == "device" or (wanted == "auto" and fits) else split
-
-
-def _conclude(run: RunDir, summary: Summary) -> None:
-    test = summary.test
-    no_answer = f", {test.num_no_answer} without a prediction" if test.num_no_answer else ""
-    say(
-        run,
-        f"test accuracy {percent(test.accuracy)}, macro-F1 {percent(test.macro_f1)}, "
-        f"test loss (NLL) {test.nll:.4f} "
-        f"({test.num_images:,} images{no_answer}; weights of epoch {summary.best_epoch}; "
-        f"{summary.time.train_seconds:,.1f} s of training)",
-    )
-    # Not broken at spaces: they are copied.
-    print(f"run directory  {run.path}")
-    print(f"next           bakeoff compare {run.path.parent}")

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from bakeoff.experiment.epoch_table import epoch_line, headings
 from bakeoff.machine.waiting import Bar, tell, watched
-from bakeoff.runs.records import EpochRecord
+from bakeoff.runs.records import EpochRecord, Summary
 from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.studies import is_sealed
 from bakeoff.terminal import screen_width
-from bakeoff.text import about, counted
+from bakeoff.text import about, counted, percent
 from bakeoff.training.state import TrainState
 
 _SECONDS_BETWEEN_READS = 0.5
@@ -164,3 +165,22 @@ def epochs_left(state: TrainState, record: EpochRecord, max_seconds: float | Non
     if state.planned_steps is not None:
         left = min(left, (state.planned_steps - record.step) * record.epoch / record.step)
     return left
+
+
+def conclude(run: RunDir, summary: Summary) -> None:
+    """The last lines: its result on the test images, or while its race or search goes on, on others."""
+    is_closed = is_sealed(run.path)
+    scores, name = (summary.val, "validation") if is_closed else (summary.test, "test")
+    facts = f"weights of epoch {summary.best_epoch}; {summary.time.train_seconds:,.1f} s of training"
+    if scores is None:
+        say(run, f"finished ({facts})")
+    else:
+        no_answer = f", {scores.num_no_answer} without a prediction" if scores.num_no_answer else ""
+        say(
+            run,
+            f"{name} accuracy {percent(scores.accuracy)}, macro-F1 {percent(scores.macro_f1)}, "
+            f"{name} loss (NLL) {scores.nll:.4f} ({scores.num_images:,} images{no_answer}; {facts})",
+        )
+    # Not broken at spaces: they are copied.
+    print(f"run directory  {run.path}")
+    print(f"next           bakeoff compare {run.path.parent}")

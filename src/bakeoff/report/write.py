@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from bakeoff.comparison.open_studies import as_told
 from bakeoff.comparison.output.export import as_json
 from bakeoff.comparison.output.printing import Compared, read_and_compare, write
 from bakeoff.comparison.output.render import relative
-from bakeoff.comparison.run import folded
 from bakeoff.comparison.view import View
 from bakeoff.errors import ConfigError
 from bakeoff.runs.reading import open_regular
@@ -55,7 +55,7 @@ def page(compared: Compared, view: View, reload_seconds: int | None = None) -> s
 
     tables, problems, root = compared.tables, compared.problems, compared.root
     parts = [part_of(number, table, view, problems) for number, table in enumerate(tables, 1)]
-    told = [(relative(one.path, root), one.reason, one.harmless) for one in folded(problems)]
+    told = [(relative(one.path, root), one.reason, one.harmless) for one in as_told(problems)]
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     comparison = json.loads(as_json(tables, problems, root))
     return render(parts, comparison, told, unfinished_figure(problems), made, reload_seconds)

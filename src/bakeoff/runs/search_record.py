@@ -74,6 +74,14 @@ class TuneRecord:
         again = {run for one in self.confirmed for run in one.runs}
         return frozenset(one.run for one in self.results if one.run is not None) - again
 
+    @cached_property
+    def best_runs(self) -> frozenset[str]:
+        """Folders of each study's best trial, where none was trained again; else none."""
+        if self.confirmed:
+            return frozenset()
+        best = [self.best_of(study.name) for study in self.studies]
+        return frozenset(one.run for one in best if one is not None and one.run is not None)
+
     def is_better(self, value: float, other: float) -> bool:
         """Under the first metric."""
         return value > other if self.directions[0] == MAXIMIZE else value < other

@@ -15,6 +15,7 @@ from bakeoff.runs.reading import UnreadableFileError, moment, read_json
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, SUMMARY
 from bakeoff.runs.states import DONE, FINISHED, LOST, QUEUED, RUNNING, STATES, RunState, state_or_lost
 from bakeoff.runs.stored_overrides import stored_overrides
+from bakeoff.runs.studies import is_sealed
 from bakeoff.sweeps.ledger import Entry as LedgerEntry
 from bakeoff.sweeps.ledger import Ledger, read_ledger
 
@@ -39,7 +40,7 @@ class RunRow:
     data_name: str | None = None
     seed: int | None = None
     val_accuracy: float | None = None  # of the chosen weights; without a result, the best so far
-    test_accuracy: float | None = None  # of a finished run only
+    test_accuracy: float | None = None  # of a finished run only, and not while its race or search goes on
     began: datetime | None = None
     seconds: float | None = None  # from its start to its end, or to its last sign of life
 
@@ -97,10 +98,11 @@ def run_row(path: Path, state: RunState | None = None) -> RunRow:
         except UnreadableFileError as error:
             return replace(_of_config(path, state), began=began, state=replace(state, reason=str(error)))
         name = _text(values.get("data"))
+        test_accuracy = None if is_sealed(path) else number_at(values, "test.accuracy", 1)
         model, title = _text(values.get("model")), _text(values.get("data_title")) or name
         return RunRow(
             path, state, model, title, name, _seed(values.get("seed")),
-            number_at(values, "val.accuracy", 1), number_at(values, "test.accuracy", 1), began,
+            number_at(values, "val.accuracy", 1), test_accuracy, began,
             number_at(values, TOTAL_SECONDS, _MOST_SECONDS),
         )  # fmt: skip
     if state.state == QUEUED:

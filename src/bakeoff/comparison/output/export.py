@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.comparison.group import shown
+from bakeoff.comparison.open_studies import OpenStudy, open_studies
 from bakeoff.comparison.output.csv_form import CsvForm
 from bakeoff.comparison.output.render import problem_lines, relative
 from bakeoff.comparison.run import Problem
@@ -78,8 +79,21 @@ def as_json(tables: Sequence[Table], problems: Sequence[Problem], root: Path) ->
         "problems": [{"path": relative(item.path, root), "reason": item.reason} for item in problems],
         "tables": [_table(table) for table in tables],
     }
+    if studies := open_studies(problems):
+        content["open_studies"] = [_open(study, root) for study in studies]
     # ASCII, so that nothing in a name can act on a terminal.
     return json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
+
+
+def _open(study: OpenStudy, root: Path) -> dict[str, Any]:
+    return {
+        "path": relative(study.folder, root),
+        "kind": study.kind,
+        "metric": study.metric,
+        "num_rated": study.num_rated,
+        "best": [{"name": one.name, "value": one.value} for one in study.best],
+        "says": study.says,
+    }
 
 
 def _table(table: Table) -> dict[str, Any]:

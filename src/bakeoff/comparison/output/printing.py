@@ -71,7 +71,7 @@ def read_and_compare(paths: Sequence[Path], view: View, *, statistics: bool = Tr
     if not run_dirs:
         where = ", ".join(map(str, paths))
         raise ConfigError(f"{where}: no run directory here; train one, give a PATH, or set BAKEOFF_OUTPUTS")
-    runs, problems = read_runs(run_dirs, predictions=statistics)
+    runs, problems = read_runs(run_dirs, predictions=statistics, trials=view.trials)
     tables = compare_runs(runs, view, statistics=statistics)
     return Compared(tables, problems, paths[0] if len(paths) == 1 else Path())
 

@@ -7,10 +7,11 @@ Markdown would act on is escaped.
 from collections.abc import Sequence
 from pathlib import Path
 
+from bakeoff.comparison.open_studies import as_told, best_lines, open_studies
 from bakeoff.comparison.output.captions import captions, compared_with, planned, remarks
 from bakeoff.comparison.output.grid import Grid
 from bakeoff.comparison.output.layout import draw, fit, legend
-from bakeoff.comparison.run import Problem, folded
+from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Table
 from bakeoff.terminal import painted, wrapped
 from bakeoff.text import printable
@@ -29,7 +30,7 @@ def relative(path: Path, root: Path) -> str:
 
 def problem_lines(problems: Sequence[Problem], root: Path) -> list[str]:
     """What is not in a table and why; the queued runs of a folder are one line."""
-    return [_problem_line(problem, root) for problem in folded(problems)]
+    return [_problem_line(problem, root) for problem in as_told(problems)]
 
 
 def _problem_line(problem: Problem, root: Path) -> str:
@@ -69,11 +70,15 @@ def terminal(
         lines += [""] if sentences or heading or notes else []
     if problems:
         lines += wrapped("not in the table:" if tables else "no finished run to compare; found:", width)
-        for problem in folded(problems):
+        for problem in as_told(problems):
             style, text = "dim" if problem.harmless else "red", _problem_line(problem, root)
             lines += [painted(line, style, colour) for line in wrapped(text, width, "    ", "  ")]
         if any(problem.may_go_on for problem in problems):
             lines += wrapped("bakeoff resume RUN goes on with a run that was interrupted or lost", width)
+    for study in open_studies(problems):
+        heading, *rows = best_lines(study) or [""]
+        lines += ["", *wrapped(printable(heading), width)] if heading else []
+        lines += [line for row in rows for line in wrapped(printable(row), width, " " * 11, "  ")]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -99,6 +104,10 @@ def markdown(tables: Tables, problems: Sequence[Problem], root: Path) -> str:
     if problems:
         lines += ["Not in the table:" if tables else "No finished run to compare; found:", ""]
         lines += [f"* {_escaped(line)}" for line in problem_lines(problems, root)]
+    for study in open_studies(problems):
+        heading, *rows = best_lines(study) or [""]
+        lines += ["", _escaped(printable(heading)), ""] if heading else []
+        lines += [f"* {_escaped(printable(row))}" for row in rows]
     return "\n".join(lines).rstrip() + "\n"
 
 
