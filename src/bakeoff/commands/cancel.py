@@ -1,4 +1,4 @@
-"""`bakeoff cancel SWEEP`: asks the process that works on a sweep to stop, wherever it runs. No torch here."""
+"""`bakeoff cancel SWEEP`: asks the processes that work on a sweep to stop, wherever they run. No torch here."""
 
 import os
 import shlex
@@ -92,32 +92,34 @@ def _no_sweep(run: Path) -> ConfigError:
 
 
 def _end_at_once(ledger: Ledger) -> None:
-    """Two signals, as two times Ctrl-C: its jobs are killed, and it ends.
+    """Two signals, as two times Ctrl-C, to each process that works on it: its jobs are killed, and it ends.
 
     Raises:
-        ConfigError: it runs on another machine.
+        ConfigError: one of them runs on another machine.
     """
-    parent = ledger.parent or {}
-    if parent.get("host") != socket.gethostname():
-        raise ConfigError(
-            f"sweep {ledger.name}: it runs on {parent.get('host')}; cancel it there, or leave out --now"
-        )
-    # A file that anybody may have written names no other process.
-    if parent.get("process_started") != process_start(int(parent["pid"])):
-        raise ConfigError(
-            f"sweep {ledger.name}: {LEDGER} does not say when process {parent['pid']} began, so it may be "
-            "another one; leave out --now"
-        )
-    try:
-        os.kill(int(parent["pid"]), signal.SIGTERM)
-        time.sleep(_SECONDS_BETWEEN_SIGNALS)  # two at once would be one
-        os.kill(int(parent["pid"]), signal.SIGTERM)
-    except PermissionError as error:
-        raise ConfigError(
-            f"sweep {ledger.name}: process {parent['pid']} is another user's; leave out --now"
-        ) from error
-    except ProcessLookupError:
-        pass  # it has ended
+    workers = ledger.living
+    for worker in workers:
+        if worker.get("host") != socket.gethostname():
+            raise ConfigError(
+                f"sweep {ledger.name}: it runs on {worker.get('host')}; cancel it there, or leave out --now"
+            )
+        # A file that anybody may have written names no other process.
+        if worker.get("process_started") != process_start(int(worker["pid"])):
+            raise ConfigError(
+                f"sweep {ledger.name}: {LEDGER} does not say when process {worker['pid']} began, so it may be "
+                "another one; leave out --now"
+            )
+    for pause in (_SECONDS_BETWEEN_SIGNALS, 0.0):  # two signals at once would be one
+        for worker in workers:
+            try:
+                os.kill(int(worker["pid"]), signal.SIGTERM)
+            except PermissionError as error:
+                raise ConfigError(
+                    f"sweep {ledger.name}: process {worker['pid']} is another user's; leave out --now"
+                ) from error
+            except ProcessLookupError:
+                pass  # it has ended
+        time.sleep(pause)
 
 
 def _waited(file: LedgerFile, stop: StopSignal, *, now: bool) -> Ledger:

@@ -57,6 +57,10 @@ def resume_sweep(
         from bakeoff.sweeps.race.begin import go_on
 
         return go_on(ledger, lambda entry: _job(ledger, entry, data_root, again), stop)
+    if ledger.command == "tune":
+        from bakeoff.sweeps.search.again import go_on as go_on_searching
+
+        return go_on_searching(ledger, stop, data_root)
     todo = [entry for name, entry in ledger.entries.items() if is_to_do(ledger, name, retries)]
     done = len(ledger.entries) - len(todo)
     tell(f"sweep {folder}: {counted(len(ledger.entries), 'run')}, {done} of them done already")
