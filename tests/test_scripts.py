@@ -34,6 +34,7 @@ SHORTEST = {
     "study_class_intervals.py": ["--tables", "8"],
     "study_few_images.py": ["--tables", "20"],
     "study_race.py": ["--races", "4"],
+    "bench_samplers.py": ["--studies", "2", "--trials", "2"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "bench_checkpoints.py": ["--seconds", "1", "model=cnn_small", "data=digits"],
     "try_resume.py": ["cnn_small", "combination1", "--kills", "4"],

@@ -86,7 +86,9 @@ def refuse_sweeps_without_values(parsed: Sequence[Override]) -> None:
         example = {"seed": "0,1,2", "optim.lr": "0.001,0.01"}.get(key, "A,B,C")
         listed = f"list the values, as in {key}={example}"
         if any(isinstance(part, IntervalSweep) for part in parts):
-            raise ConfigError(f"{override.input_line}: no value is drawn from it here; {listed}, or search it with bakeoff tune")
+            raise ConfigError(
+                f"{override.input_line}: no value is drawn from it here; {listed}, or search it with bakeoff tune"
+            )
         if isinstance(value, ChoiceSweep) and any(isinstance(part, Sweep | Glob) for part in parts):
             raise ConfigError(f"{override.input_line}: a range or glob stands alone; {listed}")
         if isinstance(value, Glob) and key not in GROUPS:
