@@ -11,25 +11,15 @@ usage: python scripts/bench_samplers.py [--studies N] [--trials N] [KEY=VALUE ..
 import argparse
 import math
 import statistics
-from typing import Any
 
-import optuna
 import torch
 from scipy.stats import t
+from trials_here import Searching
 
 from bakeoff.config.adaptive import TuneConfig
-from bakeoff.config.compose import CommandLine, parse_arguments
-from bakeoff.config.job import Job
-from bakeoff.config.studies import StudyPlan, job_of, studies_of
-from bakeoff.data.splits import DataSet
-from bakeoff.experiment.gates import prepare
-from bakeoff.experiment.train import first_state
-from bakeoff.runs.records import EpochRecord
-from bakeoff.runs.states import FINISHED
-from bakeoff.sweeps.search.metrics import metrics_of
+from bakeoff.config.compose import parse_arguments
+from bakeoff.config.studies import studies_of
 from bakeoff.sweeps.search.storage import be_quiet
-from bakeoff.sweeps.search.study import Rules, Study
-from bakeoff.training.loop import fit
 
 WORDS = ["model=cnn_small", "data=digits", "trainer.epochs=3"]
 SPACE = [
@@ -39,37 +29,6 @@ SPACE = [
     "model.conv_dropout=interval(0,0.5)",
     "trainer.batch_size=choice(32,64,128,256)",
 ]
-
-
-class Trainer:
-    """Trains configurations on data that are read once."""
-
-    def __init__(self) -> None:
-        self._data: DataSet | None = None
-
-    def best(self, job: Job) -> tuple[float, int]:
-        """The best validation accuracy of a run, and its number of epochs."""
-        prepared = prepare(job.values, self._data)
-        self._data = prepared.data
-        state = first_state(prepared)
-        events = fit(state, prepared.data.train, prepared.data.val, prepared.config, prepared.runtime)
-        known = [event.val.accuracy for event in events if isinstance(event, EpochRecord) and event.val]
-        return max(known), len(known)
-
-
-def search(
-    line: CommandLine, plan: StudyPlan, sampler: str, seed: int, trials: int, trainer: Trainer
-) -> list[float]:
-    """The best value after each trial of one study."""
-    rules = Rules(tuple(metrics_of("val.accuracy")), sampler, "none", seed, epochs=1)
-    study = Study(plan, rules, trials, optuna.storages.InMemoryStorage())
-    best: list[float] = []
-    for _ in range(trials):
-        trial = study.ask().trial
-        value, epochs = trainer.best(job_of(line, plan, trial.params, seed, "bench"))
-        study.tell(trial.number, FINISHED, (value,), epochs)
-        best.append(max([value, *best[-1:]]))
-    return best
 
 
 def interval(values: list[float]) -> tuple[float, float, float]:
@@ -95,13 +54,11 @@ def main() -> None:
     line = parse_arguments([*WORDS, *(options.words or SPACE)])
     (plan,) = studies_of(line, TuneConfig())
     print("; ".join(f"{key} {told}" for key, told in plan.space.told().items()))
-    trainer, differences = Trainer(), []
+    searching, differences = Searching(line, plan, options.trials), []
     for seed in range(options.studies):
-        found: dict[str, Any] = {
-            name: search(line, plan, name, seed, options.trials, trainer) for name in ("tpe", "random")
-        }
-        differences.append(100 * (found["tpe"][-1] - found["random"][-1]))
-        told = ", ".join(f"{name} {100 * best[-1]:.2f} %" for name, best in found.items())
+        found = {name: searching.search(name, "none", seed).best[-1] for name in ("tpe", "random")}
+        differences.append(100 * (found["tpe"] - found["random"]))
+        told = ", ".join(f"{name} {100 * best:.2f} %" for name, best in found.items())
         print(f"study {seed}: best validation accuracy after {options.trials} trials: {told}", flush=True)
     mean, low, high = interval(differences)
     print(f"tpe better by {mean:.2f} points (95 % interval: {low:.2f} to {high:.2f})")

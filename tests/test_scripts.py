@@ -34,6 +34,7 @@ SHORTEST = {
     "study_class_intervals.py": ["--tables", "8"],
     "study_few_images.py": ["--tables", "20"],
     "study_race.py": ["--races", "4"],
+    "bench_pruning.py": ["--studies", "1", "--trials", "2", "data=digits", "trainer.epochs=1"],
     "bench_samplers.py": ["--studies", "2", "--trials", "2"],
     "study_fit.py": ["--seeds", "1", "--epochs", "1", "--layouts", "ends", "outlines", "3:1 middle"],
     "bench_checkpoints.py": ["--seconds", "1", "model=cnn_small", "data=digits"],
@@ -63,6 +64,7 @@ SHORTEST = {
 NO_PROGRAM = {
     "faulty_jobs.py": "what bench_sweep.py, try_sweep_faults.py and try_killed_sweeps.py import and start",
     "notebook_loop.py": "what bench_notebook.py imports",
+    "trials_here.py": "what bench_pruning.py and bench_samplers.py import",
     "killed_runs.py": "what try_resume.py imports",
     "run_phases.py": "what try_resume.py imports",
     "tiny_resume.py": "what try_damage.py, try_disk_faults.py and try_two_resumes.py import",
