@@ -112,6 +112,8 @@ def test_every_value_is_checked_before_the_first_trial() -> None:
         (["optim.lr=interval(2,1)"], "the first end must be below"),
         (["model.depth=choice(2,4"], "a bracket is not closed"),
         (["sweep.jobs=1,2"], "a sweep has one value of it"),
+        (["trainer.epochs=interval(2,6)"], "is a whole number; write 'trainer.epochs=int(interval(2,6))'"),
+        (["race.looks=[3,5]"], "a key of bakeoff race alone"),
     ],
 )
 def test_a_slip_is_one_line_that_names_it(words: list[str], says: str) -> None:

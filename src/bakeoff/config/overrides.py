@@ -87,7 +87,7 @@ def refuse_sweeps_without_values(parsed: Sequence[Override]) -> None:
         listed = f"list the values, as in {key}={example}"
         if any(isinstance(part, IntervalSweep) for part in parts):
             raise ConfigError(
-                f"{override.input_line}: no value is drawn from it here; {listed}, or search it with bakeoff tune"
+                f"{override.input_line}: no value is drawn from it here; {listed}, or write bakeoff tune"
             )
         if isinstance(value, ChoiceSweep) and any(isinstance(part, Sweep | Glob) for part in parts):
             raise ConfigError(f"{override.input_line}: a range or glob stands alone; {listed}")

@@ -20,8 +20,9 @@ from bakeoff.config.job import Job
 from bakeoff.config.overrides import first_values, parse_overrides, parses, refuse_hydra_keys
 from bakeoff.config.own_files import load_plain
 from bakeoff.config.search_slips import refuse_swept, refuse_unreadable
-from bakeoff.config.search_space import EXAMPLE, Space, space_of
+from bakeoff.config.search_space import EXAMPLE, Interval, Space, space_of
 from bakeoff.config.slips import refuse_words
+from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError, nearest
 
 _MOST_STUDIES = 100
@@ -61,6 +62,7 @@ def studies_of(line: CommandLine, options: TuneConfig) -> list[StudyPlan]:
         own = [text for text in words if text.partition("=")[0] == "model"]
         plan = StudyPlan(model or name, own[-1] if own else None, tuple(words), space)
         job_of(line, plan, space.first, None, "check")  # a key that this model does not have
+        _refuse_fractions(space, base.values)
         plans.append(plan)
     return plans
 
@@ -136,6 +138,20 @@ def _parsed(line: CommandLine) -> tuple[list[Override], list[str], list[str]]:
     chosen = {one.key_or_group for one in swept}
     fixed = [one.input_line or "" for one in parsed if one.key_or_group not in chosen]
     return [one for one in swept if one.key_or_group != "model"], fixed, list(dict.fromkeys(models))
+
+
+def _refuse_fractions(space: Space, values: dict[str, Any]) -> None:
+    """An interval between whole numbers of a key that takes no others.
+
+    Raises:
+        ConfigError: shows what to write.
+    """
+    usual = dotted_keys(values)
+    for key, one in space.dimensions.items():
+        is_whole = isinstance(one, Interval) and float(one.low).is_integer() and float(one.high).is_integer()
+        if isinstance(one, Interval) and is_whole and not one.is_int and type(usual.get(key)) is int:
+            text = f"interval({one.low:.0f},{one.high:.0f})"
+            raise ConfigError(f"{key}={text}: {key} is a whole number; write '{key}=int({text})'")
 
 
 def _completed(asked: Space, own: Space, typed: set[str]) -> Space:
