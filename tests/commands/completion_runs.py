@@ -6,6 +6,8 @@ import pytest
 
 COMMANDS = (
     "train",
+    "race",
+    "tune",
     "preview",
     "compare",
     "diff",

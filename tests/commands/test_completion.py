@@ -25,6 +25,8 @@ root = completion_runs.root
 # As a user meets them; that a parser's own options are offered is asked below.
 OPTIONS = {
     "train": {"--multirun", "--dry-run", "--debug", "--help", "--cfg", "--info", "--config-dir", "--config"},
+    "race": {"--dry-run", "--debug", "--config-dir", "--config"},
+    "tune": {"--dry-run", "--debug", "--config-dir", "--config"},
     "preview": {"--output", "--debug", "--help", "--config-dir", "--config"},
     "compare": {
         "--format", "--output", "--where", "--group-by", "--sort", "--top", "--columns", "--only-changed", "--metric",
@@ -98,6 +100,20 @@ def names_in(group: str) -> set[str]:
         ("train 'model.channels=[1,2]' \"seed=3\" optim.l", {"optim.lr="}),
         ("train output_dir=$HOME/x data.root=~/y optim.l", {"optim.lr="}),
         ("train --multirun mo", {"model=", "model."}),
+        # the sections of one command
+        ("train tu", set()),
+        ("tune tu", {"tune."}),
+        ("tune tune.s", {"tune.sampler=", "tune.storage=", "tune.search="}),
+        ("tune tune.sampler=", {f"tune.sampler={name}" for name in ("tpe", "random", "grid", "cmaes")}),
+        ("tune tune.storage=", {"tune.storage=sqlite", "tune.storage=journal"}),
+        ("tune tune.search=v", {"tune.search=vit"}),
+        ("tune tune.metric=val.a", {"tune.metric=val.accuracy"}),
+        ("tune tune.trials=3 'optim.lr=interval(1e-4,1e-2)' model=vit model.dep", {"model.depth="}),
+        ("tune --dr", {"--dry-run"}),
+        ("race rac", {"race."}),
+        ("race race.looks=[3,5] race.ho", {"race.hopeless="}),
+        ("race race.hopeless=", {"race.hopeless=true", "race.hopeless=false"}),
+        ("race tune.", set()),
         ("train -m mo", {"model=", "model."}),
         ("train --dry-run --debug mo", {"model=", "model."}),
         ("train --cfg job mo", {"model=", "model."}),
@@ -181,7 +197,7 @@ def test_a_line_without_a_word_to_complete_offers_nothing(line: str, root: Path)
 
 def test_every_key_of_a_config_is_offered_and_none_of_hydra(root: Path) -> None:
     found = candidates("bakeoff train ", COMMANDS, root)
-    groups = {f"{path.name}=" for path in conf_dir().iterdir() if path.is_dir()}
+    groups = {f"{path.name}=" for path in conf_dir().iterdir() if path.is_dir() and path.name != "search"}
     keys = {"model.", "data.", "optim.", "trainer.", "sweep.", "seed=", "output_dir="}
     assert set(found) == groups | keys
 

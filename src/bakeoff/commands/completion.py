@@ -33,6 +33,11 @@ PROGRAM_OPTIONS = ("--help", "--version")  # of `bakeoff` without a command
 RUN_WORDS, SWEEP_WORDS = {"RUN", "PATH"}, {"SWEEP", "PATH"}
 PATH_KEYS = ("output_dir", "data.root")
 SET_KEY = "data.name"  # its values are names of files, which no type lists
+# Values of keys whose type is any text.
+_OF_OPEN_TYPES = {
+    "tune.metric": ("val.accuracy", "val.macro_f1", "val.nll", "latency", "parameters", "flops", "memory"),
+    "tune.storage": ("sqlite", "journal"),
+}
 
 USAGE = "-sc install=SHELL, uninstall=SHELL or query=SHELL, where SHELL is bash, zsh or fish"
 # No shell acts on these: names come from other people's folders and files.
@@ -111,7 +116,7 @@ def _of_word(words: list[str], word: str, commands: Sequence[str], root: Path) -
     if word.startswith("-"):
         return _options(parser)
     if parser.rest:
-        return [text for text in _overrides(parser, given, word) if _PLAIN.fullmatch(text)]
+        return [text for text in _overrides(command, parser, given, word) if _PLAIN.fullmatch(text)]
     for action in parser._actions:
         if not action.option_strings and action.dest in parser.suggestions and not given:
             return list(parser.suggestions[action.dest])
@@ -161,18 +166,25 @@ def _sweeps(root: Path) -> list[str]:
     return [*names, "latest"] if names else []
 
 
-def _overrides(parser: Parser, words: Sequence[str], word: str) -> list[str]:
-    """Groups, keys or values for an override, in the config that the words before it compose."""
+def _overrides(command: str, parser: Parser, words: Sequence[str], word: str) -> list[str]:
+    """Groups, keys or values for an override, in the config that the words before it compose.
+
+    A section that the command alone has (`race`, `tune`) is completed as the others are.
+    """
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.object_type import ObjectType
+    from hydra.core.override_parser.types import IntervalSweep
     from hydra.types import RunMode
+    from omegaconf import open_dict
 
+    from bakeoff.config.adaptive import SECTIONS
     from bakeoff.config.compose import (
         conf_dir,
         parse_arguments,
         register_defaults,
     )
+    from bakeoff.config.explain import GROUPS, options
     from bakeoff.config.overrides import parse_overrides
     from bakeoff.config.own_files import search_path
 
@@ -180,18 +192,27 @@ def _overrides(parser: Parser, words: Sequence[str], word: str) -> list[str]:
     # A path changes no candidate, and its `$HOME`, which the shell would have replaced, is no override.
     overrides = [text for text in line.overrides if text.partition("=")[0] not in PATH_KEYS]
     key, equals, _ = word.partition("=")
+    section = SECTIONS.get(command)
+    overrides = [text for text in overrides if not (section and text.startswith(f"{command}."))]
     register_defaults()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="bakeoff"):
         parsed = parse_overrides(overrides)
         given = search_path(line.config_dir, parsed)
         for item in parsed:  # of a sweep, as in `model=a,b`, the first value
-            first = next(item.sweep_string_iterator()) if item.is_sweep_override() else None
-            given.append(f"{item.get_key_element()}={first}" if first else item.input_line or "")
+            if not isinstance(item.value(), IntervalSweep):
+                first = next(item.sweep_string_iterator()) if item.is_sweep_override() else None
+                given.append(f"{item.get_key_element()}={first}" if first else item.input_line or "")
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("config", given, RunMode.RUN)
+        if section:
+            with open_dict(config):
+                config[command] = dataclasses.asdict(section())
+        if key == "tune.search" and section:
+            return _values(config, word, options("search", line.config_dir))
         if equals:
             return _values(config, word, loader.get_group_options(key, ObjectType.CONFIG, "config", given))
-        return _keys(config, word, loader.get_group_options("", ObjectType.GROUP, "config", given))
+        groups = loader.get_group_options("", ObjectType.GROUP, "config", given)
+        return _keys(config, word, [group for group in groups if group in GROUPS])
 
 
 def _keys(config: "DictConfig", word: str, groups: Sequence[str]) -> list[str]:
@@ -217,7 +238,8 @@ def _values(config: "DictConfig", word: str, choices: Sequence[str]) -> list[str
     values = list(choices)
     if not values:
         now: bool | int | float | str | None = OmegaConf.select(config, key)
-        values = list(set_names()) if key == SET_KEY else _allowed(_annotation(key))
+        values = list(set_names()) if key == SET_KEY else [*_OF_OPEN_TYPES.get(key, ())]
+        values = values or _allowed(_annotation(key))
         values += [] if now is None or isinstance(now, bool) else [str(now)]
     # In a sweep, as in `seed=0,1`, what follows the last comma is being typed.
     done, comma, _ = begun.rpartition(",")
@@ -226,10 +248,12 @@ def _values(config: "DictConfig", word: str, choices: Sequence[str]) -> list[str
 
 def _annotation(key: str) -> Any:
     """The type of a dotted key; None where the dataclasses say nothing, as for a model's own."""
+    from bakeoff.config.adaptive import SECTIONS
     from bakeoff.config.schema import Config
 
-    kind: Any = Config
-    for name in key.split("."):
+    first, *rest = key.split(".")
+    kind: Any = SECTIONS.get(first, Config)
+    for name in rest if first in SECTIONS else (first, *rest):
         fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
         kind = next((item.type for item in fields if item.name == name), None)
     return kind

@@ -111,5 +111,5 @@ def parser() -> Parser:
     parser.add_argument(
         "--config", type=expanded, metavar="FILE", help="settings from a YAML file or a run directory"
     )
-    parser.rest = hydra_options("help", "config_dir")
+    parser.rest = hydra_options("config_dir")
     return parser
