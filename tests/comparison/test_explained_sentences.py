@@ -18,6 +18,7 @@ SOURCES = (
     "guessing.py",
     "planned.py",
     "races.py",
+    "tuning.py",
     "output/captions.py",
 )
 FEWEST_WORDS = 3  # of a part that belongs to one sentence alone

@@ -75,12 +75,13 @@ def _arranged(
     from bakeoff.comparison.planned import with_plan
     from bakeoff.comparison.races import with_race
     from bakeoff.comparison.significance import with_statistics
+    from bakeoff.comparison.tuning import with_tuning
     from bakeoff.comparison.verdict import reference, verdict
 
     tested = with_statistics(table, shown, baseline)
     tested = dataclasses.replace(tested, reference=baseline or reference(tested))
     tested = dataclasses.replace(tested, verdict=verdict(tested), notes=[*notes(tested), *tested.notes])
-    tested = with_race(tested)
+    tested = with_tuning(with_race(tested))
     if view.plan is not None:
         tested = with_plan(tested, view.plan)
     return with_front(tested, view.cost) if view.cost else tested

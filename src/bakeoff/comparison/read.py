@@ -137,7 +137,7 @@ def _closed(path: Path, *, trials: bool) -> Problem | None:
     if is_sealed(path):
         return _sealed(path)
     record = None if trials else tune_of(sweep_of(path))
-    if record is None or run_name(path) not in record.search_runs - record.best_runs:
+    if record is None or run_name(path) not in record.left_out_runs:
         return None
     return Problem(path, _TRIAL, harmless=True, fold=_TRIALS)
 

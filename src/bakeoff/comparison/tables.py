@@ -9,6 +9,7 @@ from bakeoff.comparison.run import UNKNOWN, Run
 from bakeoff.comparison.statistics import ALPHA
 
 if TYPE_CHECKING:
+    from bakeoff.comparison.statistics.expected_best import ExpectedBest
     from bakeoff.comparison.statistics.pairs import Difference
     from bakeoff.comparison.statistics.values import Metric
 
@@ -179,6 +180,23 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class StudyCurve:
+    """What a study of a search (`bakeoff tune`) has found, and what fewer trials would have found."""
+
+    study: str  # its name, which no other of the table has
+    model: str
+    sweep: str
+    metric: str
+    larger_is_better: bool
+    num_trials: int  # with a value: what the points are made of
+    num_pruned: int
+    num_failed: int
+    values: tuple[float, ...]
+    points: "tuple[ExpectedBest, ...]"
+    settings: tuple[str, ...]  # of the rows that it has chosen
+
+
+@dataclass(frozen=True)
 class Table:
     """All settings that were tested on the same images, best mean accuracy first."""
 
@@ -195,6 +213,7 @@ class Table:
     reference: str | None = None  # the setting that the verdict holds each other against
     race: RaceFacts | None = None
     plan: Plan | None = None  # None: not asked for
+    tuning: tuple[StudyCurve, ...] = ()  # of the searches that rows come from
 
     def row(self, setting: str) -> SettingRow:
         """A setting that is shown."""

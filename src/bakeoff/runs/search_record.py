@@ -82,6 +82,11 @@ class TuneRecord:
         best = [self.best_of(study.name) for study in self.studies]
         return frozenset(one.run for one in best if one is not None and one.run is not None)
 
+    @cached_property
+    def left_out_runs(self) -> frozenset[str]:
+        """Folders of the trials whose scores are chosen ones, and beside which something better is known."""
+        return self.search_runs - self.best_runs
+
     def is_better(self, value: float, other: float) -> bool:
         """Under the first metric."""
         return value > other if self.directions[0] == MAXIMIZE else value < other

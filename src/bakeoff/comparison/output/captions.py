@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from bakeoff.comparison.open_studies import metric_value
 from bakeoff.comparison.output.grid import Column
-from bakeoff.comparison.tables import Table
+from bakeoff.comparison.tables import StudyCurve, Table
 from bakeoff.text import counted, printable
 
 _MORE_THAN_A_PAIR = 3  # rows
@@ -72,6 +73,30 @@ def planned(table: Table) -> tuple[str, list[str]]:
     )
     lines = [printable(need.says) for need in table.plan.needs]
     return heading, lines or ["no pair is tested, so none can be planned"]
+
+
+def tuned(table: Table) -> tuple[str, list[str]]:
+    """A heading and a line for each study that rows come from; an empty heading if there is none."""
+    if not table.tuning:
+        return "", []
+    heading = (
+        "Fair tuning: the best validation score that a search of so many trials would have found on average "
+        "[95 % interval]:"
+    )
+    return heading, [printable(_tuned(curve)) for curve in table.tuning]
+
+
+def _tuned(curve: StudyCurve) -> str:
+    told = [f"{counted(curve.num_trials, 'trial')}"]
+    told += [f"{curve.num_pruned:,} stopped early"] if curve.num_pruned else []
+    told += [f"{curve.num_failed:,} failed"] if curve.num_failed else []
+    points = []
+    for point in curve.points:
+        text = f"{metric_value(curve.metric, point.value)} with {point.trials:,}"
+        if point.low is not None and point.high is not None:
+            text += f" [{', '.join(metric_value(curve.metric, end) for end in (point.low, point.high))}]"
+        points.append(text)
+    return f"{curve.study}, {curve.metric} ({', '.join(told)}): {'; '.join(points)}"
 
 
 def remarks(table: Table) -> tuple[Sequence[str], Sequence[str]]:

@@ -14,7 +14,7 @@ from bakeoff.comparison.open_studies import OpenStudy, open_studies
 from bakeoff.comparison.output.csv_form import CsvForm
 from bakeoff.comparison.output.render import problem_lines, relative
 from bakeoff.comparison.run import Problem
-from bakeoff.comparison.tables import Estimate, Pair, SettingRow, Table
+from bakeoff.comparison.tables import Estimate, Pair, SettingRow, StudyCurve, Table
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import without_nan
 from bakeoff.text import printable
@@ -112,7 +112,18 @@ def _table(table: Table) -> dict[str, Any]:
         content["plan"] = {"points": table.plan.points, "pairs": needs}
     if table.race is not None:
         content["race"] = dataclasses.asdict(table.race)
+    if table.tuning:
+        content["tuning"] = [_study(curve) for curve in table.tuning]
     return content | {"notes": table.notes}
+
+
+def _study(curve: StudyCurve) -> dict[str, Any]:
+    facts = ("study", "model", "sweep", "metric", "num_trials", "num_pruned", "num_failed")
+    return {
+        **{name: getattr(curve, name) for name in facts},
+        "settings": list(curve.settings),
+        "expected_best": [dataclasses.asdict(point) for point in curve.points],
+    }
 
 
 def _setting(row: SettingRow, *, is_tested: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakeoff.comparison.open_studies import as_told, best_lines, open_studies
-from bakeoff.comparison.output.captions import captions, compared_with, planned, remarks
+from bakeoff.comparison.output.captions import captions, compared_with, planned, remarks, tuned
 from bakeoff.comparison.output.grid import Grid
 from bakeoff.comparison.output.layout import draw, fit, legend
 from bakeoff.comparison.run import Problem
@@ -58,10 +58,10 @@ def terminal(
             lines += wrapped(heading, width)
         for sentence in sentences:
             lines += wrapped(sentence, width, "  " if len(sentences) > 1 and width else "", "")
-        heading, needs = planned(table)
-        if heading:
-            lines += ["", *wrapped(heading, width)]
-            lines += [line for need in needs for line in wrapped(need, width, "    ", "  ")]
+        for heading, each in (planned(table), tuned(table)):
+            lines += ["", *wrapped(heading, width)] if heading else []
+            lines += [line for text in each for line in wrapped(text, width, "    ", "  ")]
+        heading = planned(table)[0] or tuned(table)[0]
         lines += [""] if (sentences or heading) and notes else []
         for note in notes:
             is_caution = note.startswith("caution: ")
@@ -98,8 +98,8 @@ def markdown(tables: Tables, problems: Sequence[Problem], root: Path) -> str:
         )  # two spaces end a line
         verdict, notes = remarks(table)
         lines += [_escaped(" ".join(verdict)), ""] if verdict else []
-        heading, needs = planned(table)
-        lines += [_escaped(heading), "", *(f"* {_escaped(need)}" for need in needs), ""] if heading else []
+        for heading, each in (planned(table), tuned(table)):
+            lines += [_escaped(heading), "", *(f"* {_escaped(text)}" for text in each), ""] if heading else []
         lines += [*(f"* {_escaped(line)}" for line in notes), ""] if notes else []
     if problems:
         lines += ["Not in the table:" if tables else "No finished run to compare; found:", ""]
