@@ -1,4 +1,4 @@
-"""`bakeoff cancel SWEEP`: asks the processes that work on a sweep to stop, wherever they run. No torch here."""
+"""`bakeoff cancel SWEEP`: asks all that work on a sweep to stop, wherever they run. No torch here."""
 
 import os
 import shlex
@@ -106,8 +106,8 @@ def _end_at_once(ledger: Ledger) -> None:
         # A file that anybody may have written names no other process.
         if worker.get("process_started") != process_start(int(worker["pid"])):
             raise ConfigError(
-                f"sweep {ledger.name}: {LEDGER} does not say when process {worker['pid']} began, so it may be "
-                "another one; leave out --now"
+                f"sweep {ledger.name}: {LEDGER} does not say when process {worker['pid']} began, so it may "
+                "be another one; leave out --now"
             )
     for pause in (_SECONDS_BETWEEN_SIGNALS, 0.0):  # two signals at once would be one
         for worker in workers:

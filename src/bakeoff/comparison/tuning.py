@@ -51,7 +51,7 @@ def _studies(table: Table) -> list[_Found]:
         for run in row.members:
             sweep = sweep_of(run.path)
             record = tune_of(sweep)
-            study = record and _study_of(record).get(run_name(run.path))
+            study = _study_of(record).get(run_name(run.path)) if record else None
             if study is not None:
                 rows.setdefault((sweep, study), []).append(row.setting)
     found = []

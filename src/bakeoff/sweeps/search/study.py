@@ -108,8 +108,8 @@ class Study:
                 told = f"another {name} ({_text(was)} instead of {_text(value)})"
                 told = "another configuration, or other data" if name == "setting" else told
                 raise ConfigError(
-                    f"study {self.plan.name}: begun with {told}; give that again, or begin another search with "
-                    "sweep.name=new"
+                    f"study {self.plan.name}: begun with {told}; give that again, or begin another search "
+                    "with sweep.name=new"
                 )
 
     @property
