@@ -112,9 +112,18 @@ WRONG = [
     ("train -m model=[1]", r"model=\[1\]: .*name of a file; .* model.channels="),
     ("train -m trainer=[1],[2]", r"trainer=\[1\],\[2\]: .*name of a file; .* trainer.epochs="),
     ("train 'optim={lr: 3}'", "optim={lr: 3}: .*name of a file; .* optim.lr="),
-    ("train 'optim.lr=interval(0.001,0.1)'", r"optim.lr=interval\(.*as in optim.lr=0.001,0.01, or write bakeoff tune$"),
-    ("train -m 'optim.lr=interval(0.001,0.1)'", r"optim.lr=interval\(.*as in optim.lr=0.001,0.01, or write bakeoff tune$"),
-    ("train -m 'optim.lr=interval(0.1,0.2),3'", r"optim.lr=interval\(.*as in optim.lr=0.001,0.01, or write bakeoff tune$"),
+    (
+        "train 'optim.lr=interval(0.001,0.1)'",
+        r"optim.lr=interval\(.*as in optim.lr=0.001,0.01, or write bakeoff tune$",
+    ),
+    (
+        "train -m 'optim.lr=interval(0.001,0.1)'",
+        r"optim.lr=interval\(.*as in optim.lr=0.001,0.01, or write bakeoff tune$",
+    ),
+    (
+        "train -m 'optim.lr=interval(0.1,0.2),3'",
+        r"optim.lr=interval\(.*as in optim.lr=0.001,0.01, or write bakeoff tune$",
+    ),
     ("train -m 'seed=range(0,1000),1'", r"seed=range\(0,1000\),1: a range.*alone; .*seed=0,1,2$"),
     ("train -m data=digits 'optim.lr=glob(*)'", r"optim.lr=glob\(\*\): .*names of files"),
     ("train -m 'model=glob(zz*)'", r"model=glob\(zz\*\): this holds no value"),

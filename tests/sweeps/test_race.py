@@ -72,10 +72,16 @@ def test_the_worked_example_is_decided_as_it_should(capsys: pytest.CaptureFixtur
     assert "undecided after 8 seeds between" in printed
     assert record()["verdict"] == {
         "kind": "hopeless", "best": third["best"], "bottleneck": "images", "out_of_time": False,
+        "sentence": "undecided after 8 seeds between model.channels=[5], model.channels=[4]: up to 12 seeds would "
+        "hardly decide it (a chance under 5 %)",
     }  # fmt: skip
     assert len([*NIGHT.glob("*/summary.json")]) == 27
     out_after = {one["name"].partition("[")[2][0]: one["out_after"] for one in record()["settings"]}  # type: ignore[attr-defined]
     assert out_after == {"4": None, "5": None, "6": 8, "7": 3}
+    assert main(["show", "night"]) == OK
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "race: undecided after 8 seeds between model.channels=[5], model.channels=[4]" in shown
+    assert "out of the race: model.channels=[6] after 8 seeds, model.channels=[7] after 3 seeds" in shown
 
 
 @pytest.mark.slow

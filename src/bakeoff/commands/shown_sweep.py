@@ -7,6 +7,7 @@ from bakeoff.commands.row_table import counts_told, run_line, table, took, when
 from bakeoff.commands.shown_run import headline, steps_told
 from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.states import FINISHED
+from bakeoff.runs.studies import race_of
 from bakeoff.sweeps.ledger import Ledger, command_of
 from bakeoff.sweeps.rows import RunRow, SweepRow, sweep_and_runs
 from bakeoff.terminal import painted, wrapped
@@ -31,6 +32,7 @@ def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
     if ledger:
         lines += wrapped(printable(command_of(ledger)), width, "    ", "  ")
     lines += wrapped(printable(str(path)), width, "  ")
+    lines += [line for told in _of_race(path) for line in wrapped(printable(told), width, "    ", "  ")]
     short = width is not None
     if rows:
         told = [run_line(each, short, _reason(each, short)) for each in rows]
@@ -38,6 +40,15 @@ def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
     if steps := steps_told(of_sweep(row, ledger)):
         lines += ["", painted("next", "bold", colour), *steps]
     return lines
+
+
+def _of_race(path: Path) -> list[str]:
+    """How a race stands, and who is out."""
+    record = race_of(path)
+    if record is None:
+        return []
+    out = [f"out of the race: {', '.join(record.out)}"] if record.out else []
+    return [f"race: {record.verdict or 'goes on'}", *out]
 
 
 def _reason(row: RunRow, short: bool) -> str:

@@ -15,6 +15,7 @@ from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.search_record import NO_FOLDERS, TuneRecord, searched
 
 RACE, TUNE = "race.json", "tune.json"
+_LONGEST_TEXT = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class RaceRecord:
     is_ended: bool
     looks: tuple[int, ...] = ()  # seeds of each that are trained when it decides
     seeds: int = 0  # at its last look; 0: there was none
+    verdict: str = ""  # how it ended, in a sentence
+    out: tuple[str, ...] = ()  # who is out, as "vit after 3 seeds"
 
 
 def is_open(sweep: Path) -> bool:
@@ -91,6 +94,8 @@ def _race(path: Path, _mtime_ns: int, _inode: int) -> RaceRecord | None:
         isinstance(record.get("ended"), str),
         tuple(seeds for seeds in _list(record.get("looks")) if type(seeds) is int),
         max(map(_seeds_of, _list(record.get("rounds"))), default=0),
+        _sentence(record.get("verdict")),
+        tuple(f"{one.get('name')!s:.80} after {one['out_after']} seeds" for one in out),
     )
 
 
@@ -111,6 +116,11 @@ def _tune(path: Path, _mtime_ns: int, _inode: int) -> TuneRecord | None:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _sentence(verdict: Any) -> str:
+    said = verdict.get("sentence") if isinstance(verdict, dict) else None
+    return said[:_LONGEST_TEXT] if isinstance(said, str) else ""
 
 
 def _seeds_of(one: Any) -> int:

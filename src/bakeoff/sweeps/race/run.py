@@ -172,17 +172,20 @@ class Race:
             "bottleneck": found.bottleneck if found and kind in ("budget", "hopeless") else None,
             "out_of_time": not rounds.is_decided,
         }
+        record.verdict["sentence"] = self._end_lines()[0]
         record.ended = now()
         record.write()
 
-    def _tell_end(self) -> None:
+    def _end_lines(self) -> list[str]:
         rounds = self.rounds
         found = rounds.looks[-1] if rounds.looks else None
         out_of_time = bool((rounds.record.verdict or {}).get("out_of_time"))
-        trained = len(rounds.ledger.entries)
-        num_val = int(rounds.record.num_val or 0)
+        told = self._told(int(rounds.record.num_val or 0))
+        return verdict_lines(found, told, len(rounds.ledger.entries), out_of_time=out_of_time)
+
+    def _tell_end(self) -> None:
         print()
-        first, *rest = verdict_lines(found, self._told(num_val), trained, out_of_time=out_of_time)
+        first, *rest = self._end_lines()
         tell(painted(first, "bold", wants_colour(sys.stdout)))
         for line in rest:
             tell(line)
