@@ -179,3 +179,15 @@ def report_extra() -> None:
         if os.environ.get("BAKEOFF_REQUIRE_EXTRAS") == "1":
             pytest.fail(message)
         pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def tune_extra() -> None:
+    """Skips where the extra `tune` is not installed; `.ci/run` makes that a failure."""
+    from bakeoff.sweeps.search.extra import missing
+
+    if names := missing():
+        message = f"needs {', '.join(names)} (the extra `tune`)"
+        if os.environ.get("BAKEOFF_REQUIRE_EXTRAS") == "1":
+            pytest.fail(message)
+        pytest.skip(message)

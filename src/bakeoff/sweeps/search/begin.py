@@ -10,8 +10,9 @@ from bakeoff.config.adaptive import TuneConfig
 from bakeoff.config.compose import CommandLine
 from bakeoff.config.job import Job
 from bakeoff.config.schema import Config, SweepConfig
-from bakeoff.config.studies import StudyPlan, job_of, studies_of
+from bakeoff.config.studies import StudyPlan, job_of, jobs_to_check, studies_of
 from bakeoff.data.fingerprint import data_fingerprint
+from bakeoff.data.sets import find_set
 from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import setting
@@ -24,11 +25,11 @@ from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.gates_child import check_with_torch
 from bakeoff.sweeps.ledger import Ledger
 from bakeoff.sweeps.search.extra import check_installed
-from bakeoff.sweeps.search.metrics import metrics_of
+from bakeoff.sweeps.search.metrics import Metric, metrics_of
 from bakeoff.sweeps.search.patience import Patience
 from bakeoff.sweeps.search.pruning import pruner_of
 from bakeoff.sweeps.search.record import Record
-from bakeoff.sweeps.search.sampling import check_sampler, ends_of
+from bakeoff.sweeps.search.sampling import check_sampler
 from bakeoff.sweeps.search.storage import be_quiet, open_storage
 from bakeoff.sweeps.search.study import Rules, Study, first_values
 from bakeoff.sweeps.search.url import is_masked, masked_words
@@ -84,21 +85,20 @@ def check(
     for plan in plans:
         check_sampler(options.sampler, plan.space, len(metrics))
     be_quiet()
-    bases = [plan.space.first for plan in plans]
-    jobs = [job_of(line, plan, base, None, _ANY_NAME) for plan, base in zip(plans, bases, strict=True)]
+    jobs = [job_of(line, plan, plan.space.first, None, _ANY_NAME) for plan in plans]
     configs = [check_shared(job.values) for job in jobs]
+    _check_data(configs[0], metrics)
     given = _given_name(line)
     name = named(configs[0].output_dir, given)
-    rules = Rules(
-        tuple(metrics), options.sampler, pruner, configs[0].seed, max(c.trainer.epochs for c in configs)
-    )
-    singles, first = [], []
-    for plan, base in zip(plans, bases, strict=True):
+    singles = []
+    for plan in plans:
         stop.check()
         with doing(f"checking the values of {plan.name}"):
-            singles += _singles(line, plan, base, name)
-            first.append(job_of(line, plan, first_values(plan, rules), None, name))
-    for job in (*singles, *first):
+            singles += jobs_to_check(line, plan, name)
+    epochs = max(check_shared(job.values).trainer.epochs for job in (*singles, *jobs))
+    rules = Rules(tuple(metrics), options.sampler, pruner, configs[0].seed, epochs)
+    first = [job_of(line, plan, first_values(plan, rules), None, name) for plan in plans]
+    for job in first:
         check_shared(job.values)
     code, sizes = check_with_torch(first, stop, singles)
     if code != OK:
@@ -109,6 +109,13 @@ def check(
     settings = {plan.name: _setting(job) for plan, job in zip(plans, jobs, strict=True)}
     chosen = slots(sweep.jobs, sizes)
     return OK, Checked(line, options, plans, rules, sweep, folder, models, settings, chosen)
+
+
+def _check_data(config: Config, metrics: Sequence[Metric]) -> None:
+    """Whether there will be validation images, if they decide."""
+    needs = [metric.name for metric in metrics if metric.in_epoch is not None]
+    if needs and config.data.val_fraction == 0 and not find_set(config.data.name).TRAITS.may_bring_val:
+        raise ConfigError(f"data.val_fraction=0: {needs[0]} needs validation images; leave it at 0.1")
 
 
 def _setting(job: Job) -> str:
@@ -127,15 +134,6 @@ def _sweep(config: Config) -> SweepConfig:
 def _given_name(line: CommandLine) -> str | None:
     names = [word.partition("=")[2] for word in line.overrides if word.lstrip("+").startswith("sweep.name=")]
     return names[-1] if names and names[-1] != "null" else None
-
-
-def _singles(line: CommandLine, plan: StudyPlan, base: Mapping[str, Any], name: str) -> list[Job]:
-    """A job for each single value, with the first one of all other keys."""
-    return [
-        job_of(line, plan, {**base, key: value}, None, name)
-        for key, kind in plan.space.dimensions.items()
-        for value in ends_of(kind)
-    ]
 
 
 @dataclass

@@ -11,9 +11,9 @@ from bakeoff.config.studies import StudyPlan
 from bakeoff.errors import InterruptedRunError
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell
-from bakeoff.runs.states import FINISHED, state_or_lost
+from bakeoff.runs.states import FINISHED, RUNNING, state_or_lost
 from bakeoff.sweeps.ledger import CANCEL, now
-from bakeoff.sweeps.plan import Planned, planned_of
+from bakeoff.sweeps.plan import Planned, looked_at_again, planned_of
 from bakeoff.sweeps.run import train_all
 from bakeoff.sweeps.search.begin import Opened
 from bakeoff.sweeps.search.best import write_experiment
@@ -105,6 +105,10 @@ def _confirmed(
     folders = [item.entry.folder for item in planned]
     ledger.mine.update(folders)
     ledger.add(item.entry for item in planned)
+    planned = _at_rest(planned, stop)
+    for item in planned:
+        ledger.set(item.entry.folder, state=item.state.state, reason=item.state.reason)
+    ledger.write(owned=True)
     left = sum(not item.is_done for item in planned)
     if left:
         best = f"the best {len(chosen)} configurations" if len(chosen) > 1 else "the best configuration"
@@ -116,6 +120,16 @@ def _confirmed(
         for key, own in runs.items()
     }
     return confirmed(checked.folder, chosen, finished, metrics)
+
+
+def _at_rest(planned: Sequence[Planned], stop: StopSignal) -> list[Planned]:
+    """The same, once none of them runs: jobs live for a moment longer than the process that was killed."""
+    while True:
+        now = looked_at_again(planned)
+        if not any(item.state.state == RUNNING for item in now):
+            return now
+        stop.check()
+        time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def _best(search: Opened, trials: Sequence[Trial]) -> Trial | None:

@@ -146,11 +146,3 @@ def _all_values(kind: Interval | Choice) -> list[Any]:
     if isinstance(kind, Choice):
         return list(kind.values)
     return list(range(int(kind.low), int(kind.high) + 1))
-
-
-def ends_of(kind: Interval | Choice) -> list[Any]:
-    """The single values that are checked before anything is made."""
-    if isinstance(kind, Choice):
-        return list(kind.values)
-    ends = (kind.low, kind.high)
-    return list(dict.fromkeys(map(int, ends) if kind.is_int else ends))

@@ -77,7 +77,9 @@ def _database(url: str, *, is_server: bool) -> "BaseStorage":
         return get_storage(RDBStorage(url, engine_kwargs=options))
     # Without their causes: a driver's error may hold the password.
     except ImportError as error:
-        name = _DRIVERS.get(str(error.name), str(error.name))
+        module = error.name or getattr(error.__cause__, "name", None)
+        module = module or url.partition(":")[0].rpartition("+")[2]
+        name = _DRIVERS.get(module, module)
         raise ConfigError(f"{shown}: its driver is not installed: pip install {name}") from None
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigError(
