@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bakeoff.config.adaptive import TuneConfig, take_section
 from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.sweeps.search import patience
 from bakeoff.sweeps.search.patience import Patience, patient
@@ -133,3 +134,10 @@ def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_bytes(pickle.dumps("no database" * 1000))
     with pytest.raises(ResourceError, match="cannot be opened"):
         open_storage(tmp_path, "sqlite", Patience())
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_any_url_can_be_given(quote: str) -> None:
+    url = "postgresql+psycopg://me:se,cr[et@host/x?sslmode=disable&a=$b"
+    options, rest = take_section("tune", TuneConfig, [f"tune.storage={quote}{url}{quote}", "seed=1"])
+    assert (options.storage, rest) == (url, ["seed=1"])

@@ -19,6 +19,7 @@ from bakeoff.config.schema import Count, Positive
 from bakeoff.config.strict import STRICT, parse_section
 from bakeoff.errors import ConfigError
 
+_URL = "tune.storage"  # as it stands: Hydra cannot read each URL, and an error would show its password
 MOST_SEEDS = 1000  # of a setting; so many were never needed
 # Keys of `data` that say which validation images there are: whoever is judged by them must agree on these.
 OF_VALIDATION_IMAGES = (
@@ -106,6 +107,8 @@ def _value(word: str) -> Any:
     """What Hydra reads as the value of an override."""
     if "." not in _key(word):
         raise ConfigError(f"{word}: {_key(word)} is a section of keys; write {_key(word)}.KEY=VALUE")
+    if _key(word) == _URL:
+        return _unquoted(word.partition("=")[2])
     try:
         (override,) = OverridesParser.create().parse_overrides([word])
     except HydraException as error:
@@ -117,6 +120,10 @@ def _value(word: str) -> Any:
         raise ConfigError(f"{word}: one value; a list is written {_key(word)}=[{value}]")
     parsed: Any = override.value()
     return [_plain(one) for one in parsed] if isinstance(parsed, list) else _plain(parsed)
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _plain(value: Any) -> Any:

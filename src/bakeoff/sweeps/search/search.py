@@ -117,9 +117,12 @@ class Search:
                 study.note_same(trial.number, earlier.trial.number)
                 study.release(trial.number)
                 return None
+        if trial.run not in (None, item.entry.folder):
+            self.say(f"note: {trial.run} was begun with other code; it is trained anew, and stays as it is")
+            self.ledger.forget(str(trial.run))
         study.claim(trial.number, item.entry.folder, self.ledger.token)
         # One that failed was told by the process that ran it, unless that was killed just then.
-        if item.state.state in _BY_ITSELF or (item.state.state == FAILED and trial.run is not None):
+        if item.state.state in _BY_ITSELF or (item.state.state == FAILED and trial.run == item.entry.folder):
             self._tell_by_directory(study, trial.number, item)
             return None
         return self._begun(study, stored, item)

@@ -100,6 +100,11 @@ class SharedLedger(Ledger):
             return [one for one in stored.workers if one.get("token") != self.token and is_alive(one)]
         return []
 
+    def forget(self, folder: str) -> None:
+        """Takes a run out that is no longer of the search; its directory stays."""
+        self.mine.add(folder)
+        self.entries.pop(folder, None)
+
     def living_tokens(self) -> set[str]:
         """Of all processes that work on it, this one among them."""
         return {self.token, *(str(one.get("token")) for one in self.refresh())}
