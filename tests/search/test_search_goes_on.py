@@ -152,3 +152,20 @@ def test_another_space_or_configuration_is_refused(bakeoff: Bakeoff) -> None:
         assert code == 2
         assert told in error
         assert (NIGHT / "tune.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_trial_of_other_code_is_trained_anew(bakeoff: Bakeoff, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [*WORDS, RATE, "tune.trials=3", *QUIET]
+    with monkeypatch.context() as patch:
+        stopped_at(patch, "tell", 1)
+        with pytest.raises(Killed):
+            bakeoff("tune", *words)
+    before = results()[1]["run"]
+    monkeypatch.setattr("bakeoff.experiment.identity.code_hash", lambda _values: "other")
+    code, out, _ = bakeoff("tune", *words)
+    assert (code, f"note: {before} was begun with other code; it is trained anew" in out) == (0, True)
+    assert before not in [one["run"] for one in results()]
+    ledger = json.loads((NIGHT / "sweep.json").read_text())
+    assert [job["folder"] for job in ledger["jobs"]] == [one["run"] for one in results()]
+    assert (NIGHT / before / "status.json").exists()
