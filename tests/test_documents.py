@@ -25,8 +25,9 @@ from run_directories import make_run
 from stopped_runs import stop_at_step, stopped
 
 from bakeoff.cli import COMMANDS, main
-from bakeoff.config.adaptive import SECTIONS, take_section
+from bakeoff.config.adaptive import SECTIONS, TuneConfig, take_section
 from bakeoff.config.compose import expand, parse_arguments, with_file
+from bakeoff.config.studies import job_of, studies_of
 from bakeoff.data.sets import find_set
 from bakeoff.experiment.first_gate import check_shared
 
@@ -40,6 +41,8 @@ NOT_RUN = {
     "bakeoff list 2026-11-27-03 -n 3": "of sweeps of the page's own; tests/commands/test_list.py does",
     "bakeoff show 121201": "of a run of the page's own; tests/commands/test_show.py does",
     "bakeoff watch": "shows what is being trained; tests/sweeps/test_watch.py does",
+    "bakeoff train --config-dir outputs/sweeps/NAME experiment=NAME seed=7": "of a search of the page's own; "
+    "tests/search/test_best_experiment.py has such files",
     "bakeoff train mo": "half a word, on which TAB is pressed",
     'bakeoff compare --where \'date >= "2026-11-27" and host == "desk" and latency < 2\'': "asks for a machine "
     "of that name; tests/comparison/test_names.py has such expressions",
@@ -72,16 +75,19 @@ def words_of(line: CodeLine) -> list[str]:
 
 
 def jobs_of(words: list[str]) -> list[dict[str, Any]]:
-    """The configs that `train`, `preview` or a race would compose; none if it only shows something."""
+    """The configs that `train`, `preview`, a race or a search would compose; none if it only shows something."""
     parser = importlib.import_module(f"bakeoff.commands.{words[0]}").parser()
     options, rest = parser.parse_known_args(words[1:])
     line = parse_arguments(rest)
+    section = None
     if words[0] in SECTIONS:
-        line = replace(
-            line, overrides=take_section(words[0], SECTIONS[words[0]], line.overrides)[1], multirun=True
-        )
+        section, overrides = take_section(words[0], SECTIONS[words[0]], line.overrides)
+        line = replace(line, overrides=overrides, multirun=words[0] == "race")
     if options.config and Path(options.config).exists():  # in the world below
         line = with_file(line, options.config)
+    if isinstance(section, TuneConfig) and not line.helps:
+        plans = studies_of(line, section)
+        return [job_of(line, plan, plan.space.first, None, "name").values for plan in plans]
     return [] if line.shows else [job.values for job in expand(line)[0]]
 
 
