@@ -25,7 +25,7 @@ def _only(word: str) -> Interval | Choice:
     ("value", "meant", "told"),
     [
         ("interval(1e-4,1e-2)", Interval(1e-4, 1e-2, log=True, is_int=False), "0.0001 to 0.01, log scale"),
-        ("interval(0.3,3)", Interval(0.3, 3.0, log=True, is_int=False), "0.3 to 3, log scale"),
+        ("interval(3e-05,3e-04)", Interval(3e-5, 3e-4, log=True, is_int=False), "3e-05 to 0.0003, log scale"),
         ("interval(0.1,0.9)", Interval(0.1, 0.9, log=False, is_int=False), "0.1 to 0.9"),
         ("interval(0,1)", Interval(0.0, 1.0, log=False, is_int=False), "0 to 1"),
         ("tag(linear,interval(1e-4,1e-2))", Interval(1e-4, 1e-2, log=False, is_int=False), "0.0001 to 0.01"),

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from searched import ENDED, trial, write_tune
 from written_sweep import BEGAN, WrittenSweep, at
 
 from bakeoff.runs.rundir import CONFIG, EPOCHS, STATUS, SUMMARY
@@ -13,6 +14,7 @@ from bakeoff.runs.states import DIVERGED, FAILED, FINISHED, INTERRUPTED, LOST, P
 from bakeoff.sweeps import standing
 from bakeoff.sweeps.ledger import read_ledger
 from bakeoff.sweeps.standing import JobStanding, Looks, Standing
+from bakeoff.sweeps.table import summary_lines
 
 GONE = 2**22 + 1  # more than the system gives
 
@@ -245,3 +247,19 @@ def test_directories_that_are_gone_or_damaged_end_nothing(tmp_path: Path) -> Non
         assert [job.state.state for job in found.jobs] == [first, QUEUED, FINISHED, RUNNING]
         assert [job.best for job in found.jobs] == [None] * 4
         assert (found.jobs[3].epoch, found.jobs[3].epochs, found.jobs[3].left) == (1, None, None)
+
+
+def test_trials_of_a_search_that_have_not_begun_are_to_come(tmp_path: Path) -> None:
+    sweep = WrittenSweep(tmp_path / "s", ["cnn", "cnn"])
+    sweep.start(0)
+    sweep.finish(0, 0.5, took=10)
+    sweep.start(1)
+    results = [trial("cnn", number, None, state="running") for number in range(2)]
+    write_tune(tmp_path / "s", results, trials=5)
+    found = Watch(sweep).at(10)
+    assert found.to_come == 3
+    assert summary_lines(found, None)[0].startswith("1 of 5 done")
+    assert found.left is not None
+    assert found.left >= 3 * 10
+    write_tune(tmp_path / "s", results, trials=5, ended=ENDED)
+    assert Watch(sweep).at(10).to_come == 0

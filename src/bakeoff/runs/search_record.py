@@ -68,6 +68,13 @@ class TuneRecord:
     sampler: str = ""
     pruner: str = ""
 
+    @property
+    def to_come(self) -> int:
+        """How many trials have not begun; a grid may end before its number of trials."""
+        if self.is_ended or self.sampler == "grid":
+            return 0
+        return max(0, self.trials * len(self.studies) - len(self.results))
+
     @cached_property
     def search_runs(self) -> frozenset[str]:
         """Folders of the runs that the search has trained, without those of the confirmation."""

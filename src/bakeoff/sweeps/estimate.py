@@ -66,9 +66,15 @@ def with_estimate(job: "JobStanding", known: dict[tuple[str, str], float]) -> "J
 
 
 def left_for_all(
-    jobs: Sequence["JobStanding"], known: dict[tuple[str, str], float], at_once: int
+    jobs: Sequence["JobStanding"], known: dict[tuple[str, str], float], at_once: int, to_come: int = 0
 ) -> tuple[float | None, bool]:
     """Seconds until the last run is over: whoever is free first takes the next one.
+
+    Args:
+        jobs: all runs that there are.
+        known: seconds that a run of a model on some data takes.
+        at_once: how many there are at a time.
+        to_come: how many others there will be, of any of these models.
 
     Returns:
         None if nothing is known; and whether nothing is known of some, so that it takes longer.
@@ -79,6 +85,7 @@ def left_for_all(
         for job in jobs
         if job.state.state in (QUEUED, INTERRUPTED)
     ]
+    waiting += [statistics.median(known.values()) if known else None] * to_come
     unknown = [seconds is None for seconds in (*running, *waiting)]
     if all(unknown):
         return None, False

@@ -24,6 +24,7 @@ from bakeoff.runs.states import (
     RunState,
     state_of,
 )
+from bakeoff.runs.studies import tune_of
 from bakeoff.sweeps.estimate import epochs_left_seconds, left_for_all, medians, with_estimate
 from bakeoff.sweeps.ledger import Entry, Ledger
 
@@ -59,6 +60,7 @@ class Standing:
     best: dict[str, JobStanding]  # by the data: the best by validation so far
     left: float | None  # seconds for all that is to do; an estimate
     left_is_least: bool  # nothing is known of some runs
+    to_come: int = 0  # trials of a search that have not begun, and are none of the jobs yet
 
     @property
     def running(self) -> tuple[JobStanding, ...]:
@@ -110,7 +112,11 @@ class Looks:
         states = [job.state.state for job in jobs]
         known = medians(jobs)
         jobs = [with_estimate(job, known) if job.state.state == RUNNING else job for job in jobs]
-        left, is_least = left_for_all(jobs, known, self.ledger.jobs_at_once) if worked_on else (None, False)
+        search = tune_of(self.ledger.folder)
+        to_come = search.to_come if search else 0
+        left, is_least = None, False
+        if worked_on:
+            left, is_least = left_for_all(jobs, known, self.ledger.jobs_at_once, to_come)
         best: dict[str, JobStanding] = {}
         for job in jobs:
             other = best.get(job.entry.data)
@@ -127,6 +133,7 @@ class Looks:
             best=best,
             left=left,
             left_is_least=is_least,
+            to_come=to_come,
         )
 
     def _look_at(self, entry: Entry, now: float, worked_on: bool, at_once: bool = False) -> JobStanding:

@@ -125,7 +125,7 @@ def rendered(standing: Standing, width: int, height: int, *, is_plain: bool = Fa
 
 def summary_lines(standing: Standing, width: int | None) -> list[str]:
     """Counts, the time left for all, and the best by validation, for so many columns."""
-    counts = [f"{standing.done:,} of {len(standing.jobs):,} done"]
+    counts = [f"{standing.done:,} of {len(standing.jobs) + standing.to_come:,} done"]
     counts += [f"{standing.failed:,} failed"] if standing.failed else []
     counts += [f"{len(standing.running):,} running"] if standing.running else []
     counts += [f"{standing.waiting:,} waiting"] if standing.waiting else []
