@@ -42,6 +42,7 @@ def test_the_corners_of_a_space_pass_all_gates(model: str, data: str) -> None:
         prepare(last)
 
 
+@pytest.mark.slow
 def test_the_corners_of_a_small_space_pass_all_gates() -> None:
     line = parse_arguments(["model=vit", "data=digits"])
     (study,) = studies_of(line, TuneConfig())

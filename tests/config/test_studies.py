@@ -45,6 +45,7 @@ def test_a_key_that_is_given_is_not_searched() -> None:
         _studies(*(f"{word}" for word in study.space.words(study.space.first)), "model=vit", "optim.lr=0.003")
 
 
+@pytest.mark.slow
 def test_what_a_file_of_config_gives_is_searched_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("model: {name: vit, family: vit}\noptim: {lr: 0.003}\ntrainer: {epochs: 2}\n")
@@ -57,6 +58,7 @@ def test_what_a_file_of_config_gives_is_searched_all_the_same(tmp_path: Path) ->
     assert "optim.lr" not in studies_of(typed, TuneConfig())[0].space.dimensions
 
 
+@pytest.mark.slow
 def test_a_swept_model_wins_over_that_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("model: vit\n")
@@ -86,6 +88,7 @@ def test_the_run_of_a_trial_has_exactly_its_values() -> None:
     assert job_of(line, study, params, 8, "b").values["seed"] == 8
 
 
+@pytest.mark.slow
 def test_every_value_is_checked_before_the_first_trial() -> None:
     line = parse_arguments(["data=digits", "optim.lr=interval(1e-4,1e-2)", "model.channels=[8],[8,banana]"])
     (study,) = studies_of(line, TuneConfig())
@@ -107,7 +110,7 @@ def test_every_value_is_checked_before_the_first_trial() -> None:
             "model=cnn has no such key; those that have it: lab_vit",
         ),
         (["model=cnn,nosuch"], "model=nosuch: no such model"),
-        (["optim=adam,nosuch"], "optim=nosuch: no such optim"),
+        pytest.param(["optim=adam,nosuch"], "optim=nosuch: no such optim", marks=pytest.mark.slow),
         (["hydra.mode=MULTIRUN"], "this experiment is several runs of its own"),
         (["optim.lr=interval(2,1)"], "the first end must be below"),
         (["model.depth=choice(2,4"], "a bracket is not closed"),
@@ -124,6 +127,7 @@ def test_a_slip_is_one_line_that_names_it(words: list[str], says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "search").mkdir()
     file = tmp_path / "search" / "mine.yaml"

@@ -29,6 +29,7 @@ def _own_files(folder: Path) -> None:
         (folder / group / f"{name}.yaml").write_text(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "params"),
     [
