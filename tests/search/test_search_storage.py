@@ -77,9 +77,7 @@ def test_an_answer_that_was_lost_changes_nothing(tmp_path: Path, impatient: list
     again = optuna.load_study(study_name="one", storage=inner)
     (found,) = again.get_trials()
     assert (found.number, found.values, found.intermediate_values) == (0, [0.25], {1: 0.5})
-    assert impatient[0].startswith(
-        "note: the study's storage does not answer; asking again, for at most 5 s"
-    )
+    assert impatient[0].startswith("note: the study's storage does not answer; asking again, for at most 5 s")
     assert impatient[1] == "note: the study's storage answers again"
 
 

@@ -51,6 +51,7 @@ def page(compared: Compared, view: View, reload_seconds: int | None = None) -> s
     """
     from bakeoff.report.page.content import part_of
     from bakeoff.report.page.render import render
+    from bakeoff.report.searches import searches_of
     from bakeoff.report.unfinished import unfinished_figure
 
     tables, problems, root = compared.tables, compared.problems, compared.root
@@ -58,7 +59,8 @@ def page(compared: Compared, view: View, reload_seconds: int | None = None) -> s
     told = [(relative(one.path, root), one.reason, one.harmless) for one in as_told(problems)]
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     comparison = json.loads(as_json(tables, problems, root))
-    return render(parts, comparison, told, unfinished_figure(problems), made, reload_seconds)
+    searches = searches_of(tables, problems)
+    return render(parts, comparison, told, unfinished_figure(problems), made, reload_seconds, searches)
 
 
 def refuse_foreign(output: Path) -> None:

@@ -18,6 +18,7 @@ from bakeoff import __version__
 from bakeoff.report.charts import theme
 from bakeoff.report.charts.figure import Figure
 from bakeoff.report.page.content import Part
+from bakeoff.report.searches import Searches
 from bakeoff.report.unfinished import KEY as UNFINISHED
 from bakeoff.runs.storage import without_nan
 from bakeoff.text import counted, duration, p_text, percent, printable
@@ -36,6 +37,7 @@ def render(
     unfinished: Figure | None,
     made: str,
     reload_seconds: int | None = None,
+    searches: Searches | None = None,
 ) -> str:
     """The page.
 
@@ -46,11 +48,13 @@ def render(
         unfinished: the learning curves of runs without a result.
         made: when, for people.
         reload_seconds: after which an open page looks for a newer one; None: never.
+        searches: figures of the searches that runs come from.
     """
     style, vega, script = _style(), _vega(), _script()
     figures = {f"{part.key}-{figure.key}": figure for part in parts for figure in part.figures}
     if unfinished:
         figures[f"{UNFINISHED}-{unfinished.key}"] = unfinished
+    figures |= searches.figures if searches else {}
     data = {
         "comparison": comparison,
         "figures": {key: _figure(figure) for key, figure in figures.items()},
@@ -64,6 +68,7 @@ def render(
         parts=parts,
         problems=problems,
         unfinished=unfinished,
+        searches=searches,
         made=made,
         version=__version__,
         data=_json(data),
