@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,9 +24,8 @@ Start = Callable[..., int]
 
 
 @pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(bakeoff: Bakeoff) -> Iterator[Start]:  # both work in its folder
     """Starts a process of `bakeoff` in the test's folder, and gives its number."""
-    monkeypatch.chdir(tmp_path)
     with subprocess.Popen(SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
@@ -131,7 +132,7 @@ def test_a_train_sweep_keeps_out_of_it(start: Start, bakeoff: Bakeoff) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+def server() -> Iterator[Callable[[str], str]]:
     """Starts, restarts and stops a PostgreSQL server on loopback."""
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         message = "needs PostgreSQL: apt-get install postgresql"
@@ -139,16 +140,19 @@ def server(tmp_path: Path) -> Iterator[Callable[[str], str]]:
             pytest.fail(message)
         pytest.skip(message)
     pytest.importorskip("psycopg")
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(folder.stat().st_mode | 0o711)  # the server may be another user's
+    folder = Path(tempfile.mkdtemp(prefix="bakeoff-postgres-"))  # pytest's are closed to other users
+    folder.chmod(0o711)
     port = str(random.SystemRandom().randrange(20_000, 30_000))
 
     def control(command: str) -> str:
-        words = [str(POSTGRES), command, str(tmp_path / "pg"), port]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+        words = [str(POSTGRES), command, str(folder / "pg"), port]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     yield control
     control("stop")
+    shutil.rmtree(folder)
 
 
 def test_a_server_that_is_restarted_kills_nobody(start: Start, server: Callable[[str], str]) -> None:

@@ -95,6 +95,20 @@ def test_it_is_not_waited_for_ever(impatient: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("tune_extra")
+def test_a_connection_that_breaks_in_a_transaction_is_no_mistake() -> None:
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import IntegrityError, PendingRollbackError
+
+    for cause, is_away in (
+        (PendingRollbackError("Can't reconnect until invalid transaction is rolled back"), True),
+        (IntegrityError("insert", {}, ValueError("twice")), False),
+    ):
+        error = StorageInternalError("invalid data in the commit")
+        error.__cause__ = cause
+        assert patience.is_away(error) is is_away
+
+
+@pytest.mark.usefixtures("tune_extra")
 def test_a_mistake_is_not_repeated(impatient: list[str]) -> None:
     calls: list[int] = []
 

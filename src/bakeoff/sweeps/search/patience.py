@@ -80,9 +80,13 @@ def is_away(error: BaseException) -> bool:
     """Whether an error says that the storage does not answer now, and not that the call was wrong."""
     from sqlalchemy import exc
 
-    if isinstance(error, ConnectionError | exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
+    # A connection that broke in the middle of something says so in many ways.
+    broken = exc.OperationalError | exc.InterfaceError | exc.InternalError | exc.TimeoutError
+    if isinstance(error, ConnectionError | broken | exc.PendingRollbackError | exc.ResourceClosedError):
         return True
-    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+    if isinstance(error, exc.DBAPIError) and (
+        error.connection_invalidated or type(error) is exc.DatabaseError
+    ):
         return True
     return type(error).__name__ == "StorageInternalError" and (
         error.__cause__ is None or is_away(error.__cause__)
