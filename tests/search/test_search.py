@@ -97,6 +97,12 @@ def test_each_model_has_the_same_budget(bakeoff: Bakeoff) -> None:
     assert sorted(told) == [(name, number) for name in ("cnn", "cnn_small") for number in range(3)]
     began = [job["model"] for job in json.loads((NIGHT / "sweep.json").read_text())["jobs"]]
     assert began == ["cnn_small", "cnn"] * 3
+    one = [word for word in (*WORDS, RATE, "tune.trials=2", *QUIET) if not word.startswith("model=")]
+    before = results()
+    code, _, error = bakeoff("tune", "model=cnn_small", *one)
+    assert code == 2
+    assert "give those models, too, or another sweep.name" in error
+    assert results() == before
 
 
 @pytest.mark.parametrize("pruner", ["median", pytest.param("hyperband", marks=pytest.mark.slow)])

@@ -20,6 +20,7 @@ from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing
 from bakeoff.runs.rundir import sweep_folder
 from bakeoff.runs.states import DIVERGED
+from bakeoff.runs.studies import tune_of
 from bakeoff.sweeps import ledger as ledgers
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.gates_child import check_with_torch
@@ -35,6 +36,7 @@ from bakeoff.sweeps.search.study import Rules, Study, first_values
 from bakeoff.sweeps.search.url import is_masked, masked_words
 from bakeoff.sweeps.search.workers import LOCK, FolderLock, SharedLedger, open_ledger
 from bakeoff.sweeps.slots import slots
+from bakeoff.text import shortened
 
 COMMAND = "tune"
 _ANY_NAME = "search"  # a valid one, until its own is known
@@ -155,6 +157,7 @@ def opened(checked: Checked, words: Sequence[str]) -> Opened:
         ResourceError: its storage cannot be opened.
     """
     folder, options, patience = checked.folder, checked.options, Patience()
+    _check_studies(checked)
     lock = FolderLock(folder / LOCK)
     with lock.held():
         ledger = open_ledger(_ledger(folder, masked_words(words)), lock)
@@ -177,6 +180,22 @@ def opened(checked: Checked, words: Sequence[str]) -> Opened:
                 (folder / ledgers.CANCEL).unlink()  # it was meant for processes that are gone
         ledger.write(owned=True)
     return Opened(checked, studies, record, ledger, patience)
+
+
+def _check_studies(checked: Checked) -> None:
+    """A folder has one search: its record and its end would forget studies that are not named any more.
+
+    Raises:
+        ConfigError: such a study is stored there.
+    """
+    record = tune_of(checked.folder)
+    names = {plan.name for plan in checked.plans}
+    gone = [] if record is None else [study.name for study in record.studies if study.name not in names]
+    if gone:
+        raise ConfigError(
+            f"sweep.name={checked.folder.name}: there is a search of {shortened(gone)}; give those models, "
+            "too, or another sweep.name"
+        )
 
 
 def _ledger(folder: Path, line: Sequence[str]) -> Ledger:
