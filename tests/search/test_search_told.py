@@ -141,7 +141,7 @@ def test_a_trial_is_one_line(trial: Trial, state: RunState, text: str, style: st
 
 def test_the_best_so_far_is_that_of_its_study_and_by_the_metrics_direction() -> None:
     trials = [_trial(0, 0.9, study="cnn"), _trial(0, 0.3), _trial(1, 0.2)]
-    text, style = trial_line(trials[2], trials, 4, ["val.nll"], RunState("finished"))
+    text, style = trial_line(trials[2], trials, 4, ["val.nll"], RunState("finished"), several=True)
     assert (text, style) == ("[3/4] vit trial 1: 0.2000, the best so far; lr=0.001", GOOD)
     assert trial_line(trials[1], trials, 4, ["val.nll"], RunState("finished"))[1] == ""
     several = [_trial(0, 0.9, 2.5)]

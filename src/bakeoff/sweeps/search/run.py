@@ -144,7 +144,8 @@ def _teller(
 
     def told(_: Study, trial: Trial, state: RunState) -> None:
         trials = [stored.trial for one in studies for stored in one.stored()]
-        text, style = trial_line(trial, trials, sum(one.budget for one in studies), names, state)
+        budget, several = sum(one.budget for one in studies), len(studies) > 1
+        text, style = trial_line(trial, trials, budget, names, state, several=several)
         view.say(text, style)
 
     return told

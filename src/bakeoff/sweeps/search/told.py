@@ -81,7 +81,13 @@ def called(trial: Trial, *, several: bool) -> str:
 
 
 def trial_line(
-    trial: Trial, trials: Sequence[Trial], budget: int, metrics: Sequence[str], state: RunState
+    trial: Trial,
+    trials: Sequence[Trial],
+    budget: int,
+    metrics: Sequence[str],
+    state: RunState,
+    *,
+    several: bool = False,
 ) -> tuple[str, str]:
     """How a trial has ended, and a style for it.
 
@@ -91,10 +97,11 @@ def trial_line(
         budget: how many there will be.
         metrics: of the search.
         state: what its run says, with the reason.
+        several: whether the search has several studies.
     """
     done = sum(one.state in OVER for one in trials)
     own = [one for one in trials if one.study == trial.study]
-    name = called(trial, several=len(own) < len(trials))
+    name = called(trial, several=several)
     style = ""
     if trial.values is not None:
         says = scores(metrics, trial.values)
