@@ -5,7 +5,7 @@ its score.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def _studies(table: Table) -> list[_Found]:
         for run in row.members:
             sweep = sweep_of(run.path)
             record = tune_of(sweep)
-            study = _study_of(record).get(run_name(run.path)) if record else None
+            study = record.study_of_runs.get(run_name(run.path)) if record else None
             if study is not None:
                 rows.setdefault((sweep, study), []).append(row.setting)
     found = []
@@ -60,12 +60,6 @@ def _studies(table: Table) -> list[_Found]:
         if record is not None:
             found.append(_Found(sweep, record, name, tuple(dict.fromkeys(settings))))
     return found
-
-
-def _study_of(record: TuneRecord) -> Mapping[str, str]:
-    """Study by the folder of a run, of the search or of its confirmation."""
-    known = {one.run: one.study for one in record.results if one.run is not None}
-    return known | {run: one.study for one in record.confirmed for run in one.runs}
 
 
 def _names(found: Sequence[_Found]) -> dict[tuple[Path, str], str]:

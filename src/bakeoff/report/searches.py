@@ -200,13 +200,14 @@ def _parallel(
     best_first = sorted(rated, key=lambda item: (-item[1] if larger else item[1], item[0].number))
     some, axes = best_first[:_MOST_LINES], list(keys[:_MOST_AXES])
     labels = theme.distinct([*_labels(axes).values(), metric], first=1)
-    columns: list[list[Any]] = [[one.params.get(key) for one, _ in some] for key in axes] + [
-        [value for _, value in some]
-    ]
+    values = [value for _, value in some]
+    columns: list[list[Any]] = [[one.params.get(key) for one, _ in some] for key in axes]
+    texts = [[_told(value) for value in column] for column in columns]
+    columns.append(list(values))
+    texts.append([metric_value(metric, value) for value in values])
     rows: list[list[Any]] = []
-    for label, column in zip(labels, columns, strict=True):
+    for label, column, told in zip(labels, columns, texts, strict=True):
         places = positions(column)
-        told = [metric_value(metric, value) if label == labels[-1] else _told(value) for value in column]
         for place, (one, _) in enumerate(some):
             rows.append([TRIAL, one.number, label, places[place], told[place], place + 1])
         for end, at in ((min(places), -0.05), (max(places), 1.05)):

@@ -82,6 +82,12 @@ class TuneRecord:
         return frozenset(one.run for one in self.results if one.run is not None) - again
 
     @cached_property
+    def study_of_runs(self) -> Mapping[str, str]:
+        """Study by the folder of a run, of the search or of its confirmation."""
+        known = {one.run: one.study for one in self.results if one.run is not None}
+        return known | {run: one.study for one in self.confirmed for run in one.runs}
+
+    @cached_property
     def best_runs(self) -> frozenset[str]:
         """Folders of each study's best trial, where none was trained again; else none."""
         if self.confirmed:
