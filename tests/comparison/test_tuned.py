@@ -10,8 +10,10 @@ from run_directories import make_run
 from searched import ENDED, confirmed, trial, write_tune
 
 from bakeoff.comparison.statistics.expected_best import expected_best
+from bakeoff.comparison.tuning import trial_values
 from bakeoff.runs.records import EpochRecord, ValidationScores
 from bakeoff.runs.rundir import RunDir
+from bakeoff.runs.studies import tune_of
 
 VALUES = [0.90, 0.95, 0.91, 0.97, 0.93, 0.92, 0.94, 0.96]
 
@@ -119,6 +121,16 @@ def test_pruned_trials_count_with_their_best_and_failed_ones_as_the_worst(
     assert point["value"] == pytest.approx(0.9)
     told = " ".join(bakeoff("compare", str(tmp_path / "s"))[1].split())
     assert "cnn, val.accuracy (4 trials, 2 stopped early, 1 failed): 90.00 % with 4" in told
+
+
+@pytest.mark.parametrize(("direction", "worst"), [("maximize", 0.8), ("minimize", 0.9)])
+def test_the_value_of_a_failed_trial(tmp_path: Path, direction: str, worst: float) -> None:
+    results = [trial("cnn", 0, 0.9), trial("cnn", 1, None), trial("cnn", 2, 0.8), trial("cnn", 3, 0.85)]
+    results += [trial("cnn", 4, None, state="running"), trial("cnn", 5, None, "gone", state="pruned")]
+    record = tune_of(write_tune(tmp_path, results, direction=direction))
+    assert record is not None
+    assert trial_values(tmp_path, record, record.results) == [0.9, worst, 0.8, 0.85, worst]
+    assert trial_values(tmp_path, record, record.results[1:2]) == []
 
 
 def test_different_budgets_are_named(bakeoff: Bakeoff, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from browsers import chromium, opened
 from hostile_names import HOSTILE
+from reported_runs import write_epochs
 from run_directories import make_run
 from searched import ENDED, confirmed, trial, write_tune
 from searched_runs import KEYS, write_searches
@@ -105,6 +106,22 @@ def test_of_few_trials_nothing_is_said_of_keys(tmp_path: Path) -> None:
         write_tune(tmp_path, results, again=[confirmed("cnn", 1, 0, ["again"])], ended=ENDED)
         wanted = {"searches-tuning", "s1-history"} | ({"s1-parallel"} if count > 1 else set())
         assert {*found_in(tmp_path).figures} == wanted
+
+
+def test_what_was_stopped_early_is_never_the_best_and_teaches_no_forest(tmp_path: Path) -> None:
+    make_run(tmp_path / "again", 1, "again", model="cnn")
+    make_run(tmp_path / "stopped", 2, "stopped", model="cnn")
+    (tmp_path / "stopped" / "summary.json").unlink()
+    write_epochs(tmp_path / "stopped", [0.999])
+    results = [trial("cnn", number, 0.9 + number / 100) for number in range(9)]
+    results.insert(4, trial("cnn", 20, None, "stopped", state="pruned"))
+    results += [trial("cnn", number, None, "stopped", state="pruned") for number in range(21, 25)]
+    write_tune(tmp_path, results, again=[confirmed("cnn", 1, 0, ["again"])], ended=ENDED)
+    found = found_in(tmp_path)
+    assert "s1-importance" not in found.figures
+    rows = figure_rows(found, "s1-history")
+    assert max(row["value"] for row in rows) == 0.999
+    assert max(row["best"] for row in rows) == 0.98
 
 
 def test_importance_needs_what_can_be_told() -> None:
