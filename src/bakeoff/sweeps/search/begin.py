@@ -99,7 +99,7 @@ def check(
             singles += jobs_to_check(line, plan, name)
     epochs = max(check_shared(job.values).trainer.epochs for job in (*singles, *jobs))
     rules = Rules(tuple(metrics), options.sampler, pruner, configs[0].seed, epochs)
-    first = [job_of(line, plan, first_values(plan, rules), None, name) for plan in plans]
+    first = [job_of(line, plan, first_values(plan, rules, options.trials), None, name) for plan in plans]
     for job in first:
         check_shared(job.values)
     code, sizes = check_with_torch(first, stop, singles)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Attributes of a stored trial.
 _RUN, _WORKER, _SAME_AS, _EPOCHS = "run", "worker", "same_as", "epochs"
 _RULES = "rules"  # of a study: what it was begun with
+_TRIES_ALL = "tries_all"  # of a study: whether each combination is tried once
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,30 @@ class Study:
 
         self.plan, self.rules = plan, rules
         self._distributions = distributions(plan.space)
-        size = plan.space.size
-        self.is_smaller = rules.sampler == GRID and size is not None and size < trials
-        self.budget = min(trials, size) if rules.sampler == GRID and size is not None else trials
         self._study = optuna.create_study(
             storage=storage,
-            sampler=make_sampler(rules.sampler, rules.seed, plan.name, plan.space),
             pruner=make_pruner(rules.pruner, rules.epochs),
             study_name=plan.name,
             directions=rules.directions,
             load_if_exists=True,
         )
         self._check_rules(setting)
+        size = plan.space.size if self._tries_all(trials) else None
+        self.is_smaller = size is not None and size < trials
+        self.budget = trials if size is None else min(trials, size)
+        sampler = rules.sampler if size is None else GRID
+        self._study.sampler = make_sampler(sampler, rules.seed, plan.name, plan.space)
+
+    def _tries_all(self, trials: int) -> bool:
+        """Whether each combination is tried once: where there are no more of them than trials, all samplers
+        would only repeat them. What it began as a study stays.
+        """
+        stored = self._study.user_attrs.get(_TRIES_ALL)
+        if stored is None:
+            size = self.plan.space.size
+            stored = self.rules.sampler == GRID or (size is not None and size <= trials)
+            self._study.set_user_attr(_TRIES_ALL, stored)
+        return bool(stored)
 
     def _check_rules(self, setting: str) -> None:
         """A study cannot change what it searches: its earlier trials would mean something else."""
@@ -208,11 +221,11 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def first_values(plan: StudyPlan, rules: Rules) -> dict[str, Any]:
+def first_values(plan: StudyPlan, rules: Rules, trials: int) -> dict[str, Any]:
     """What the first trial of a study will be, known before anything is made."""
     import optuna
 
-    return Study(plan, rules, 1, optuna.storages.InMemoryStorage()).ask().trial.params
+    return Study(plan, rules, trials, optuna.storages.InMemoryStorage()).ask().trial.params
 
 
 def is_over(stored: Stored) -> bool:
