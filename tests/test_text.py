@@ -2,7 +2,7 @@
 
 import pytest
 
-from bakeoff.text import about, duration, one_line, printable
+from bakeoff.text import about, duration, one_line, printable, without_passwords
 
 
 def test_a_text_of_many_lines_becomes_one() -> None:
@@ -58,3 +58,28 @@ def test_a_duration_is_told_in_a_persons_units(seconds: float, text: str) -> Non
 )
 def test_a_duration_in_few_characters(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tune.storage=postgresql://joe:s3cret@host/db: cannot be read",
+        "tune.storage=postgresql+psycopg://joe:s3:c@ret@host/db",
+        "~tune.storage=postgresql://joe:s3cret@h/d: one value",
+        "tune.storage=[postgresql://joe:s3cret@h/d]",
+        "tune.storage=joe:s3cret@127.0.0.1/db: no URL",
+        "storage=postgresql://127.0.0.1:1/db?user=joe&password=s3cret: no such key",
+        "tune.storag=mysql://h/db?passwd=s3cret&x=1",
+    ],
+)
+def test_no_password_of_a_url_is_shown(text: str) -> None:
+    shown = without_passwords(text)
+    assert "s3" not in shown
+    assert "***" in shown
+
+
+@pytest.mark.parametrize(
+    "text", ["run a:b: failed", "http://127.0.0.1:80/x", "10:20:30 user@host", "at 10:20@home"[:8]]
+)
+def test_other_texts_stay(text: str) -> None:
+    assert without_passwords(text) == text

@@ -14,7 +14,7 @@ from bakeoff.errors import (
     is_out_of_memory,
 )
 from bakeoff.terminal import is_terminal, line_width, painted, wants_colour, wrapped
-from bakeoff.text import one_line, printable
+from bakeoff.text import one_line, printable, without_passwords
 
 # Files that are not a user's own, by room.
 _SHIPPED = {
@@ -69,7 +69,7 @@ def fail(error: BakeoffError, debug: bool, colour: str = "auto") -> int:
     """
     if debug:
         traceback.print_exc()
-    text = f"error: {printable(one_line(error, most=None))}"
+    text = f"error: {without_passwords(printable(one_line(error, most=None)))}"
     width = line_width(sys.stderr) if is_terminal(sys.stderr) else None
     text, go_on, command = text.partition(GO_ON) if width else (text, "", "")
     first, *others = wrapped(text + go_on.rstrip(), width)

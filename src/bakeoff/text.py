@@ -4,6 +4,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+_HIDDEN = "***"
+_PASSWORDS = (
+    # Up to the last @: a password that was not encoded may hold one.
+    (re.compile(r"(://[^:/@\s]*):\S*(?=@)"), rf"\1:{_HIDDEN}"),
+    (re.compile(r"([=\s'\"][\w.-]+):[^\s:/@'\"]+(?=@[\w.-])"), rf"\1:{_HIDDEN}"),  # without a scheme
+    (re.compile(r"\b((?:password|passwd|pwd)=)[^&\s'\"]*", re.IGNORECASE), rf"\1{_HIDDEN}"),
+)
+
 
 def printable(text: str) -> str:
     """Replaces what a terminal would act on: control characters, and marks that turn the direction.
@@ -11,6 +19,13 @@ def printable(text: str) -> str:
     Bytes that were no UTF-8 come as lone surrogates; they are shown as escapes.
     """
     return "".join(_shown(character) for character in text)
+
+
+def without_passwords(text: str) -> str:
+    """A text in which no URL has its password, however it was typed."""
+    for pattern, shown in _PASSWORDS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 def one_line(text: object, most: int | None = 200) -> str:

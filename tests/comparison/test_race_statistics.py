@@ -222,6 +222,21 @@ def test_a_race_is_equal_only_if_all_that_are_left_are() -> None:
     assert found.verdict is None
 
 
+def test_equal_means_are_not_decided_by_the_order_of_names() -> None:
+    random = np.random.default_rng(3)
+    first = (random.random((3, 200)) < 0.9).astype(float)
+    second = first[:, random.permutation(200)]  # the same scores, other images
+    third = (random.random((3, 200)) < 0.89).astype(float)
+    rules = Rules(LOOKS, margin=0.02)
+    rows = {"A": first, "B": second, "C": third}
+    looks = [
+        look({name: rows[name] for name in order}, order, 0, rules) for order in itertools.permutations(rows)
+    ]
+    assert {(one.best, one.verdict, one.bottleneck, frozenset(one.contenders)) for one in looks} == {
+        (looks[0].best, looks[0].verdict, looks[0].bottleneck, frozenset(looks[0].contenders))
+    }
+
+
 def test_a_chance_is_never_above_one() -> None:
     pair = dataclasses.replace(a_pair(), difference=-0.03)
     chances = [

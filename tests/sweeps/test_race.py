@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -247,6 +248,55 @@ def test_runs_that_were_changed_or_removed_after_a_look_are_not_believed(
 
 
 @pytest.mark.slow
+def test_an_edited_record_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(RACE) == OK
+    whole = json.loads((NIGHT / "race.json").read_text())
+    first, *_, last = whole["rounds"]
+    other = {**first, "runs": {"x": [0]}}
+    for changes in (
+        {"settings": [{}]}, {"settings": 3}, {"rounds": [{**first, "drops": [3]}]},
+        {"rounds": [{**first, "contenders": [{}]}]}, {"rounds": [other]}, {"rounds": whole["rounds"] * 3},
+        {"rounds": []}, {"rounds": whole["rounds"][:-1]}, {"rounds": [{**first, "best": "x"}]}, {"looks": 3},
+        {"rounds": [{**first, "runs": {name: [None] for name in first["runs"]}}]}, {"rounds": [last]},
+    ):  # fmt: skip
+        (NIGHT / "race.json").unlink()
+        (NIGHT / "race.json").write_text(json.dumps(whole | changes))
+        capsys.readouterr()
+        assert main(RACE) in (ConfigError.exit_code, ResumeError.exit_code)
+        error = capsys.readouterr().err
+        assert "bug" not in error
+        assert error.startswith("error: ")
+        assert main(["compare", "night"]) in (OK, SOME_RUNS_BAD)
+        assert "bug" not in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_race_that_was_moved_out_of_its_place_is_not_trained_elsewhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(RACE) == OK
+    Path("elsewhere").mkdir()
+    NIGHT.rename("elsewhere/night")
+    assert main(["resume", "elsewhere/night"]) == ResumeError.exit_code
+    assert "move it to sweeps/night" in " ".join(capsys.readouterr().err.split())
+    assert not Path("sweeps").exists()
+
+
+@pytest.mark.slow
+def test_time_that_was_spent_before_a_kill_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(options: Namespace) -> int:
+        if len([*NIGHT.glob("*/summary.json")]) == 5:
+            raise _KilledError
+        time.sleep(0.05)
+        return trained_as_in_the_example(options)
+
+    monkeypatch.setattr("bakeoff.sweeps.scheduler.start", job_here(dies))
+    with pytest.raises(_KilledError):
+        main(RACE)
+    assert record()["seconds"] > 0.2  # type: ignore[operator]
+
+
+@pytest.mark.slow
 def test_the_plan_is_fixed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(RACE) == OK
     for word in ("race.looks=[3,5]", "race.margin_points=1", "race.hopeless=false", "race.metric=nll"):
@@ -263,6 +313,7 @@ def test_a_time_that_is_over_ends_it_and_more_time_goes_on(capsys: pytest.Captur
     assert main([*RACE, "race.max_seconds=0.000001"]) == OK
     printed = capsys.readouterr().out
     assert "the time was over before the first look" in printed
+    assert "0 of 48 runs trained, 48 (100%) saved" in printed
     assert main([*RACE, "race.max_seconds=1000000"]) == OK
     assert "caution: this race had ended" in capsys.readouterr().out
     assert rounds()[-1]["verdict"] == "hopeless"
@@ -276,6 +327,7 @@ def test_a_time_that_is_over_ends_it_and_more_time_goes_on(capsys: pytest.Captur
         (["model=cnn,vit", "data=digits,mnist"], "must have the same validation images"),
         (["model=cnn,vit", "data.val_fraction=0", "data=mnist", "trainer.select=last"], "validation images"),
         (["model=cnn,vit", "race.looks=3,5"], "race.looks=[3,5]"),
+        (["model=cnn", "trainer.overfit_batches=1,2"], "must have the same validation images"),
         (["model=cnn,vit", "race.loks=[3,5]"], "did you mean race.looks?"),
         (["model=cnn,vit", "race.metric=nll", "race.margin_points=1"], "not with race.metric=nll"),
         ([f"optim.lr={','.join(str(n / 1000) for n in range(1, 22))}"], "at most 20 race"),

@@ -88,7 +88,7 @@ def refuse_swept(swept: Sequence[Override]) -> None:
                 f"{text}: all trials have one seed, and the best ones get new seeds afterwards "
                 "(tune.confirm_seeds); give one seed"
             )
-        if key in ("data", *(f"data.{name}" for name in OF_VALIDATION_IMAGES)):
+        if key in ("data", "trainer.overfit_batches", *(f"data.{name}" for name in OF_VALIDATION_IMAGES)):
             raise ConfigError(f"{text}: all trials are judged by the same validation images; give one value")
         if key == "experiment":
             raise ConfigError(f"{text}: one experiment a search; give one")

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from bakeoff.runs.folders import LEDGER
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.search_record import NO_FOLDERS, TuneRecord, searched
 
@@ -35,9 +36,10 @@ class RaceRecord:
 
 def is_open(sweep: Path) -> bool:
     """Whether the folder is that of a race or a study that has not ended, or that cannot be read."""
-    return any(
-        _is_open(record, *stamp) for record in (sweep / RACE, sweep / TUNE) if (stamp := _stamp(record))
-    )
+    stamps = [(record, stamp) for record in (sweep / RACE, sweep / TUNE) if (stamp := _stamp(record))]
+    if not stamps and (stamp := _stamp(sweep / LEDGER)):
+        return _lacks_record(sweep / LEDGER, *stamp)
+    return any(_is_open(record, *stamp) for record, stamp in stamps)
 
 
 def is_sealed(run: Path) -> bool:
@@ -131,7 +133,7 @@ def _seeds_of(one: Any) -> int:
 def _is_setting(one: Any) -> bool:
     if not isinstance(one, dict) or not isinstance(one.get("setting"), str) or "why" not in one:
         return False
-    return one.get("out_after") is None or type(one["out_after"]) is int
+    return "out_after" in one and (one["out_after"] is None or type(one["out_after"]) is int)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -141,6 +143,15 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino
+
+
+@lru_cache(maxsize=256)
+def _lacks_record(ledger: Path, _mtime_ns: int, _inode: int) -> bool:
+    """Whether a sweep is a race or a study whose record is gone, or not written yet."""
+    try:
+        return read_json(ledger, attempts=2).get("command") in ("race", "tune")
+    except UnreadableFileError:
+        return False
 
 
 @lru_cache(maxsize=256)

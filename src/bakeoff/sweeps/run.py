@@ -4,8 +4,7 @@ What is done already, and what is to do, the directories say; so the same comman
 failed or was stopped, and nothing twice.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -121,7 +120,7 @@ def train_all(
     planned: Sequence[Planned],
     chosen: Sequence[Slot],
     stop: StopSignal,
-    until: float = math.inf,
+    source: Callable[[Sequence[Entry]], Listed] = Listed,
 ) -> tuple[list[str], list[Entry]]:
     """Trains what is to do of some runs of a sweep.
 
@@ -130,7 +129,7 @@ def train_all(
         planned: runs that it has.
         chosen: what those that run at once may use.
         stop: the signals that came.
-        until: by `time.monotonic`; after that no other one is started.
+        source: hands out what is to do.
 
     Returns:
         The folders of those that failed, and those that were not started because one failed, or in time.
@@ -150,7 +149,7 @@ def train_all(
     roots = {item.entry.folder: str(item.job.values["data"]["root"]) for item in planned}
     with make_view(ledger, todo) as view:
         scheduler = Scheduler(ledger, chosen, roots, view, stop)
-        waiting = scheduler.run(Listed(todo, until))
+        waiting = scheduler.run(source(todo))
     if stop.name is not None or scheduler.cancelled:
         raise InterruptedRunError(_stopped(ledger, stop, len(waiting)))
     return scheduler.failed, waiting

@@ -13,6 +13,7 @@ from bakeoff.comparison.statistics import ALPHA
 from bakeoff.comparison.statistics.pairs import Z_80, Difference, shown_with_power
 
 MOST_RUNS = 1000  # that are thought of
+MOST_IMAGES = 10**9
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class Need:
 
     runs: int | None  # of each of the two; None: these images cannot show it
     best_possible: float  # the difference that endless runs would show on these images
-    images: int | None  # with endless runs; None where the images' own part is nothing
+    images: (
+        int | None
+    )  # with endless runs; None where the images' own part is nothing, or beyond any data set
 
 
 def needed(pair: Difference, num_images: int, num_pairs: int, difference: float) -> Need | None:
@@ -41,6 +44,7 @@ def needed(pair: Difference, num_images: int, num_pairs: int, difference: float)
     lasting = pair.variance_lasting
     best = best_possible(lasting, num_pairs)
     images = math.ceil(num_images * (best / difference) ** 2) if lasting else None
+    images = images if images is None or images <= MOST_IMAGES else None
     # The shown difference falls with every run, so the first number that is enough is the least.
     runs = next(
         (runs for runs in range(2, MOST_RUNS + 1) if _shown(pair, runs, num_pairs) <= difference), None

@@ -109,7 +109,8 @@ def look(values: Mapping[str, Values], survivors: Sequence[str], number: int, ru
     drops = _dropped(pairs, rules.levels[number])
     left = [name for name in left if name not in {drop.setting for drop in drops}]
     adjusted = _adjusted({pair: found for pair, found in pairs.items() if {*pair} <= {*left}})
-    best = max(left, key=lambda name: noises[name].mean, default=None)  # the first named of equals
+    # Of equals not the first named: the order of a command line decides nothing.
+    best = max(sorted(left), key=lambda name: noises[name].mean, default=None)
     contenders = []
     for name in left:
         if best is not None and name != best:
@@ -225,7 +226,7 @@ def _bottleneck(
 
 def nearest(contenders: Sequence[Contender]) -> Contender:
     """The contender nearest to the best one."""
-    return max(contenders, key=lambda one: one.pair.difference)
+    return max(contenders, key=lambda one: (one.pair.difference, one.setting))
 
 
 def margin_images(pair: Difference, num_images: int, rules: Rules) -> int | None:

@@ -10,6 +10,7 @@ from bakeoff.errors import OK, ResumeError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
+from bakeoff.runs.folders import SWEEPS
 from bakeoff.sweeps import ledger as ledgers
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.dry_run import show_plan
@@ -104,6 +105,10 @@ def go_on(ledger: Ledger, job_of: Callable[[Entry], Job], stop: StopSignal) -> i
     values = stored(ledger.folder)
     rules = Rules(tuple(values["looks"]), values["metric"], values["margin"], values["hopeless"])
     first = {e.setting: e for e in ledger.entries.values() if e.seed == values["first_seed"]}
+    if ledger.folder.parent.name != SWEEPS:
+        raise ResumeError(
+            f"{ledger.folder}: a race goes on in a folder {SWEEPS}; move it to {SWEEPS}/{ledger.name}"
+        )
     jobs = []
     for one in values["settings"]:
         if one["setting"] not in first:

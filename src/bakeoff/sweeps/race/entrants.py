@@ -89,6 +89,8 @@ def check_data(jobs: Sequence[Job]) -> None:
         if len(told := {canonical_json(job.values["data"].get(key)) for job in jobs}) > 1:
             values = " and ".join(sorted(told))
             raise ConfigError(f"data.{key}: {values}; all that race must have the same validation images")
+    if len({job.values["trainer"]["overfit_batches"] for job in jobs}) > 1:
+        raise ConfigError("trainer.overfit_batches: all that race must have the same validation images")
     data = jobs[0].values["data"]
     if data["val_fraction"] == 0 and not find_set(data["name"]).TRAITS.may_bring_val:
         raise ConfigError("data.val_fraction=0: a race is decided on validation images; leave it at 0.1")

@@ -77,7 +77,7 @@ def _outcomes(run: Path) -> "Outcomes":
         summary = read_json(run / SUMMARY)
         said = checked_outcomes(run, summary, "val") if isinstance(summary.get("val"), dict) else None
     except UnreadableFileError as error:
-        raise ResumeError(f"{run}: {error}; remove this run, and the race trains it again") from error
+        raise ResumeError(f"{run}: {error}") from error
     if said is None:
         raise ConfigError(
             f"{run}: no {PREDICTIONS['val']}; a race needs validation images, as with data.val_fraction=0.1"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "race.json"
 SCHEMA = 1
+_KEYS = {"first_seed": "seed", "margin": "race.margin_points"}  # on the command line
 
 
 @dataclass
@@ -92,10 +93,11 @@ def begun(folder: Path, plan: dict[str, Any], entrants: Sequence[Entrant]) -> Re
     for key, value in plan.items():
         if values.get(key) != value:
             raise ConfigError(
-                f"race.{key}: this race was begun with {values.get(key)}, now {value}; its plan was fixed "
-                "before its first run; for another one give sweep.name=new"
+                f"{_KEYS.get(key, f'race.{key}')}: this race was begun with {values.get(key)}, now {value}; "
+                "its plan was fixed before its first run; for another one give sweep.name=new"
             )
-    before, now = [{one["setting"] for one in values["settings"]}, {one.setting for one in entrants}]
+    before = {one.get("setting") if isinstance(one, dict) else None for one in values["settings"]}
+    now = {one.setting for one in entrants}
     if before != now:
         raise ConfigError(f"{folder}: the race of other configurations; for another one give sweep.name=new")
     return Record(
@@ -146,8 +148,12 @@ def _is_round(one: Any) -> bool:
         or type(one.get("seeds")) is not int
     ):
         return False
-    lists = all(isinstance(one.get(name), list) for name in ("drops", "failed", "contenders"))
-    return lists and all(isinstance(seeds, list) for seeds in one["runs"].values())
+    if any(not isinstance(one.get(name), list) for name in ("drops", "failed", "contenders")):
+        return False
+    named = all(isinstance(each, dict) and isinstance(each.get("setting"), str)
+                for each in (*one["drops"], *one["contenders"]))  # fmt: skip
+    seeds = [seed for own in one["runs"].values() for seed in (own if isinstance(own, list) else [None])]
+    return named and "best" in one and "verdict" in one and all(type(seed) is int for seed in seeds)
 
 
 def round_of(look: "Look", runs: Mapping[str, Sequence[int]]) -> dict[str, Any]:

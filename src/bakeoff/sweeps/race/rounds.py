@@ -11,6 +11,7 @@ from bakeoff.sweeps.ledger import Ledger
 from bakeoff.sweeps.race.entrants import Entrant
 from bakeoff.sweeps.race.evidence import Evidence, finished, read_evidence
 from bakeoff.sweeps.race.record import Record, decided, round_of
+from bakeoff.text import shortened
 
 
 @dataclass
@@ -81,19 +82,29 @@ class Rounds:
         """
         runs = self._runs()
         for stored in self.record.rounds:
+            told = f"the look after {stored['seeds']} seeds"
+            if self.is_decided or self.number == len(self.rules.looks):
+                raise self._cannot(f"{told} came after its end")
+            seen = {one.setting: stored["runs"].get(one.setting, []) for one in self.entrants}
             gone = [
                 f"{one.name} seed={seed}"
                 for one in self.entrants
-                for seed in set(stored["runs"].get(one.setting, ())) - {*finished(runs[one.setting])}
+                for seed in sorted({*seen[one.setting]} - {*finished(runs[one.setting])})
             ]
-            if not gone:
-                self._look_at({
-                    name: [runs[name][seed] for seed in seeds] for name, seeds in stored["runs"].items()
-                })  # fmt: skip
-            if gone or decided(round_of(self.looks[-1], stored["runs"])) != decided(stored):
-                why = f"the runs of {', '.join(gone)} are gone" if gone else "its runs are not what they were"
-                told = f"the look after {stored['seeds']} seeds cannot be made again: {why}"
-                raise ResumeError(f"{self.ledger.folder}: {told}; begin another race with sweep.name=new")
+            if gone:
+                raise self._cannot(f"{told} cannot be made again: the runs of {shortened(gone)} are gone")
+            try:
+                self._look_at({name: [runs[name][seed] for seed in own] for name, own in seen.items()})
+            except ResumeError as error:
+                raise self._cannot(f"{told} cannot be made again: {error}") from error
+            if decided(round_of(self.looks[-1], seen)) != decided(stored):
+                raise self._cannot(f"{told} cannot be made again: its runs are not what they were")
+        verdict = self.record.verdict or {}
+        if self.record.ended and not (self.is_decided or verdict.get("out_of_time")):
+            raise self._cannot("its last looks are missing")
+
+    def _cannot(self, why: str) -> ResumeError:
+        return ResumeError(f"{self.ledger.folder}: {why}; begin another race with sweep.name=new")
 
     def _look_at(self, runs: Mapping[str, Sequence[Path]]) -> Evidence:
         evidence = read_evidence(runs, self.rules.metric)

@@ -19,19 +19,64 @@ from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY
+from bakeoff.runs.states import QUEUED, RunState, state_or_lost
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.ledger import Entry, now
 from bakeoff.sweeps.plan import looked_at_again, plan, settle_stale
 from bakeoff.sweeps.race.evidence import Evidence
+from bakeoff.sweeps.race.record import Record
 from bakeoff.sweeps.race.rounds import Rounds
 from bakeoff.sweeps.race.told import Told, first_warnings, heading, listing, verdict_lines
 from bakeoff.sweeps.reporting import is_wanted
 from bakeoff.sweeps.run import compared, train_all, worked_on
+from bakeoff.sweeps.source import Listed
 from bakeoff.terminal import painted, screen_width, wants_colour, wrapped
 from bakeoff.text import about, counted, printable
 
 _MOST_SECONDS = 1e12
 _MOST_IMAGES = 1e9
+
+
+class _Clock:
+    """The seconds that a race has worked, noted whenever a run ends: a race that is killed has spent them."""
+
+    def __init__(self, record: Record) -> None:
+        self._record, self._before, self._began = record, record.seconds, time.monotonic()
+
+    def listed(self, todo: Sequence[Entry]) -> Listed:
+        """The runs of a round, none of which is started after the race's time."""
+        limit = self._record.max_seconds
+        until = math.inf if limit is None else self._began + limit - self._before
+        return _Noted(todo, until, self)
+
+    def note(self) -> None:
+        """Writes down what has been spent."""
+        self._record.seconds = self._before + time.monotonic() - self._began
+        with suppress(ResourceError):
+            self._record.write()
+
+
+class _Noted(Listed):
+    """Notes the time at each run's end."""
+
+    def __init__(self, todo: Sequence[Entry], until: float, clock: _Clock) -> None:
+        super().__init__(todo, until)
+        self._clock = clock
+
+    def ended(self, entry: Entry, state: RunState) -> None:
+        """A run's process is gone."""
+        super().ended(entry, state)
+        self._clock.note()
+
+
+@contextmanager
+def _timed(record: Record) -> Iterator[_Clock]:
+    """The work of the block counts, whichever way it ends."""
+    clock = _Clock(record)
+    try:
+        yield clock
+    finally:
+        clock.note()
 
 
 @dataclass
@@ -75,10 +120,8 @@ class Race:
         planned = plan(rounds.jobs, self.stop)
         planned = looked_at_again(settle_stale(planned, rounds.ledger.options.stale, tell))
         rounds.ledger.add(item.entry for item in planned)
-        limit, spent = rounds.record.max_seconds, rounds.record.seconds
-        until = math.inf if limit is None else time.monotonic() + limit - spent
-        with self._timed():
-            failed, waiting = train_all(rounds.ledger, planned, self.slots, self.stop, until)
+        with _timed(rounds.record) as clock:
+            failed, waiting = train_all(rounds.ledger, planned, self.slots, self.stop, clock.listed)
         self.failed += failed
         return not waiting
 
@@ -150,18 +193,6 @@ class Race:
         expected = self._seconds_of_round() if self.rounds.number else None
         return record.seconds + (expected or 0.0) >= record.max_seconds
 
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        """The work of the block counts, whichever way it ends."""
-        record, began = self.rounds.record, time.monotonic()
-        before = record.seconds
-        try:
-            yield
-        finally:
-            record.seconds = before + time.monotonic() - began
-            with suppress(ResourceError):
-                record.write()
-
     def _end(self) -> None:
         rounds, record = self.rounds, self.rounds.record
         found = rounds.looks[-1] if rounds.looks else None
@@ -181,7 +212,9 @@ class Race:
         found = rounds.looks[-1] if rounds.looks else None
         out_of_time = bool((rounds.record.verdict or {}).get("out_of_time"))
         told = self._told(int(rounds.record.num_val or 0))
-        return verdict_lines(found, told, len(rounds.ledger.entries), out_of_time=out_of_time)
+        runs = map(rounds.ledger.run, rounds.ledger.entries.values())
+        trained = sum(state_or_lost(run).state != QUEUED for run in runs)
+        return verdict_lines(found, told, trained, out_of_time=out_of_time)
 
     def _tell_end(self) -> None:
         print()

@@ -58,7 +58,7 @@ def listing(
     of |= dict.fromkeys(look.failed, "out: fewer than two of its runs have finished")
     if look.best is not None:
         of[look.best] = "best"
-    order = sorted(of, key=lambda setting: -means.get(setting, float("-inf")))
+    order = sorted(of, key=lambda setting: (-means.get(setting, float("-inf")), setting != look.best))
     wide = max(min(most, columns_of(told.name(setting))) for setting in order)
     lines = []
     for setting in order:

@@ -17,7 +17,7 @@ from bakeoff.errors import OK, ConfigError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.experiment.identity import setting
 from bakeoff.machine.signals import StopSignal
-from bakeoff.machine.waiting import doing
+from bakeoff.machine.waiting import doing, tell
 from bakeoff.runs.rundir import sweep_folder
 from bakeoff.runs.states import DIVERGED
 from bakeoff.runs.studies import tune_of
@@ -172,6 +172,10 @@ def opened(checked: Checked, words: Sequence[str]) -> Opened:
         record.read()
         if record.ended and any(len(study.stored()) < study.budget for study in studies):
             record.confirmed, record.best, record.ended = [], None, None  # it has got more trials
+            tell(
+                "caution: this search had ended, and its test images were opened; whoever adds trials "
+                "because of what they showed has chosen by the test images"
+            )
             record.write(studies, ends=True)
         elif record.ended is None:
             record.write(studies)

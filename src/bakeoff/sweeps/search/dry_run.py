@@ -15,11 +15,12 @@ def show_dry_run(checked: Checked) -> None:
     share = Share(slots[0].threads, len(slots))
     # Each trial differs from earlier runs; the model as it is without them is the nearest that there may be.
     bases = [checked.job(replace(plan, space=Space({})), {}).values for plan in checked.plans]
-    again = options.confirm * options.confirm_seeds
+    best = min(options.confirm, options.trials)
+    again = best * options.confirm_seeds
     each = options.trials + again
     if again:
         tell(
-            f"the best {options.confirm} of {options.trials} trials are trained again with "
+            f"the best {best} of {options.trials} trials are trained again with "
             f"{counted(options.confirm_seeds, 'new seed')} each: at most {each * len(bases):,} runs in all"
         )
     seconds = estimates(bases, share)

@@ -112,8 +112,9 @@ class Search:
             self._tell(study, trial.number, RunState(FAILED, str(error)), None, 0)
             return None
         item = planned_of(job, self._shown(trial))
-        for earlier in study.stored()[: trial.number]:
-            if earlier.trial.run == item.entry.folder and earlier.trial.same_as is None:
+        for earlier in study.stored():
+            is_first = earlier.trial.number < trial.number and earlier.trial.same_as is None
+            if is_first and earlier.trial.run == item.entry.folder:
                 study.note_same(trial.number, earlier.trial.number)
                 study.release(trial.number)
                 return None

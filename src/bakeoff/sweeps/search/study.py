@@ -131,8 +131,9 @@ class Study:
         return self.plan.name
 
     def stored(self) -> list[Stored]:
-        """All trials, by their number."""
-        return [self._stored(trial) for trial in self._study.get_trials(deepcopy=False)]
+        """All trials, by their number; what another program has put into the study is not of it."""
+        trials = self._study.get_trials(deepcopy=False)
+        return [self._stored(trial) for trial in trials if not _is_foreign(trial)]
 
     def get(self, number: int) -> Stored:
         """One trial as it is stored now."""
@@ -140,7 +141,16 @@ class Study:
 
     def ask(self) -> Stored:
         """A new trial: to be called by the one process that holds the lock."""
+        self._drop_enqueued()
         return self._with_values(self._study.ask())
+
+    def _drop_enqueued(self) -> None:
+        """Values that another program wants to be tried may be none of the space."""
+        import optuna
+
+        for trial in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+            state = optuna.trial.TrialState.FAIL
+            self._study._storage.set_trial_state_values(trial._trial_id, state=state)
 
     def completed(self, number: int) -> Stored:
         """The same trial, with the values that a process did not come to store which was killed."""
@@ -219,6 +229,11 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {one}" for key, one in sorted(value.items()))
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _is_foreign(trial: "optuna.trial.FrozenTrial") -> bool:
+    """Whether a trial was ended, or is to be begun, by another program than this one."""
+    return trial.state.name == "WAITING" or (trial.state.is_finished() and _EPOCHS not in trial.user_attrs)
 
 
 def first_values(plan: StudyPlan, rules: Rules, trials: int) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """The URL of a study's database, which may hold a password: what of it may be shown and stored. No torch."""
 
-import re
 from collections.abc import Sequence
 
+from bakeoff.text import without_passwords
+
 SQLITE, JOURNAL, SERVER = "sqlite", "journal", "server"
-_HIDDEN = "***"
 _KEY = "tune.storage="
-# Up to the last @: a password that was not encoded may hold one.
-_PASSWORD = re.compile(r"(://[^:/@\s]*):.*(?=@)")
-_QUERY = re.compile(r"(password=)[^&\s'\"]*", re.IGNORECASE)
+_HIDDEN = "***"
 
 
 def kind_of(storage: str) -> str:
@@ -18,12 +16,12 @@ def kind_of(storage: str) -> str:
 
 def masked(text: str) -> str:
     """A URL, or a text with one, without its password."""
-    return _QUERY.sub(rf"\1{_HIDDEN}", _PASSWORD.sub(rf"\1:{_HIDDEN}", text))
+    return without_passwords(text)
 
 
 def masked_words(words: Sequence[str]) -> list[str]:
     """Words of a command line as they may be stored."""
-    return [masked(word) if word.lstrip("+").startswith(_KEY) else word for word in words]
+    return [masked(word) if word.lstrip("+~").startswith(_KEY) else word for word in words]
 
 
 def is_masked(text: str) -> bool:
