@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AUTO, MEDIAN, HYPERBAND, NONE = "auto", "median", "hyperband", "none"
 _FIRST_WHOLE = 5  # trials that are trained to their end before the median says anything
-_WARM_UP = 4  # the first epochs, a part in so many of all, stop no trial
+_WARM_UP = 8  # the first epochs, a part in so many of all, stop no trial (docs/benchmarks.md)
 
 
 def pruner_of(asked: str, metrics: Sequence[Metric]) -> str:
@@ -45,7 +45,7 @@ def make_pruner(name: str, epochs: int) -> "BasePruner":
     from optuna import pruners
 
     if name == MEDIAN:
-        return pruners.MedianPruner(n_startup_trials=_FIRST_WHOLE, n_warmup_steps=epochs // _WARM_UP + 1)
+        return pruners.MedianPruner(n_startup_trials=_FIRST_WHOLE, n_warmup_steps=epochs // _WARM_UP)
     if name == HYPERBAND:
         return pruners.HyperbandPruner(min_resource=1, max_resource=max(1, epochs))
     return pruners.NopPruner()
