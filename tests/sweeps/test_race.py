@@ -69,7 +69,7 @@ def test_the_worked_example_is_decided_as_it_should(capsys: pytest.CaptureFixtur
     assert of_a["chance"] == pytest.approx(0.00043657464383, abs=1e-9)
     stored = {run.name: yaml.safe_load((run / "overrides.yaml").read_text()) for run in NIGHT.glob("cnn-*")}
     assert all(sum(word.startswith("seed=") for word in words) == 1 for words in stored.values())
-    assert "27 of 48 runs trained, 21 (44%) saved" in printed
+    assert "27 of 48 runs trained, 21 saved (44 %)" in printed
     assert "undecided after 8 seeds between" in printed
     assert record()["verdict"] == {
         "kind": "hopeless", "best": third["best"], "bottleneck": "images", "out_of_time": False,
@@ -309,12 +309,20 @@ def test_the_plan_is_fixed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_time_that_is_over_ends_it_and_more_time_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*RACE, "race.max_seconds=0.000001"]) == OK
+def test_a_time_that_is_over_ends_it_and_more_time_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*RACE, "race.max_seconds=0.000001"]) == InterruptedRunError.exit_code
+    error = " ".join(capsys.readouterr().err.split())
+    assert "were over before the first look; 0 of 12 runs of its round are trained" in error
+    assert record()["ended"] is None
+    monkeypatch.setattr("bakeoff.sweeps.race.run.Race._seconds_of_round", lambda _: 1e9)
+    assert main([*RACE, "race.max_seconds=1000"]) == OK
     printed = capsys.readouterr().out
-    assert "the time was over before the first look" in printed
-    assert "0 of 48 runs trained, 48 (100%) saved" in printed
-    assert main([*RACE, "race.max_seconds=1000000"]) == OK
+    assert "undecided after 3 seeds between" in printed
+    assert "12 of 48 runs trained\n" in printed
+    assert "caution" not in printed.partition("undecided")[0]
+    assert main([*RACE, "race.max_seconds=1e11"]) == OK
     assert "caution: this race had ended" in capsys.readouterr().out
     assert rounds()[-1]["verdict"] == "hopeless"
 

@@ -30,7 +30,7 @@ def test_a_drop_says_by_how_much_and_how_sure() -> None:
     assert f"{(means['a'] - means['b']) * 100:.2f} points" in out
     assert verdict_lines(found, told, 6, out_of_time=False) == [
         "winner after 3 seeds: model a; all others are out",
-        "6 of 10 runs trained, 4 (40%) saved",
+        "6 of 10 runs trained, 4 saved (40 %)",
     ]
 
 

@@ -16,6 +16,7 @@ from bakeoff.runs.folders import LEDGER
 from bakeoff.runs.liveness import process_start
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.storage import storage_errors
+from bakeoff.runs.studies import is_open
 from bakeoff.sweeps.following import LedgerFile
 from bakeoff.sweeps.ledger import CANCEL, Ledger
 from bakeoff.sweeps.locate import find_sweep, word_for
@@ -148,7 +149,7 @@ def _how_far(standing: Standing) -> str:
 
 
 def _print_next(ledger: Ledger, standing: Standing) -> None:
-    if standing.is_to_resume:
+    if standing.is_to_resume or is_open(ledger.folder):
         print(f"next           bakeoff resume {word_for(ledger.folder)}")
     elif standing.failed:
         print(f"next           bakeoff show {word_for(ledger.folder)}")

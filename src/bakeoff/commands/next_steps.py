@@ -6,6 +6,7 @@ import shlex
 from bakeoff.runs.folders import is_sweep_dir
 from bakeoff.runs.rundir import CONFIG, WEIGHTS
 from bakeoff.runs.states import DIVERGED, FAILED, FINISHED, PRUNED, QUEUED, RUNNING, STOPPED
+from bakeoff.runs.studies import is_open
 from bakeoff.sweeps.ledger import Ledger
 from bakeoff.sweeps.rows import RunRow, SweepRow, ledger_of
 
@@ -46,7 +47,7 @@ def of_sweep(row: SweepRow, ledger: Ledger | None) -> Steps:
     steps = {}
     if ledger and ledger.is_worked_on:
         steps = {"watch": f"bakeoff watch {path}", "stop": f"bakeoff cancel {path}"}
-    elif ledger and any(row.counts.get(state) for state in _TO_DO):
+    elif ledger and (is_open(row.path) or any(row.counts.get(state) for state in _TO_DO)):
         steps["resume"] = f"bakeoff resume {path}"
     if ledger and not ledger.is_worked_on and row.counts.get(DIVERGED):
         steps["train diverged runs anew"] = f"bakeoff resume {path} --retry-diverged"

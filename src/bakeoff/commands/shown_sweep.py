@@ -1,13 +1,15 @@
 """What `bakeoff show SWEEP` says. No torch here."""
 
+import shlex
 from pathlib import Path
 
 from bakeoff.commands.next_steps import of_sweep
 from bakeoff.commands.row_table import counts_told, run_line, table, took, when
 from bakeoff.commands.shown_run import headline, steps_told
+from bakeoff.comparison.open_studies import metric_value
 from bakeoff.runs.locate import find_run_dirs
-from bakeoff.runs.states import FINISHED
-from bakeoff.runs.studies import race_of
+from bakeoff.runs.states import FINISHED, RUNNING
+from bakeoff.runs.studies import race_of, tune_of
 from bakeoff.sweeps.ledger import Ledger, command_of
 from bakeoff.sweeps.rows import RunRow, SweepRow, sweep_and_runs
 from bakeoff.terminal import painted, wrapped
@@ -32,7 +34,8 @@ def lines_of(path: Path, width: int | None, colour: bool) -> list[str]:
     if ledger:
         lines += wrapped(printable(command_of(ledger)), width, "    ", "  ")
     lines += wrapped(printable(str(path)), width, "  ")
-    lines += [line for told in _of_race(path) for line in wrapped(printable(told), width, "    ", "  ")]
+    of_study = [*_of_race(path), *_of_search(path)]
+    lines += [line for told in of_study for line in wrapped(printable(told), width, "    ", "  ")]
     short = width is not None
     if rows:
         told = [run_line(each, short, _reason(each, short)) for each in rows]
@@ -49,6 +52,26 @@ def _of_race(path: Path) -> list[str]:
         return []
     out = [f"out of the race: {', '.join(record.out)}"] if record.out else []
     return [f"race: {record.verdict or 'goes on'}", *out]
+
+
+def _of_search(path: Path) -> list[str]:
+    """How a search stands, what it has found, and what trains that."""
+    record = tune_of(path)
+    if record is None:
+        return []
+    known = [one for one in record.results if one.state != RUNNING]
+    planned = record.trials * len(record.studies)
+    state = "has ended" if record.is_ended else "goes on"
+    lines = [f"search: {state}; {len(known)} of {planned} trials are over"]
+    for one in record.confirmed:
+        if one.rank == 1 and one.search is not None and one.mean is not None:
+            metric = record.metric[0]
+            scores = f"{metric_value(metric, one.search)} in the search"
+            again = f"{metric_value(metric, one.mean)} with new seeds"
+            lines.append(f"best of {one.study}: trial {one.number}, {metric} {scores}, {again}")
+    files = sorted((path / "experiment").glob("*.yaml")) if record.is_ended else []
+    folder = shlex.quote(str(path))
+    return lines + [f"train it: bakeoff train --config-dir {folder} experiment={file.stem}" for file in files]
 
 
 def _reason(row: RunRow, short: bool) -> str:

@@ -12,6 +12,7 @@ from bakeoff.runs.locate import find_run_dirs, outputs_root
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.rundir import SUMMARY as SUMMARY_FILE
 from bakeoff.runs.states import BAD, DONE, FINISHED, RUNNING, RunState, state_or_lost
+from bakeoff.runs.studies import is_open
 from bakeoff.sweeps.following import follow_run, follow_sweep
 from bakeoff.sweeps.ledger import is_worked_on
 from bakeoff.sweeps.locate import LATEST, find_run_or_sweep, word_for
@@ -71,12 +72,13 @@ def _end_of_sweep(folder: Path, standing: Standing, failures_told: bool) -> int:
         tell(f"{job.state.state}: {name_of(job)}{': ' if reason else ''}{reason}")
     if len(failed) > _MOST_FAILURES and not failures_told:
         tell(f"and {len(failed) - _MOST_FAILURES} more that failed; see bakeoff show {name}")
-    steps = [f"bakeoff resume {name}"] if standing.is_to_resume else []
+    goes_on = standing.is_to_resume or is_open(folder)  # a race between two rounds has nothing that waits
+    steps = [f"bakeoff resume {name}"] if goes_on else []
     steps += [f"bakeoff show {name}"] if failed and not steps else []
     steps += [f"bakeoff compare {shlex.quote(str(folder))}"] if standing.done else []
     for number, step in enumerate(steps):
         print(f"{'' if number else 'next':14} {step}")
-    if standing.waiting:
+    if standing.waiting or is_open(folder):
         return InterruptedRunError.exit_code
     return SOME_RUNS_BAD if failed else OK
 

@@ -29,7 +29,10 @@ def with_plan(table: Table, points: float) -> Table:
             best_possible=found.best_possible if found else None,
             images=found.images if found else None,
         )
-        needs.append(replace(need, says=f"{a.label} and {b.label}: {_sentence(need, a, b, points)}"))
+        says = f"{a.label} and {b.label}: {_sentence(need, a, b, points)}"
+        if pair.differs:
+            says += f" (they are shown to differ by {abs(pair.result.difference) * 100:.2f} points)"
+        needs.append(replace(need, says=says))
     return replace(table, plan=Plan(points, tuple(needs)))
 
 

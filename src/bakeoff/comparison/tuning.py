@@ -176,7 +176,7 @@ def _confirmed(name: str, row: ConfirmedRecord, record: TuneRecord) -> list[str]
         return []
     metric = record.metric[0]
     search, again = metric_value(metric, row.search), metric_value(metric, row.mean)
-    luck = ": the first is the luckiest of many" if record.is_better(row.search, row.mean) else ""
+    luck = ": the first is a chosen one, the best of many" if record.is_better(row.search, row.mean) else ""
     return [f"{name}: its best trial had {metric} {search} in the search, {again} with new seeds{luck}"]
 
 

@@ -177,6 +177,12 @@ def _range(text: str | None, value: RangeSweep) -> Interval | Choice:
         raise ConfigError(f"{text}: {error}") from error
     if value.step == 1 and len(values) > 1 and all(isinstance(one, int) for one in values):
         return Interval(values[0], values[-1], log=False, is_int=True)
+    if len(values) == 1:
+        key, ends = str(text).partition("=")[0], f"{value.start},{value.stop}"
+        raise ConfigError(
+            f"{text}: this range holds one value, {values[0]}; for any number between write "
+            f"{key}=interval({ends})"
+        )
     return _choice(text, values)
 
 

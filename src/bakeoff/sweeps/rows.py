@@ -15,7 +15,7 @@ from bakeoff.runs.reading import UnreadableFileError, moment, read_json
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, SUMMARY
 from bakeoff.runs.states import DONE, FINISHED, LOST, QUEUED, RUNNING, STATES, RunState, state_or_lost
 from bakeoff.runs.stored_overrides import stored_overrides
-from bakeoff.runs.studies import is_sealed
+from bakeoff.runs.studies import is_open, is_sealed
 from bakeoff.sweeps.ledger import Entry as LedgerEntry
 from bakeoff.sweeps.ledger import Ledger, read_ledger
 
@@ -189,7 +189,7 @@ def _summed(
     rated = [row for row in rows if row.state.state == FINISHED and row.val_accuracy is not None]
     return SweepRow(
         path=sweep,
-        state=_state_of_sweep(ledger, counts),
+        state=_state_of_sweep(sweep, ledger, counts),
         counts={state: counts[state] for state in _ordered(counts)},
         models=_known([*(entry.model for entry in entries), *(row.model for row in rows)]),
         data=_known([*(entry.data for entry in entries), *(row.data for row in rows)]),
@@ -208,10 +208,10 @@ def ledger_of(sweep: Path) -> Ledger | None:
     return None
 
 
-def _state_of_sweep(ledger: Ledger | None, counts: Counter[str]) -> str:
+def _state_of_sweep(sweep: Path, ledger: Ledger | None, counts: Counter[str]) -> str:
     if (ledger and ledger.is_worked_on) or (ledger is None and counts[RUNNING]):
         return RUNNING
-    return FINISHED if set(counts) <= {*DONE} else UNFINISHED
+    return FINISHED if set(counts) <= {*DONE} and not is_open(sweep) else UNFINISHED
 
 
 def _ordered(counts: Counter[str]) -> list[str]:

@@ -80,9 +80,10 @@ def tuned(table: Table) -> tuple[str, list[str]]:
     if not table.tuning:
         return "", []
     heading = (
-        "Fair tuning: the best validation score that a search of so many trials would have found on average "
-        "[95 % interval]:"
+        "Fair tuning: the best validation score that a search of so many trials would have found on average"
     )
+    known = [point.low for curve in table.tuning for point in curve.points]
+    heading += " [95 % interval]:" if any(low is not None for low in known) else ":"
     return heading, [printable(_tuned(curve)) for curve in table.tuning]
 
 

@@ -9,12 +9,13 @@ import math
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from bakeoff.comparison.figures import TOTAL_SECONDS, number_at
-from bakeoff.errors import SOME_RUNS_BAD, ResourceError
+from bakeoff.errors import SOME_RUNS_BAD, InterruptedRunError, ResourceError
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell
 from bakeoff.runs.reading import UnreadableFileError, read_json
@@ -31,7 +32,7 @@ from bakeoff.sweeps.reporting import is_wanted
 from bakeoff.sweeps.run import compared, train_all, worked_on
 from bakeoff.sweeps.source import Listed
 from bakeoff.terminal import painted, screen_width, wants_colour, wrapped
-from bakeoff.text import about, counted, printable
+from bakeoff.text import about, counted
 
 _MOST_SECONDS = 1e12
 _MOST_IMAGES = 1e9
@@ -103,16 +104,32 @@ class Race:
         with worked_on(rounds.ledger):
             record.write()
             while record.ended is None:
-                if rounds.is_decided or self._is_out_of_time():
+                if rounds.is_decided or (rounds.number and self._is_out_of_time()):
                     self._end()
+                elif self._is_out_of_time():
+                    raise InterruptedRunError(self._out_of_time())
                 elif self._train_round():
                     self._look()
                 elif not self._is_out_of_time():
                     tell("stopped after the first failure (sweep.on_failure=stop): the race is not decided")
                     return SOME_RUNS_BAD
         self._tell_end()
+        tell("what follows is the finding: all runs on the test images, which had no part in any decision")
         reports = is_wanted(rounds.ledger.options, rounds.ledger.line)
         return compared(rounds.ledger.folder, self.failed, reports=reports)
+
+    def _out_of_time(self) -> str:
+        """Before the first look nothing is decided, so the test images stay closed."""
+        limit = self.rounds.record.max_seconds
+        return (
+            f"{limit:g} seconds (race.max_seconds) were over before the first look; {self._num_trained()} of "
+            f"{counted(len(self.rounds.jobs), 'run')} of its round are trained, nothing is decided, and the "
+            "test images are closed; go on with the same command and a larger race.max_seconds"
+        )
+
+    def _num_trained(self) -> int:
+        runs = map(self.rounds.ledger.run, self.rounds.ledger.entries.values())
+        return sum(state_or_lost(run).state != QUEUED for run in runs)
 
     def _train_round(self) -> bool:
         """Trains the new seeds of all survivors; whether the round is complete."""
@@ -144,17 +161,22 @@ class Race:
     def _notes(self, evidence: Evidence, told: Told) -> list[str]:
         found = self.rounds.looks[-1]
         lines = [f"note: {text}" for text in first_warnings(found, told)] if self.rounds.number == 1 else []
+        entries = {self.rounds.ledger.run(entry): entry for entry in self.rounds.ledger.entries.values()}
+        guessing = Counter(entries[run].setting for run in evidence.guessing if run in entries)
         lines += [
-            f"note: {printable(run.name)} is right no more often than always naming the largest class; its "
-            "configuration stays in and takes seeds; stop the race (Ctrl-C) if it is broken"
-            for run in evidence.guessing
+            f"note: {told.name(setting)}: {counted(count, 'run')} right no more often than always naming "
+            "the largest class; it stays in and takes seeds; stop the race (Ctrl-C) if it is broken"
+            for setting, count in guessing.items()
+            if setting in found.survivors and not self.rounds.is_decided
         ]
         if not self.rounds.is_decided:
             runs, seeds = len(self.rounds.jobs), len(self.rounds.new_seeds)
             seconds = self._seconds_of_round()
             took = "" if seconds is None else f", {about(seconds)}"
-            each = f"{counted(seeds, 'more seed')} of each of {len(self.rounds.survivors)}"
-            lines.append(f"going on: {each}, {counted(runs, 'run')}{took}")
+            each = (
+                f"{counted(len(self.rounds.survivors), 'configuration')}, {counted(seeds, 'more seed')} each"
+            )
+            lines.append(f"going on with {each}: {counted(runs, 'run')}{took}")
         return lines
 
     def _told(self, num_val: int) -> Told:
@@ -212,9 +234,7 @@ class Race:
         found = rounds.looks[-1] if rounds.looks else None
         out_of_time = bool((rounds.record.verdict or {}).get("out_of_time"))
         told = self._told(int(rounds.record.num_val or 0))
-        runs = map(rounds.ledger.run, rounds.ledger.entries.values())
-        trained = sum(state_or_lost(run).state != QUEUED for run in runs)
-        return verdict_lines(found, told, trained, out_of_time=out_of_time)
+        return verdict_lines(found, told, self._num_trained(), out_of_time=out_of_time)
 
     def _tell_end(self) -> None:
         print()

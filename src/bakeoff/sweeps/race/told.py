@@ -54,7 +54,7 @@ def listing(
     """
     most = _MOST_NAME if width is None else max(12, min(_MOST_NAME, width // 2 - 12))
     of = {drop.setting: _of_drop(drop, look, told) for drop in look.drops}
-    of |= {one.setting: _of_contender(one, told) for one in look.contenders}
+    of |= {one.setting: _of_contender(one, look, told) for one in look.contenders}
     of |= dict.fromkeys(look.failed, "out: fewer than two of its runs have finished")
     if look.best is not None:
         of[look.best] = "best"
@@ -78,10 +78,12 @@ def _of_drop(drop: Drop, look: Look, told: Told) -> str:
     )
 
 
-def _of_contender(one: Contender, told: Told) -> str:
+def _of_contender(one: Contender, look: Look, told: Told) -> str:
     behind = told.amount(one.pair.difference)
     if one.is_equal:
         return f"{behind} behind; equal within {told.amount(told.rules.margin or 0.0)}"
+    if look.seeds == told.rules.looks[-1]:
+        return f"{behind} behind; not proven (adjusted p {one.p_adjusted:.2g}, needed below {look.level:.2g})"
     chance = "under 1" if one.chance < 0.01 else f"{one.chance * 100:.0f}"
     return f"{behind} behind; more seeds decide it with a chance of {chance} %"
 
@@ -126,8 +128,10 @@ def verdict_lines(found: Look | None, told: Told, trained: int, *, out_of_time: 
         out_of_time: whether `race.max_seconds` ended it.
     """
     whole = len(told.names) * told.rules.looks[-1]
-    saved = f"{trained} of {whole} runs trained, {whole - trained} ({(whole - trained) / whole:.0%}) saved"
-    return [_verdict(found, told, out_of_time), *_what_would_help(found, told), saved]
+    count = f"{trained} of {whole} runs trained"
+    if not out_of_time and found is not None and found.best is not None:
+        count += f", {whole - trained} saved ({(whole - trained) / whole * 100:.0f} %)"
+    return [_verdict(found, told, out_of_time), *_what_would_help(found, told), count]
 
 
 def _verdict(found: Look | None, told: Told, out_of_time: bool) -> str:
@@ -154,7 +158,9 @@ def _what_would_help(found: Look | None, told: Told) -> list[str]:
     if found is None or found.bottleneck is None or found.verdict in ("winner", "equal"):
         return []
     if found.bottleneck == "seeds":
-        return ["more seeds would help: most of the uncertainty comes from them"]
+        return [
+            "more seeds would help: most of the uncertainty comes from them; how many: bakeoff compare --plan"
+        ]
     lines = ["more images would help: most of the uncertainty comes from them, and not from the seeds"]
     if told.num_test:
         pairs = len(found.survivors) * (len(found.survivors) - 1) // 2

@@ -9,8 +9,8 @@ from bakeoff.sweeps.search.begin import Checked
 from bakeoff.text import counted
 
 
-def show_dry_run(checked: Checked) -> None:
-    """Says what would be trained, and how long that would take."""
+def tell_estimate(checked: Checked) -> None:
+    """Says what will be trained at most, and how long that takes."""
     options, slots = checked.options, checked.slots
     share = Share(slots[0].threads, len(slots))
     # Each trial differs from earlier runs; the model as it is without them is the nearest that there may be.
@@ -28,4 +28,3 @@ def show_dry_run(checked: Checked) -> None:
     told = told_of_all(runs, [found for found in seconds for _ in range(each)], share)
     is_cut = checked.rules.pruner != "none" and None not in seconds
     tell(f"{told}; less, as bad trials are stopped early" if is_cut else told)
-    tell("everything is in order; not trained (--dry-run)")

@@ -21,7 +21,7 @@ from bakeoff.sweeps.reporting import is_wanted
 from bakeoff.sweeps.run import compared
 from bakeoff.sweeps.scheduler import Scheduler
 from bakeoff.sweeps.search.begin import Checked, Opened, check, opened
-from bakeoff.sweeps.search.dry_run import show_dry_run
+from bakeoff.sweeps.search.dry_run import tell_estimate
 from bakeoff.sweeps.search.ending import end
 from bakeoff.sweeps.search.search import Search
 from bakeoff.sweeps.search.study import Study
@@ -64,11 +64,13 @@ def run_tune(
     for text in lines:
         tell(text)
     if dry_run:
-        show_dry_run(checked)
+        tell_estimate(checked)
+        tell("everything is in order; not trained (--dry-run)")
         return OK
     with owned(checked.folder, shared=True):
         search = opened(checked, words)
         if search.record.ended is None:
+            tell_estimate(checked)
             with _worked_on(search):
                 if not _searched(search, stop):
                     tell("stopped after the first failure (sweep.on_failure=stop)")

@@ -223,4 +223,10 @@ def _luck(row: Mapping[str, Any], trials: int, metric: str) -> str:
     size = f"{abs(difference) * 100:.2f} points" if is_share else scored(metric, abs(difference))
     if (difference > 0) is not larger_better or difference == 0:
         return f"  the best of {counted(trials, 'trial')} has kept its score with new seeds"
+    low, high = row["low"], row["high"]
+    if low is None or high is None or low <= row["search"] <= high:
+        return (
+            f"  the best of {counted(trials, 'trial')} did {size} worse with new seeds; too few seeds to say "
+            "how much of that was luck"
+        )
     return f"  the best of {counted(trials, 'trial')} was lucky: its score in the search was {size} too good"
