@@ -87,8 +87,12 @@ def test_the_confirmation_is_the_mean_with_an_interval_by_students_t(tmp_path: P
         "vit: its best configurations with new seeds (validation accuracy)",
         "  trial 7: search 99.00 %, 3 new seeds 97.00 % [94.52, 99.48]",
         "  trial 3: search 98.00 %, none of its new runs has finished",
-        "  the best of 2 trials was lucky: its score in the search was 2.00 points too good",
+        "  the best of 2 trials did 2.00 points worse with new seeds; too few seeds to say how much of that was luck",
     ]
+    surely = dict(first, low=0.96, high=0.98)
+    assert [text for text, _ in confirmed_lines([surely], [best, second], "val.accuracy")][-1] == (
+        "  the best of 2 trials was lucky: its score in the search was 2.00 points too good"
+    )
     assert (
         result_line(best, [first, other], ACCURACY) == "validation accuracy: " + lines[1].partition(": ")[2]
     )
@@ -113,12 +117,12 @@ def test_a_loss_is_lucky_where_it_is_too_small() -> None:
         "runs": ["a"],
         "search": 0.08,
         "mean": 0.09,
-        "low": None,
-        "high": None,
+        "low": 0.085,
+        "high": 0.095,
     }
     lines = [text for text, _ in confirmed_lines([row], [_trial(0, 0.08)], "val.nll")]
     assert lines[1:] == [
-        "  trial 0: search 0.0800, 1 new seed 0.0900",
+        "  trial 0: search 0.0800, 1 new seed 0.0900 [0.0850, 0.0950]",
         "  the best of 1 trial was lucky: its score in the search was 0.0100 too good",
     ]
 
