@@ -5,7 +5,7 @@ from dataclasses import replace
 from bakeoff.arguments import Parser, help_width, laid_out
 from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.commands.section_help import section_lines
-from bakeoff.config.adaptive import RaceConfig, take_section
+from bakeoff.config.adaptive import RaceConfig, refuse_dashes, take_section
 from bakeoff.config.compose import CommandLine, expand, parse_arguments, with_file
 from bakeoff.config.config_file import naming_file
 from bakeoff.errors import OK, ConfigError
@@ -51,6 +51,7 @@ def race(words: list[str]) -> int:
     stop = StopSignal()
     with stop.caught():
         options, rest = parser().parse_known_args(words)
+        refuse_dashes("race", rest)
         whole = parse_arguments(rest)
         if whole.helps:
             print(_help_text(help_width()))

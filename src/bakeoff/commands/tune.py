@@ -5,7 +5,7 @@ from dataclasses import replace
 from bakeoff.arguments import Parser, help_width, laid_out
 from bakeoff.commands.hydra_words import hydra_options
 from bakeoff.commands.section_help import section_lines
-from bakeoff.config.adaptive import TuneConfig, take_section
+from bakeoff.config.adaptive import TuneConfig, refuse_dashes, take_section
 from bakeoff.config.compose import CommandLine, parse_arguments, with_file
 from bakeoff.config.config_file import naming_file
 from bakeoff.errors import OK, ConfigError
@@ -60,6 +60,7 @@ def tune(words: list[str]) -> int:
     stop = StopSignal()
     with stop.caught():
         options, rest = parser().parse_known_args(words)
+        refuse_dashes("tune", rest)
         whole = parse_arguments(rest)
         if whole.helps:
             print(_help_text(help_width()))

@@ -99,6 +99,20 @@ def take_section(name: str, section: type[Section], words: Sequence[str]) -> tup
     return parse_section(section, values, name), [word for word in words if word not in own]
 
 
+def refuse_dashes(name: str, words: Sequence[str]) -> None:
+    """An option where a key of the section is meant, as `--trials 20`.
+
+    Raises:
+        ConfigError: shows the key.
+    """
+    fields = SECTIONS[name].__dataclass_fields__
+    for word in words:
+        option, _, value = word.partition("=")
+        key = option.removeprefix("--").replace("-", "_")
+        if option.startswith("--") and key in fields:
+            raise ConfigError(f"{word}: write {name}.{key}={value or 'VALUE'}")
+
+
 def _key(word: str) -> str:
     return word.partition("=")[0].lstrip("+~")
 
@@ -112,7 +126,9 @@ def _value(word: str) -> Any:
     try:
         (override,) = OverridesParser.create().parse_overrides([word])
     except HydraException as error:
-        raise ConfigError(f"{word}: cannot be read; write {_key(word)}=VALUE") from error
+        is_cut = "[" in word and "]" not in word
+        told = "a list has no spaces, as in race.looks=[3,5,8]" if is_cut else f"write {_key(word)}=VALUE"
+        raise ConfigError(f"{word}: cannot be read; {told}") from error
     if override.type is OverrideType.DEL or override.package is not None:
         raise ConfigError(f"{word}: write {_key(word)}=VALUE")
     if override.is_sweep_override():
