@@ -15,6 +15,7 @@ from bakeoff.sweeps import ledger as ledgers
 from bakeoff.sweeps.child import Slot
 from bakeoff.sweeps.dry_run import show_plan
 from bakeoff.sweeps.ledger import Entry, Ledger
+from bakeoff.sweeps.naming import sweep_with
 from bakeoff.sweeps.owner import owned
 from bakeoff.sweeps.plan import Planned, plan, settle_stale
 from bakeoff.sweeps.race.entrants import Entrant, check_data, entrants_of, first_seed, margin_of
@@ -62,6 +63,8 @@ def run_race(
         return code  # the child has said why
     folder = planned[0].folder.parent
     tell(_told(folder, entrants, rules, max_seconds, chosen))
+    if not folder.exists() and (note := sweep_with(planned)):
+        tell(note)
     if len({job.values["trainer"]["select"] for job in jobs}) > 1:
         tell(
             "caution: some choose their weights by validation scores (trainer.select=best) and others do "
