@@ -6,8 +6,6 @@ minutes.
 
 from dataclasses import dataclass
 
-import optuna
-
 from bakeoff.config.compose import CommandLine
 from bakeoff.config.job import Job
 from bakeoff.config.studies import StudyPlan, job_of
@@ -38,6 +36,8 @@ class Searching:
 
     def search(self, sampler: str, pruner: str, seed: int) -> Searched:
         """One study."""
+        import optuna  # of the extra: a script shows its help without it
+
         job = job_of(self._line, self._plan, self._plan.space.first, seed, "bench")
         metrics = tuple(metrics_of("val.accuracy"))
         rules = Rules(metrics, sampler, pruner, seed, epochs=job.values["trainer"]["epochs"])
