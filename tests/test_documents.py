@@ -41,6 +41,7 @@ NOT_RUN = {
     "bakeoff list 2026-11-27-03 -n 3": "of sweeps of the page's own; tests/commands/test_list.py does",
     "bakeoff show 121201": "of a run of the page's own; tests/commands/test_show.py does",
     "bakeoff watch": "shows what is being trained; tests/sweeps/test_watch.py does",
+    "bakeoff race": "names nothing that races; tests/sweeps/test_race.py has its error",
     "bakeoff train --config-dir outputs/sweeps/NAME experiment=NAME seed=7": "of a search of the page's own; "
     "tests/search/test_best_experiment.py has such files",
     "bakeoff train mo": "half a word, on which TAB is pressed",
