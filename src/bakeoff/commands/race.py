@@ -2,20 +2,19 @@
 
 from dataclasses import replace
 
-from bakeoff.arguments import Parser, help_width, laid_out
-from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.commands.section_help import section_lines
+from bakeoff.arguments import Parser, help_width
+from bakeoff.commands.section_help import help_text, section_parser
 from bakeoff.config.adaptive import RaceConfig, refuse_dashes, take_section
-from bakeoff.config.compose import CommandLine, expand, parse_arguments, with_file
+from bakeoff.config.compose import expand, parse_arguments, with_file
 from bakeoff.config.config_file import naming_file
 from bakeoff.errors import OK, ConfigError
 from bakeoff.machine.signals import SAVING_JOBS, StopSignal
 from bakeoff.machine.waiting import tell
-from bakeoff.runs.paths import expanded
 from bakeoff.sweeps.naming import own_words, sweep_namer
 
 USAGE = "race [KEY=VALUE ...]"
 SUMMARY = "find the best of some models with few runs"
+_KEYS = "Keys of the race; all keys of bakeoff train may be set, too:"
 _HELP = """\
 usage: bakeoff race [KEY=VALUE ...] [--dry-run]
 
@@ -54,7 +53,7 @@ def race(words: list[str]) -> int:
         refuse_dashes("race", rest)
         whole = parse_arguments(rest)
         if whole.helps:
-            print(_help_text(help_width()))
+            print(help_text("race", _HELP, _KEYS, help_width()))
             return OK
         if whole.shows:
             raise ConfigError("race: --cfg and --info are of train; give it the same words")
@@ -62,7 +61,8 @@ def race(words: list[str]) -> int:
         line = replace(whole, overrides=overrides, multirun=True)
         if options.config is not None:
             line = with_file(line, options.config)
-            whole = replace(whole, overrides=[*line.overrides, *_of_race(whole)])
+            own = [word for word in whole.overrides if word not in overrides]
+            whole = replace(whole, overrides=[*line.overrides, *own])
         jobs, _ = expand(line, named=sweep_namer(whole, tell, "race"))
         stop.check()
         from bakeoff.sweeps.race.begin import rules_of, run_race  # SciPy takes a third of a second
@@ -73,23 +73,6 @@ def race(words: list[str]) -> int:
             return run_race(jobs, rules, section.max_seconds, own_words(whole), options.dry_run, stop)
 
 
-def _of_race(line: CommandLine) -> list[str]:
-    return [word for word in line.overrides if word.lstrip("+").startswith("race.")]
-
-
-def _help_text(width: int) -> str:
-    title = laid_out("Keys of the race; all keys of bakeoff train may be set, too:", width)
-    return "\n".join([laid_out(_HELP, width), title, *section_lines("race", width)])
-
-
 def parser() -> Parser:
-    """Its own options; what it does not know are Hydra's options and overrides."""
-    parser = Parser("bakeoff race", add_help=False, allow_abbrev=False)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="check everything, list the first round and stop"
-    )
-    parser.add_argument(
-        "--config", type=expanded, metavar="FILE", help="settings from a YAML file or a run directory"
-    )
-    parser.rest = hydra_options("config_dir")
-    return parser
+    """What completion and the command read its options from."""
+    return section_parser("race", "check everything, list the first round and stop")

@@ -2,20 +2,19 @@
 
 from dataclasses import replace
 
-from bakeoff.arguments import Parser, help_width, laid_out
-from bakeoff.commands.hydra_words import hydra_options
-from bakeoff.commands.section_help import section_lines
+from bakeoff.arguments import Parser, help_width
+from bakeoff.commands.section_help import help_text, section_parser
 from bakeoff.config.adaptive import TuneConfig, refuse_dashes, take_section
 from bakeoff.config.compose import CommandLine, parse_arguments, with_file
 from bakeoff.config.config_file import naming_file
 from bakeoff.errors import OK, ConfigError
 from bakeoff.machine.signals import SAVING_JOBS, StopSignal
 from bakeoff.machine.waiting import tell
-from bakeoff.runs.paths import expanded
 from bakeoff.sweeps.naming import own_words, sweep_namer
 
 USAGE = "tune [KEY=VALUE ...]"
 SUMMARY = "search for good hyper-parameters"
+_KEYS = "Keys of the search; all keys of bakeoff train may be set or searched, too:"
 _HELP = """\
 usage: bakeoff tune [KEY=VALUE ...] [--dry-run]
 
@@ -63,14 +62,15 @@ def tune(words: list[str]) -> int:
         refuse_dashes("tune", rest)
         whole = parse_arguments(rest)
         if whole.helps:
-            print(_help_text(help_width()))
+            print(help_text("tune", _HELP, _KEYS, help_width()))
             return OK
         _refuse_options(whole)
         section, overrides = take_section("tune", TuneConfig, whole.overrides)
         line = replace(whole, overrides=overrides)
         if options.config is not None:
             line = with_file(line, options.config)
-            whole = replace(whole, overrides=[*line.overrides, *_of_tune(whole)])
+            own = [word for word in whole.overrides if word not in overrides]
+            whole = replace(whole, overrides=[*line.overrides, *own])
         stop.check()
         from bakeoff.sweeps.search.run import run_tune  # needs a moment to load
 
@@ -94,23 +94,6 @@ def _refuse_options(line: CommandLine) -> None:
         raise ConfigError(f"{mode}: tune chooses the combinations itself; leave it out")
 
 
-def _of_tune(line: CommandLine) -> list[str]:
-    return [word for word in line.overrides if word.lstrip("+").startswith("tune.")]
-
-
-def _help_text(width: int) -> str:
-    title = laid_out("Keys of the search; all keys of bakeoff train may be set or searched, too:", width)
-    return "\n".join([laid_out(_HELP, width), title, *section_lines("tune", width)])
-
-
 def parser() -> Parser:
-    """Its own options; what it does not know are Hydra's options and overrides."""
-    parser = Parser("bakeoff tune", add_help=False, allow_abbrev=False)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="check everything, say what is searched and stop"
-    )
-    parser.add_argument(
-        "--config", type=expanded, metavar="FILE", help="settings from a YAML file or a run directory"
-    )
-    parser.rest = hydra_options("config_dir")
-    return parser
+    """What completion and the command read its options from."""
+    return section_parser("tune", "check everything, say what is searched and stop")

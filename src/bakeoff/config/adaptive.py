@@ -135,12 +135,15 @@ def _value(word: str) -> Any:
         value = word.partition("=")[2]
         raise ConfigError(f"{word}: one value; a list is written {_key(word)}=[{value}]")
     parsed: Any = override.value()
-    return [_plain(one) for one in parsed] if isinstance(parsed, list) else _plain(parsed)
+    return plain(parsed)
 
 
 def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of Hydra's parser, without the quotes that it keeps."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
     return value.text if isinstance(value, QuotedString) else value

@@ -12,11 +12,11 @@ from hydra.core.override_parser.types import (
     Glob,
     IntervalSweep,
     Override,
-    QuotedString,
     RangeSweep,
     Sweep,
 )
 
+from bakeoff.config.adaptive import plain
 from bakeoff.errors import ConfigError
 
 EXAMPLE = "as in optim.lr=interval(1e-4,1e-2) or model.depth=choice(2,4,6)"
@@ -143,7 +143,7 @@ def _dimension(override: Override) -> Interval | Choice:
     if any(isinstance(one, Sweep | Glob) for one in value.list):
         raise ConfigError(f"{text}: an interval or a range stands alone, {EXAMPLE}")
     values: list[Any] = []
-    for one in map(_plain, value.list):
+    for one in map(plain, value.list):
         if not any(one == other and type(one) is type(other) for other in values):
             values.append(one)
     return _choice(text, values)
@@ -184,9 +184,3 @@ def _range(text: str | None, value: RangeSweep) -> Interval | Choice:
             f"{key}=interval({ends})"
         )
     return _choice(text, values)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value.text if isinstance(value, QuotedString) else value

@@ -1,6 +1,6 @@
 """What the runs of a race say of the validation images. No test image has a part in it, and no torch.
 
-Only `predictions_val.npz` decides, after it was held against the validation scores of `summary.json`.
+Only `predictions_val.npz` decides, after it was checked against the validation scores of `summary.json`.
 """
 
 from collections.abc import Mapping, Sequence

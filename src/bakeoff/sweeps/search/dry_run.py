@@ -1,4 +1,4 @@
-"""What `--dry-run` of a search says beside its studies: how long it will take. No torch here."""
+"""How long a search will take: told before its first trial, and by `--dry-run`. No torch here."""
 
 from dataclasses import replace
 

@@ -38,7 +38,7 @@ class Following:
         return None
 
     def report_rest(self) -> None:
-        """Reports what is left of a trial that has ended: those after it are held against it."""
+        """Reports what is left of a trial that has ended: those after it are compared with it."""
         if not self._is_used:
             return
         self._lines.look()

@@ -13,7 +13,7 @@ from bakeoff.errors import OK, InterruptedRunError, ResourceError
 from bakeoff.machine.load import busy_note, current_load
 from bakeoff.machine.signals import StopSignal, stopped_by
 from bakeoff.machine.waiting import tell
-from bakeoff.runs.states import RunState
+from bakeoff.runs.states import FAILED, RunState
 from bakeoff.sweeps.ledger import Entry
 from bakeoff.sweeps.locate import word_for
 from bakeoff.sweeps.owner import owned
@@ -82,16 +82,12 @@ def run_tune(
         stored.trial.run or ""
         for study in search.studies
         for stored in study.stored()
-        if _failed(stored.trial)
+        if stored.trial.state == FAILED
     ]
     code = compared(checked.folder, failed, reports=is_wanted(search.ledger.options, search.ledger.line))
     for text in best_lines(checked.folder):
         print(text)  # not broken at spaces: it is copied
     return code
-
-
-def _failed(trial: Trial) -> bool:
-    return trial.state == "failed"
 
 
 @contextmanager
