@@ -17,9 +17,9 @@ from tiny_run import read, train
 from toy import toy_split
 
 from bakeoff.commands import evaluate
-from bakeoff.commands.evaluate import _why_others
 from bakeoff.comparison.run import Run
 from bakeoff.data.splits import DataSet
+from bakeoff.deploy.with_data import _why_others
 from bakeoff.errors import ConfigError, DataError
 
 

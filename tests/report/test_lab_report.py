@@ -1,13 +1,11 @@
 """A whole lab report: its parts, its numbers against those of `compare --format json` and `summary.json`."""
 
-import dataclasses
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from read_lab import MADE, read_html, read_markdown, tables, texts
 from run_directories import make_run
@@ -15,17 +13,13 @@ from run_directories import make_run
 from bakeoff.comparison.assemble import compare_runs
 from bakeoff.comparison.output.export import as_json
 from bakeoff.comparison.read import read_runs
-from bakeoff.comparison.run import Problem, Run
+from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Table
 from bakeoff.comparison.view import View
-from bakeoff.data.sets import set_names
 from bakeoff.errors import ConfigError
-from bakeoff.report.lab import images
 from bakeoff.report.lab.appendix import appendix_section
 from bakeoff.report.lab.document import Document, Picture
-from bakeoff.report.lab.images import image_shapes
 from bakeoff.report.lab.write import lab_document, lab_report
-from bakeoff.runs.kept_images import write_test_images
 from bakeoff.runs.locate import distinct_run_dirs
 from bakeoff.runs.rundir import RunDir
 
@@ -224,35 +218,6 @@ def test_what_was_not_recorded_says_so(report: Path) -> None:
     machine = {row[0]: row[1] for row in table_of(report, "machine and versions")}
     assert machine["torch"] == "not recorded"
     assert machine["time of all runs together"] == "42 s"
-
-
-SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32, "svhn": 32}  # pixels; all others have 28
-
-
-@pytest.mark.parametrize("name", [name for name in set_names() if name != "image_folder"])
-def test_how_large_images_are_is_known_without_them(name: str, tmp_path: Path) -> None:
-    run = Run(tmp_path, {}, {"data": {"name": name}})
-    side = SIDES.get(name, 28)
-    assert image_shapes(run) == [(1, side, side), (3, side, side)]
-
-
-def test_how_large_images_are_is_read_of_those_that_are_kept(tmp_path: Path) -> None:
-    test_hash = "ab" * 32
-    run = Run(
-        tmp_path / "sweeps" / "x" / "run",
-        {"fingerprint": {"test_split": test_hash}},
-        {"data": {"name": "cifar10"}},
-    )
-    write_test_images(tmp_path, test_hash, np.zeros((5, 3, 32, 32), dtype=np.uint8), np.zeros(5))
-    assert image_shapes(run) == [(3, 32, 32)]
-    folder = dataclasses.replace(run, config={"data": {"name": "image_folder", "image_size": 64}})
-    assert image_shapes(folder) == [(3, 64, 64)]
-    assert image_shapes(dataclasses.replace(run, config={"data": {"name": "../../etc"}})) == [(3, 32, 32)]
-    kept = tmp_path / "datasets" / f"{test_hash}.npz"
-    for damage in (b"", b"PK", kept.read_bytes()[:60]):
-        kept.write_bytes(damage)
-        images._kept_above.cache_clear()
-        assert image_shapes(folder) == [(1, 64, 64), (3, 64, 64)]
 
 
 def test_failed_runs_and_commands_are_listed(report: Path) -> None:

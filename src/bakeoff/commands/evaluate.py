@@ -5,33 +5,19 @@ command line; only tensors are loaded.
 """
 
 import argparse
-import os
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from bakeoff.arguments import Parser
-from bakeoff.comparison.read import Problem, Run, read_run
-from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError, RunsDifferError
+from bakeoff.deploy.finished import finished_run, refuse_sealed
+from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError
 from bakeoff.evaluation import metrics
-from bakeoff.experiment.code import code_hash
-from bakeoff.machine.load import most_threads
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.waiting import Bar, tell
-from bakeoff.models.weights.origin import NONE
 from bakeoff.runs.locate import find_run, outputs_root
-from bakeoff.runs.paths import data_root_here, expanded
-from bakeoff.runs.reading import UnreadableFileError, read_json
+from bakeoff.runs.paths import expanded
 from bakeoff.runs.records import SplitScores
-from bakeoff.runs.rundir import FILES, WEIGHTS
-from bakeoff.runs.studies import is_sealed
-from bakeoff.runs.weight_files import read_weights
-from bakeoff.text import one_line, percent, printable
-
-if TYPE_CHECKING:
-    from bakeoff.data.splits import DataSet
-    from bakeoff.models.base import Classifier
+from bakeoff.text import percent, printable
 
 USAGE = "evaluate RUN"
 SUMMARY = "compute test scores again, from saved weights"
@@ -55,36 +41,18 @@ def evaluate(words: list[str]) -> int:
     """
     options = parser().parse_args(words)
     path = find_run(options.run, outputs_root())
-    if is_sealed(path):
-        raise ConfigError(
-            f"{path}: its race or search has not ended, and until then nobody looks at its test images; see "
-            f"bakeoff show {shlex.quote(str(path))} for its validation scores"
-        )
-    found = read_run(path)
-    if isinstance(found, Problem):
-        raise RunsDifferError(f"{path}: {found.reason}; only a finished run can be evaluated")
-    if not os.path.lexists(path / WEIGHTS):
-        raise RunsDifferError(
-            f"{path}: this run has no weights ({WEIGHTS}); bakeoff prune removes those that are not the best "
-            "of their configuration: evaluate the run that kept them, or train again"
-        )
-    values = {key: value for key, value in found.config.items() if key != "schema"}
-    _add_later_keys(values)
-    _apply_options(values, options)
+    refuse_sealed(path)
+    found = finished_run(path, "evaluated")
     # torch loads here, after what can be refused without it.
     with loading_torch():
-        from bakeoff.data.splits import fingerprint
+        from bakeoff.deploy.with_data import prepared_with_data
         from bakeoff.evaluation.batch_size import EvaluationBatch
         from bakeoff.evaluation.prediction import predict
-        from bakeoff.experiment.gates import prepare
         from bakeoff.experiment.outcome import torch_errors_explained
 
     with _options_named(options):
-        prepared = prepare(values)
+        prepared = prepared_with_data(found, options.device, options.data_root)
     names = prepared.data.class_names
-    if fingerprint(prepared.data.test, names) != _print(found, "test_split"):
-        raise DataError(f"{values['data']['root']}: {_why_others(found, prepared.data)}")
-    _load_weights(prepared.model, found)
     with (
         torch_errors_explained(prepared.config.trainer.batch_size),
         Bar("test", len(prepared.data.test)) as bar,
@@ -128,62 +96,6 @@ def _print_classes(scores: SplitScores) -> None:
     print()
 
 
-def _add_later_keys(values: dict[str, Any]) -> None:
-    """Shared keys that are younger than the run mean what was done before there was a key."""
-    # pydantic is slow to import, and --help asks this file.
-    from bakeoff.config.schema import defaults
-    from bakeoff.config.settled import add_later_meanings
-
-    add_later_meanings(values)
-    for section, keys in defaults().items():
-        given = values.get(section)
-        if isinstance(keys, dict) and isinstance(given, dict):
-            values[section] = keys | given
-
-
-def _why_others(run: Run, data: "DataSet") -> str:
-    """Why the test images are not the run's: another folder, or the same pictures in another order."""
-    from bakeoff.comparison.group import class_names  # slow to import, too
-
-    other = f"not the test images of {run.path.name}; give --data-root DIR"
-    try:
-        stored = read_json(run.path / FILES)
-        then = {name for names in stored.values() for name in names}
-        test_then = set(stored["test"])
-    except (UnreadableFileError, KeyError, TypeError, AttributeError):
-        return other
-    files = data.files or {}
-    if then != {name for names in files.values() for name in names}:
-        return other
-    if test_then != set(files["test"]):
-        how = "splits this folder differently"
-    elif class_names(run) != data.class_names:
-        how = "orders these classes differently"
-    else:
-        return f"the test images of {run.path.name} have changed; give --data-root DIR, a folder as it was"
-    return (
-        f"the pictures of {run.path.name} are all there, but it was trained by another version of bakeoff, "
-        f"and this one {how}: evaluate it with that version, or train again"
-    )
-
-
-def _apply_options(values: dict[str, Any], options: argparse.Namespace) -> None:
-    """Puts this machine's places in; a run from elsewhere names folders that are not here."""
-    data, trainer, model = (values.get(name) for name in ("data", "trainer", "model"))
-    if isinstance(data, dict):
-        data["root"] = options.data_root or data_root_here(str(data.get("name")), str(data.get("root")))
-    if isinstance(trainer, dict) and options.device:
-        trainer["device"] = options.device
-    if (
-        isinstance(trainer, dict)
-        and isinstance(threads := trainer.get("threads"), int)
-        and threads > most_threads()
-    ):
-        trainer["threads"] = None  # a larger machine's
-    if isinstance(model, dict) and "weights" in model:
-        model["weights"] = NONE  # the run's own weights take the place of those it began with
-
-
 @contextmanager
 def _options_named(options: argparse.Namespace) -> Iterator[None]:
     """Says of an error in a key that an option has set the option's name.
@@ -204,26 +116,6 @@ def _options_named(options: argparse.Namespace) -> Iterator[None]:
         if value is None:
             raise
         raise type(error)(f"{option} {value}: {rest.partition(': ')[2]}") from error
-
-
-def _load_weights(model: "Classifier", run: Run) -> None:
-    path = run.path / WEIGHTS
-    try:
-        model.load_state_dict(read_weights(run.path))
-    except UnreadableFileError as error:
-        raise RunsDifferError(f"{path}: cannot be read ({error})") from error
-    except RuntimeError as error:
-        same_code = _print(run, "code") == code_hash(run.config)
-        hint = "" if same_code else "; another version of bakeoff trained it"
-        raise RunsDifferError(
-            f"{path}: these weights do not fit the run's model ({one_line(error)}){hint}"
-        ) from error
-
-
-def _print(run: Run, name: str) -> Any:
-    """A stored hash; None where somebody else's summary has none."""
-    prints = run.summary.get("fingerprint")
-    return prints.get(name) if isinstance(prints, dict) else None
 
 
 def parser() -> Parser:

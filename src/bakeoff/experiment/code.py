@@ -80,6 +80,7 @@ LEFT_OUT = (
     "data/download.py",
     "data/fetching.py",
     "data/fingerprint.py",
+    "deploy/",
     "evaluation/__init__.py",
     "experiment/__init__.py",
     "experiment/beginning.py",

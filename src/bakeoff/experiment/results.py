@@ -17,6 +17,7 @@ from bakeoff.runs.records import (
     SCHEMA,
     EpochRecord,
     Fingerprints,
+    ImageShape,
     Resolved,
     Speed,
     SplitScores,
@@ -71,6 +72,7 @@ def write_results(
         num_skipped_pictures=len(prepared.data.skipped),
         parts=attempts.parts(run.path),
         resumed_from=prepared.resumed_from,
+        input=ImageShape(*prepared.data.image_shape),
         resolved=Resolved(runtime.device.type, runtime.precision, num_threads(), test.batch_size),
     )
     run.write_summary(summary)

@@ -136,6 +136,15 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class ImageShape:
+    """The images that a model is given."""
+
+    channels: int  # 1 for grey, 3 for RGB
+    height: int  # pixels
+    width: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """`summary.json`: the result of a finished run."""
 
@@ -166,6 +175,7 @@ class Summary:
     data_title: str | None = None  # how the data are called; `data` is the set's name
     parts: list[RunPart] = field(default_factory=list)  # older versions had one, and did not say
     resumed_from: Origin | None = None
+    input: ImageShape | None = None  # older versions did not say
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.comparison.group import config_of
+from bakeoff.comparison.image_shapes import image_shapes
 from bakeoff.comparison.run import Run
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.config.canonical import canonical_json
@@ -15,7 +16,6 @@ from bakeoff.config.meanings import header_of
 from bakeoff.config.own_files import load_plain
 from bakeoff.report.lab import drawing
 from bakeoff.report.lab.document import Block, Grid, Heading, Paragraph, Picture, ToDo
-from bakeoff.report.lab.images import image_shapes
 from bakeoff.report.lab.layers import SOME, Layer, Network, shape_text
 from bakeoff.report.lab.networks import NotRebuiltError, rebuild
 from bakeoff.report.lab.recorded import NOT_RECORDED, of_summary, runs_of, told

@@ -1,24 +1,18 @@
-"""The section on the data, and how large the images of a run are. No torch here."""
+"""The section on the data. No torch here."""
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from bakeoff.comparison.figures import value_at
+from bakeoff.comparison.image_shapes import image_shapes
 from bakeoff.comparison.run import UNKNOWN, Run
 from bakeoff.comparison.tables import Table
 from bakeoff.config.explain import conf_dir, options
 from bakeoff.config.meanings import header_of
 from bakeoff.report.lab.document import Block, Grid, Heading, Paragraph, ToDo
-from bakeoff.report.lab.layers import Shape
 from bakeoff.report.lab.recorded import NOT_RECORDED, num_images, of_config, plain, runs_of, told
-from bakeoff.runs.kept_images import kept_images
 from bakeoff.text import shortened
 
-_LARGEST_KEPT = 32  # pixels a side; larger images are kept smaller than they are
-_SIZE_IN_HEADER = re.compile(r"\b(\d+)x(\d+) pixels")
 _HASH_DIGITS = 16
 _MOST_CLASSES = 20
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
@@ -104,33 +98,3 @@ def _size_text(runs: Sequence[Run]) -> str:
         colours = {1: ", grey", 3: ", colour"}.get(shapes[0][0], "") if len(shapes) == 1 else ""
         found.append(f"{height} × {width} pixels{colours}")
     return told(found)
-
-
-def image_shapes(run: Run) -> list[Shape]:
-    """What the images of a run may have been: channels, height, width. One, if that is known."""
-    kept = _kept_shape(run)
-    side = value_at(run.config, "data.image_size")
-    name = value_at(run.config, "data.name")
-    if name == "image_folder":
-        if type(side) is not int:
-            return []
-        return [(kept[0], side, side)] if kept else [(1, side, side), (3, side, side)]
-    if kept and max(kept[1:]) < _LARGEST_KEPT:
-        return [kept]
-    if isinstance(name, str) and name in options("data"):
-        match = _SIZE_IN_HEADER.search(header_of(conf_dir() / "data" / f"{name}.yaml").says)
-        if match:
-            height, width = int(match[1]), int(match[2])
-            return [(kept[0], height, width)] if kept else [(1, height, width), (3, height, width)]
-    return [kept] if kept else []
-
-
-def _kept_shape(run: Run) -> Shape | None:
-    """Of a test image that an outputs folder keeps."""
-    return _kept_above(run.path.parent / "run", run.text("fingerprint", "test_split"))
-
-
-@lru_cache(maxsize=256)  # all of a data set's images are read to find one; the runs of a folder share them
-def _kept_above(run: Path, test_hash: str) -> Shape | None:
-    found = kept_images(run, test_hash, [0]).get(0)
-    return None if found is None else (found.shape[2], found.shape[0], found.shape[1])

@@ -1,0 +1,1 @@
+"""What was trained, in use: a finished run opened as a model, and what is made of it."""
