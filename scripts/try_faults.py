@@ -1,6 +1,7 @@
-"""Signals, lost output and full disks at random moments of `bakeoff train`: is what was trained still there?
+"""Signals, lost output and full disks at any moment of `bakeoff train`: is what was trained still there?
 
-usage: .venv/bin/python scripts/try_faults.py [--signals 300] [--outputs 20] [--disks 1000] [--seed 0]
+usage: .venv/bin/python scripts/try_faults.py [--signals 300] [--writes 1000] [--outputs 20] [--disks 1000]
+           [--seed 0]
 
 Each trial is a small training in a process that is forked after torch has been loaded, so it takes a second.
 A trial is right if its exit code, its status and its files say the same, and a finished one has the weights
@@ -171,6 +172,37 @@ def signal_trials(
         yield f"{len(sent)} signal{'s' * (len(sent) - 1)}: {found}", fault and f"{fault} ({sent})"
 
 
+def write_trials(most: int, root: Path, reference: Outcome) -> Iterator[tuple[str, str | None]]:
+    """Two signals at once, before each time that something written is to reach the disk; `most` of these."""
+    counted = trial(root / "counted", lambda: _signal_at(None))
+    total = int((counted.folder / "count").read_text())
+    for number in range(1, total + 1, max(1, -(-total // most))):
+        outcome = trial(root / f"write{number}", lambda number=number: _signal_at(number))  # type: ignore[misc]
+        fault = wrong(outcome, reference)
+        if fault is None and outcome.exit_code != 75:
+            fault = f"exit code {outcome.exit_code}"
+        found = "finished" if outcome.run and (outcome.run / "summary.json").exists() else "interrupted"
+        yield f"2 signals while writing: {found}", fault and f"{fault} (write {number} of {total})"
+
+
+def _signal_at(last: int | None) -> None:
+    """From now on writes are counted, and the process gets two signals before that one."""
+    from bakeoff.runs import storage
+
+    count, fsync = 0, os.fsync
+
+    def counted(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count == last:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGHUP)
+        fsync(descriptor)
+
+    storage.os = _Patched(os, fsync=counted)  # type: ignore[assignment]
+    atexit.register(lambda: Path("count").write_text(str(count)))
+
+
 def _listens(pid: int) -> bool:
     """Whether the process handles SIGTERM by now, which a Python that knows nothing of it does not."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -298,6 +330,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--signals", type=int, default=300, help="trials with one or two signals")
+    parser.add_argument("--writes", type=int, default=1000, help="at most so many writes with signals")
     parser.add_argument("--outputs", type=int, default=20, help="trials for each of stdout and stderr")
     parser.add_argument("--disks", type=int, default=1000, help="at most so many writes that fail")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
@@ -321,6 +354,7 @@ def main() -> int:
         print(f"undisturbed: {reference.seconds:.1f} s")
         for title, trials in (
             ("signals", signal_trials(options.signals, chance, root, reference)),
+            ("signals while writing", write_trials(options.writes, root, reference)),
             ("lost output", output_trials(options.outputs, chance, root, reference)),
             ("full disk", disk_trials(options.disks, root, reference)),
         ):

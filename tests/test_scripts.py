@@ -42,7 +42,7 @@ SHORTEST = {
     "try_disk_faults.py": ["--points", "8"],
     "try_damage.py": ["--trials", "10"],
     "try_two_resumes.py": ["--races", "10", "--stops", "2", "--kills", "3"],
-    "try_faults.py": ["--signals", "8", "--outputs", "3", "--disks", "3"],
+    "try_faults.py": ["--signals", "8", "--writes", "8", "--outputs", "3", "--disks", "3"],
     "bench_report.py": ["--repeats", "1", "--cases", "1"],
     "bench_start.py": ["--repeats", "1"],
     "bench_sweep.py": [

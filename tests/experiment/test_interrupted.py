@@ -12,7 +12,9 @@ import pytest
 from bakeoff.config.compose import expand, parse_arguments
 from bakeoff.errors import BakeoffError, DivergedError, InterruptedRunError
 from bakeoff.experiment import train as experiment
+from bakeoff.experiment.checkpointing import Keeper
 from bakeoff.experiment.gates import prepare
+from bakeoff.experiment.outcome import outcome_recorded
 from bakeoff.machine.signals import StopSignal
 from bakeoff.runs.rundir import RunDir
 
@@ -44,6 +46,26 @@ def stopped(
     with stop.caught(), pytest.raises(error) as raised:
         experiment.train(job, stop)
     return str(raised.value)
+
+
+def test_a_second_signal_while_the_first_status_is_written_has_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[str] = []
+
+    def then_signals(run: RunDir, status: str, step: int, error: str | None = None) -> None:
+        stop.last_words("stopped twice")
+
+    monkeypatch.setattr(RunDir, "write_status", then_signals)
+    monkeypatch.setattr(RunDir, "abandon", lambda run, step, text: words.append(text))
+    line = ["data=digits", "trainer.epochs=1", "trainer.threads=1", f"output_dir='{tmp_path}'"]
+    (job,), _ = expand(parse_arguments(line))
+    state = experiment.first_state(prepared := prepare(job.values))
+    run, stop = RunDir.create(tmp_path / "run"), StopSignal()
+    keeper = Keeper(run, state, prepared.config.trainer, began=0.0)
+    with outcome_recorded(run, state, prepared.config, stop, keeper):
+        pass
+    assert words == ["stopped twice"] * 2  # at the first status and at the last
 
 
 def diverge() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,29 @@ def test_the_second_signal_ends_the_process_with_its_last_words(first: str) -> N
     said = "stopped by Ctrl-C" if first == "SIGINT" else f"stopped by {first}"
     assert (done.returncode, done.stderr) == (75, f"error: {said} twice: ended at once\n")
     assert done.stdout == f"goes on\n{said} twice: ended at once"
+
+
+WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from bakeoff.machine.signals import StopSignal, own_process
+from bakeoff.runs.storage import folder_being_made, write_atomically
+own_process()
+def twice(*_):
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGHUP)
+folder = Path(sys.argv[1])
+with StopSignal().caught(), folder_being_made(folder / ".made"):
+    (folder / ".made" / "inner").write_text("half")
+    assert len(list(folder.iterdir())) == 1
+    write_atomically(folder / "file", twice)
+"""
+
+
+def test_a_process_that_ends_at_once_leaves_no_half_files(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", WHILE_WRITING, str(tmp_path)], check=False)
+    assert done.returncode == 75
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweeps_parent_is_not_ended_by_the_second() -> None:

@@ -15,6 +15,7 @@ import torch
 from bakeoff.errors import ResourceError, ResumeError
 from bakeoff.runs import checkpoints
 from bakeoff.runs.checkpoints import Checkpoints
+from bakeoff.runs.storage import remove_temporaries
 
 
 def parts(step: int, epoch: int = 1, best: int | None = None) -> dict[str, Any]:
@@ -265,6 +266,26 @@ def test_a_save_that_fails_leaves_what_was_there(
     run.write(parts(3, best=2))
     assert step_of(tmp_path) == 3
     assert all(not name.startswith(".") for name in names(tmp_path))
+
+
+def test_a_process_that_ends_while_it_saves_removes_the_half_and_keeps_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = Checkpoints(tmp_path, keep=2)
+    stored.write(parts(10))
+    write_json = checkpoints.write_json
+
+    def then_ends(path: Path, value: Any) -> None:
+        write_json(path, value)
+        assert len(list(stored.folder.iterdir())) == 2
+        remove_temporaries()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "write_json", then_ends)
+    monkeypatch.setattr(checkpoints, "_remove", lambda path: None)  # as a process that is gone by then
+    with pytest.raises(KeyboardInterrupt):
+        stored.write(parts(20))
+    assert [path.name for path in stored.folder.iterdir()] == ["step-00000010"]
 
 
 def test_half_a_checkpoint_of_a_killed_process_does_not_count_and_goes(tmp_path: Path) -> None:

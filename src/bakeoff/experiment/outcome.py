@@ -35,9 +35,10 @@ def outcome_recorded(
         BakeoffError: as it came.
     """
     try:
-        run.write_status("running", state.step)
+        # First, since a second signal may come while the status is written.
         stop.last_words = lambda text: run.abandon(state.step, text)
         stop.advice = _goes_on(run)
+        run.write_status("running", state.step)
         with torch_errors_explained(config.trainer.batch_size):
             yield
         with suppress(ResourceError):  # the summary says the same, and wins

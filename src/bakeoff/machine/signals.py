@@ -15,6 +15,7 @@ from types import FrameType
 from typing import ClassVar, NoReturn
 
 from bakeoff.errors import InterruptedRunError
+from bakeoff.runs.storage import remove_temporaries
 
 # Ctrl-C, a stop, a closed terminal, Ctrl-\ and what batch systems send before they take a machine back.
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
@@ -129,6 +130,7 @@ def owns_process() -> bool:
 
 def _end_at_once(text: str) -> NoReturn:
     try:
+        remove_temporaries()
         os.write(_STANDARD_ERROR, f"error: {text}\n".encode())
     finally:
         os._exit(InterruptedRunError.exit_code)

@@ -27,7 +27,14 @@ from bakeoff.runs.liveness import is_alive, process_start
 from bakeoff.runs.reading import UnreadableFileError, read_json
 from bakeoff.runs.records import RunPart
 from bakeoff.runs.rundir import LAST_WEIGHTS, PLOTS, STATUS
-from bakeoff.runs.storage import make_folder, remove_leftovers, storage_errors, sync_folder, write_json
+from bakeoff.runs.storage import (
+    folder_being_made,
+    make_folder,
+    remove_leftovers,
+    storage_errors,
+    sync_folder,
+    write_json,
+)
 
 FOLDER = "attempts"
 _RECORD = "attempt.json"
@@ -99,9 +106,9 @@ def begin(run: Path, facts: Mapping[str, Any], after: int | None = None) -> Atte
     try:
         with storage_errors(folder):
             shutil.rmtree(making, ignore_errors=True)
-            making.mkdir()
-            write_json(making / _RECORD, record)
-            making.rename(folder)
+            with folder_being_made(making):
+                write_json(making / _RECORD, record)
+                making.rename(folder)
             sync_folder(folder.parent)
     except ResourceError:
         shutil.rmtree(making, ignore_errors=True)

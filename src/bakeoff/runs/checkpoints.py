@@ -21,7 +21,7 @@ from typing import Any
 from bakeoff.errors import ResumeError
 from bakeoff.runs.reading import UnreadableFileError, opened, read_json, sha256_of
 from bakeoff.runs.rundir import MAX_WEIGHT_BYTES
-from bakeoff.runs.storage import make_folder, storage_errors, sync_folder, write_json
+from bakeoff.runs.storage import folder_being_made, make_folder, storage_errors, sync_folder, write_json
 from bakeoff.runs.tensors import write_tensors
 
 FOLDER = "checkpoints"
@@ -92,8 +92,8 @@ class Checkpoints:
         with storage_errors(target):
             _remove(making)
             try:
-                making.mkdir()
-                files = self._write_files(making, parts)
+                with folder_being_made(making):
+                    files = self._write_files(making, parts)
                 check()
                 self._put_in_place(making, target)
             except BaseException:

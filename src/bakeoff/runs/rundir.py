@@ -22,6 +22,7 @@ from bakeoff.runs.paths import folder_word
 from bakeoff.runs.records import SCHEMA, Environment, EpochRecord, Status, Summary
 from bakeoff.runs.storage import (
     append_line,
+    folder_being_made,
     make_folder,
     remove_temporaries,
     storage_errors,
@@ -105,10 +106,10 @@ class RunDir:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                path.mkdir()
+                with folder_being_made(path):
+                    sync_folder(path.parent)
             except FileExistsError:
                 raise ConfigError(f"{path}: there already; choose another sweep.name or remove it") from None
-            sync_folder(path.parent)
         return cls(path)
 
     @classmethod

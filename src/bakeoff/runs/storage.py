@@ -10,6 +10,7 @@ import math
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 
 from bakeoff.errors import ResourceError
 
-_TEMPORARIES: set[Path] = set()  # of this process, now
+_TEMPORARIES: set[Path] = set()  # files and folders of this process, now
 # As `_replacing` names them, and as safetensors does, which puts its own in their place.
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp|\.tmp[0-9A-Za-z]{6}")
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -89,11 +90,27 @@ def _replacing(path: Path, other: str = "output_dir", *, sync: bool = True) -> I
             sync_folder(path.parent)
 
 
+@contextmanager
+def folder_being_made(path: Path) -> Iterator[None]:
+    """Makes a folder; until the end of the block it is one of the `remove_temporaries`.
+
+    Raises:
+        OSError: it cannot be made, or is there already.
+    """
+    path.mkdir()  # first: one that was there before is somebody else's, and stays
+    _TEMPORARIES.add(path)
+    try:
+        yield
+    finally:
+        _TEMPORARIES.discard(path)
+
+
 def remove_temporaries() -> None:
-    """For a process that ends this moment: of the files that are being written nothing stays."""
+    """For a process that ends this moment: of what is being written nothing stays."""
     for temporary in list(_TEMPORARIES):
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)  # what is a folder raises
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
