@@ -10,7 +10,7 @@ from bakeoff.config.adaptive import TuneConfig, take_section
 from bakeoff.errors import ConfigError, ResourceError
 from bakeoff.sweeps.search import patience
 from bakeoff.sweeps.search.patience import Patience, patient
-from bakeoff.sweeps.search.storage import open_storage
+from bakeoff.sweeps.search.storage import LOG, _journal, open_storage
 from bakeoff.sweeps.search.url import is_masked, masked, masked_words
 
 SECRETS = [
@@ -153,3 +153,16 @@ def test_any_url_can_be_given(quote: str) -> None:
     url = "postgresql+psycopg://me:se,cr[et@host/x?sslmode=disable&a=$b"
     options, rest = take_section("tune", TuneConfig, [f"tune.storage={quote}{url}{quote}", "seed=1"])
     assert (options.storage, rest) == (url, ["seed=1"])
+
+
+def test_a_journal_whose_lock_a_killed_process_left_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    backend = _journal(Path(LOG))._backend
+    lock = backend._lock
+    lock.acquire()
+    assert Path(f"{LOG}.lock").exists()  # of a link: that it leads to something
+    lock.grace_period = 1  # seconds
+    backend.append_logs([{"op_code": 0}])
+    assert not Path(f"{LOG}.lock").is_symlink()

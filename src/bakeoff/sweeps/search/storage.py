@@ -62,7 +62,9 @@ def _journal(path: Path) -> "BaseStorage":
     from optuna.storages.journal import JournalFileBackend
 
     try:
-        return JournalStorage(JournalFileBackend(str(path)))
+        # Absolute: its lock is a link to this path, and one that leads nowhere would be waited for without end
+        # once a killed process has left it; else it is removed after half a minute.
+        return JournalStorage(JournalFileBackend(str(path.absolute())))
     except (OSError, ValueError) as error:
         raise ResourceError(f"{path}: cannot be opened as a study's journal ({error})") from error
 
