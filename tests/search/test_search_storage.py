@@ -159,10 +159,11 @@ def test_a_journal_whose_lock_a_killed_process_left_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    backend = _journal(Path(LOG))._backend
-    lock = backend._lock
+    Path("night").mkdir()
+    backend = _journal(Path("night", LOG))._backend
+    lock, link = backend._lock, Path("night", f"{LOG}.lock")
     lock.acquire()
-    assert Path(f"{LOG}.lock").exists()  # of a link: that it leads to something
+    assert link.exists()  # of a link: that it leads to something
     lock.grace_period = 1  # seconds
     backend.append_logs([{"op_code": 0}])
-    assert not Path(f"{LOG}.lock").is_symlink()
+    assert not link.is_symlink()
