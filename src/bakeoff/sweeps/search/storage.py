@@ -62,8 +62,8 @@ def _journal(path: Path) -> "BaseStorage":
     from optuna.storages.journal import JournalFileBackend
 
     try:
-        # Absolute: its lock is a link to this path. One that a killed process has left is removed after half a
-        # minute, but if it led nowhere it would be waited for without end.
+        # Absolute: its lock is a link to this path. One that a killed process has left is removed after half
+        # a minute, but if it led nowhere it would be waited for without end.
         return JournalStorage(JournalFileBackend(str(path.absolute())))
     except (OSError, ValueError) as error:
         raise ResourceError(f"{path}: cannot be opened as a study's journal ({error})") from error
