@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from bakeoff import __version__
 from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.machine import environment
 from bakeoff.machine.process import run_process
 from bakeoff.machine.streams import run_command
 from bakeoff.terminal import COLOUR_CHOICES
+from bakeoff.version import __version__
 
 _HELP = """\
 bakeoff {version}: compare vision architectures fairly

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from bakeoff import __version__
 from bakeoff.arguments import Parser
 from bakeoff.data.sets import find_set, set_names
 from bakeoff.errors import OK, ResourceError
@@ -26,6 +25,7 @@ from bakeoff.runs.locate import outputs_root
 from bakeoff.runs.paths import DATA_VARIABLE, from_environment
 from bakeoff.terminal import line_width
 from bakeoff.text import one_line, printable
+from bakeoff.version import __version__
 
 USAGE = "doctor"
 SUMMARY = "show what this machine has, and what is missing"

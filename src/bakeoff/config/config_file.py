@@ -62,7 +62,7 @@ def file_overrides(word: str, given: Sequence[str], own: str | None) -> list[str
         beaten.add("optim.warmup")  # two ways to say one thing
     return [
         *(f"{group}={name}" for group, name in chosen.items() if name and group not in beaten),
-        *(f"{key}={_written(value)}" for key, value in keys.items() if key not in beaten),
+        *(f"{key}={written(value)}" for key, value in keys.items() if key not in beaten),
     ]
 
 
@@ -183,14 +183,14 @@ def _dotted(key: str, value: Any) -> list[tuple[str, Any]]:
     return [] if key in GROUPS else [(key, value)]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """A plain value in Hydra's grammar; text in quotes, so that nothing in it is read as a sign."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(written, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{key}:{_written(item)}' for key, item in value.items())}}}"
+        return f"{{{','.join(f'{key}:{written(item)}' for key, item in value.items())}}}"
     if isinstance(value, int | float):
         return repr(value)
     return QuotedString(str(value), Quote.double).with_quotes()

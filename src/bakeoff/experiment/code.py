@@ -63,6 +63,7 @@ LEFT_OUT = (
     "exits.py",
     "terminal.py",
     "text.py",
+    "version.py",
     "commands/",
     "comparison/",
     "config/__init__.py",

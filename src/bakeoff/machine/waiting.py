@@ -6,6 +6,7 @@ stays is printed by `tell`, broken at words where a terminal is narrower than th
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
@@ -97,21 +98,37 @@ def bar_width() -> int | None:
 
 
 def watched() -> bool:
-    """Whether a person may be looking on."""
+    """Whether a person may be looking on at a terminal."""
     return _width() is not None
 
 
 def _drawn(title: str, total: int, unit: str, done: int) -> "tqdm[None] | None":
-    """A bar as wide as the terminal; None where there is none."""
+    """A bar as wide as the terminal, or a notebook's own; None where there is neither."""
     room = bar_width()
     if room is None:
-        return None
+        return _drawn_in_notebook(title, total, unit, done) if _in_notebook() else None
     from tqdm import tqdm  # takes a while, and --help needs none
 
     form = next(form for least, form in _FORMATS if room >= least)
     return tqdm(
         total=total, initial=done, desc=title, unit=f" {unit}", leave=False, ncols=room, bar_format=form
     )
+
+
+def _in_notebook() -> bool:
+    """Whether a person sees what is printed in a notebook's cell."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
+
+
+def _drawn_in_notebook(title: str, total: int, unit: str, done: int) -> "tqdm[None]":
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # without ipywidgets it is a bar of characters, and tqdm warns of that
+        from tqdm.auto import tqdm
+
+        return tqdm(total=total, initial=done, desc=title, unit=f" {unit}", leave=False)
 
 
 def _above_bars(stream: TextIO) -> AbstractContextManager[None]:

@@ -7,6 +7,7 @@ failed or was stopped, and nothing twice.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from bakeoff.comparison.output.printing import print_comparison
 from bakeoff.config.job import Job
@@ -34,7 +35,24 @@ from bakeoff.sweeps.view import make_view
 from bakeoff.text import counted
 
 
-def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: StopSignal) -> int:
+class Conclude(Protocol):
+    """What is done when a sweep has ended: with its folder, what failed, and how many runs could be done."""
+
+    def __call__(
+        self, folder: Path, failed: Sequence[str] = (), left: int = 0, *, reports: bool = False
+    ) -> int:
+        """Gives the exit code."""
+
+
+def run_sweep(
+    jobs: Sequence[Job],
+    line: Sequence[str],
+    dry_run: bool,
+    stop: StopSignal,
+    *,
+    check: Callable[[Sequence[Job], StopSignal], tuple[int, list[Size]]] = check_with_torch,
+    conclude: Conclude | None = None,
+) -> int:
     """Checks every job, trains those that are not done, and prints the comparison.
 
     Args:
@@ -42,6 +60,8 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         line: its words that make a difference (`naming.own_words`).
         dry_run: whether to check and list alone.
         stop: the signals that came.
+        check: passes jobs through gates 2 and 3, and gives their sizes.
+        conclude: what to do at the end; None: `compared`.
 
     Returns:
         0, or 7 if a run failed.
@@ -55,7 +75,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
     retries = options.retry == DIVERGED
     tried = to_be_tried(planned, retries)
     todo = [item for item in tried if not item.is_done]
-    code, chosen = checked(tried, todo, options, stop)
+    code, chosen = checked(tried, todo, options, stop, check)
     if code != OK:
         return code  # the child has said why
     folder = planned[0].folder.parent
@@ -69,7 +89,7 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         show_plan(tried, chosen)
         return OK
     if not todo:
-        return compared(folder, reports=is_wanted(options, line))
+        return (conclude or compared)(folder, reports=is_wanted(options, line))
     with owned(folder):
         planned = looked_at_again(planned)
         planned = begin_again(planned) if retries else planned
@@ -79,10 +99,16 @@ def run_sweep(jobs: Sequence[Job], line: Sequence[str], dry_run: bool, stop: Sto
         for entry in drop_replaced(ledger, planned):
             tell(f"note: {entry.folder} was begun with other code; it is trained anew, and stays as it is")
         ledger.add(item.entry for item in planned)
-        return work(ledger, planned, chosen, stop)
+        return work(ledger, planned, chosen, stop, conclude)
 
 
-def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], stop: StopSignal) -> int:
+def work(
+    ledger: Ledger,
+    planned: Sequence[Planned],
+    chosen: Sequence[Slot],
+    stop: StopSignal,
+    conclude: Conclude | None = None,
+) -> int:
     """Runs what is to do of a sweep that this process owns, and prints the comparison.
 
     Returns:
@@ -99,7 +125,8 @@ def work(ledger: Ledger, planned: Sequence[Planned], chosen: Sequence[Slot], sto
             "not started"
         )
     left = sum(entry.state not in LEFT_ALONE for entry in ledger.entries.values())
-    return compared(ledger.folder, failed, left, reports=is_wanted(ledger.options, ledger.line))
+    reports = is_wanted(ledger.options, ledger.line)
+    return (conclude or compared)(ledger.folder, failed, left, reports=reports)
 
 
 @contextmanager
@@ -156,7 +183,11 @@ def train_all(
 
 
 def checked(
-    planned: Sequence[Planned], todo: Sequence[Planned], options: SweepConfig, stop: StopSignal
+    planned: Sequence[Planned],
+    todo: Sequence[Planned],
+    options: SweepConfig,
+    stop: StopSignal,
+    check: Callable[[Sequence[Job], StopSignal], tuple[int, list[Size]]] = check_with_torch,
 ) -> tuple[int, list[Slot]]:
     """Gates 2 and 3, and how many jobs run at once.
 
@@ -165,7 +196,7 @@ def checked(
     sizes: list[Size] = []
     asked = planned if options.jobs == AUTO else todo
     if todo:
-        code, sizes = check_with_torch([item.job for item in asked], stop)
+        code, sizes = check([item.job for item in asked], stop)
         if code != OK:
             return code, []
     chosen = slots(options.jobs, sizes)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _OF_GATE_3 = ("model", "data", "trainer")
 
 
-class _Gates:
+class Gates:
     """The gates for one job after the other; what the next one may need again is kept."""
 
     def __init__(self) -> None:
@@ -42,7 +42,20 @@ class _Gates:
         self._passed: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {}
         self._said: set[str] = set()
 
-    def size(self, values: dict[str, Any]) -> dict[str, Any]:
+    def sizes(self, jobs: Sequence[dict[str, Any]], stop: StopSignal) -> list[dict[str, Any]]:
+        """Passes all jobs, those of the same data one after the other; gives their sizes in their order.
+
+        Raises:
+            BakeoffError: of the first that does not pass, or for a signal.
+        """
+        sizes: list[dict[str, Any]] = [{}] * len(jobs)
+        for done, number in enumerate(_by_data(jobs), start=1):
+            stop.check()
+            with doing(f"checking run {done} of {len(jobs)}"):
+                sizes[number] = self._size(jobs[number])
+        return sizes
+
+    def _size(self, values: dict[str, Any]) -> dict[str, Any]:
         """Passes a job, says what a person should know of it and of none before, and gives its size.
 
         Raises:
@@ -98,12 +111,7 @@ def _check(sizes_descriptor: int) -> int:
         with loading_torch():
             from bakeoff.experiment import gates  # noqa: F401 - here, where a person is told
 
-        passing = _Gates()
-        sizes: list[dict[str, Any]] = [{}] * len(jobs)
-        for done, number in enumerate(_by_data(jobs), start=1):
-            stop.check()
-            with doing(f"checking run {done} of {len(jobs)}"):
-                sizes[number] = passing.size(jobs[number])
+        sizes = Gates().sizes(jobs, stop)
         with os.fdopen(sizes_descriptor, "w") as file:
             json.dump(sizes, file)
     return OK

@@ -21,7 +21,7 @@ from bakeoff.text import printable
 
 # A spreadsheet would run a cell that begins like a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_PARTS = ("mean", "std", "low", "high")
+PARTS = ("mean", "std", "low", "high")
 
 
 def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path, form: CsvForm) -> str:
@@ -34,14 +34,14 @@ def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path, for
     writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\n")
     titles = ["data", "title", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights"]
     titles += ["num_runs", "num_with_predictions", "seeds", "tie_group"]
-    titles += [f"{metric}_{part}" for metric in metrics for part in _PARTS]
+    titles += [f"{metric}_{part}" for metric in metrics for part in PARTS]
     writer.writerow(_safe(title) for title in titles + keys)
     for table in tables:
         for row in table.settings:
             values = [table.data, table.title, table.test_fingerprint, table.num_images]
             values += [row.setting, row.name, row.model, row.weights, row.num_runs, row.num_with_predictions]
             values += [" ".join(map(str, row.seeds)), row.tie_group or ""]
-            values += [figure for metric in metrics for figure in _figures(row.metrics.get(metric))]
+            values += [figure for metric in metrics for figure in figures(row.metrics.get(metric), "")]
             values += [_csv_value(row.changed.get(key, "")) for key in keys]
             writer.writerow(
                 _safe(value) if isinstance(value, str) else _number(value, form) for value in values
@@ -60,11 +60,10 @@ def _csv_value(value: Any) -> Any:
     return value if is_plain_number else shown(value)
 
 
-def _figures(estimate: Estimate | None) -> list[float | str]:
-    if estimate is None:
-        return [""] * len(_PARTS)
-    values = [getattr(estimate, part) for part in _PARTS]
-    return ["" if value is None else value for value in values]
+def figures(estimate: Estimate | None, missing: Any) -> list[Any]:
+    """The `PARTS` of an estimate, with something in place of what there is not."""
+    values = [getattr(estimate, part, None) for part in PARTS]
+    return [missing if value is None else value for value in values]
 
 
 def _safe(text: str) -> str:
@@ -127,7 +126,7 @@ def _study(curve: StudyCurve) -> dict[str, Any]:
 
 
 def _setting(row: SettingRow, *, is_tested: bool) -> dict[str, Any]:
-    parts = _PARTS if is_tested else _PARTS[:2]
+    parts = PARTS if is_tested else PARTS[:2]
     metrics = {
         name: estimate and {part: getattr(estimate, part) for part in parts}
         for name, estimate in row.metrics.items()

@@ -1,12 +1,16 @@
 """Run directories -> a pandas table for notebooks. No torch here; pandas is imported when asked for."""
 
 import dataclasses
+import math
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from bakeoff.comparison.group import shown
+from bakeoff.comparison.output.export import PARTS, figures
 from bakeoff.comparison.read import Run, read_runs
+from bakeoff.comparison.tables import Pair, Table
 from bakeoff.config.schema import Config
 from bakeoff.config.strict import dotted_keys
 from bakeoff.errors import ConfigError
@@ -55,6 +59,67 @@ def load_runs(path: str | Path | None = None) -> "pd.DataFrame":
     frame = pd.DataFrame(columns)
     frame.attrs["problems"] = [{"path": str(item.path), "reason": item.reason} for item in problems]
     return frame
+
+
+def settings_frame(tables: Sequence[Table]) -> "pd.DataFrame":
+    """A row for each configuration, with the columns of `bakeoff compare --format csv`, unrounded."""
+    import pandas as pd
+
+    rows = [row for table in tables for row in table.settings]
+    metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
+    records = [
+        {
+            "data": table.data,
+            "title": table.title,
+            "test_fingerprint": table.test_fingerprint,
+            "num_test_images": table.num_images,
+            "setting": row.setting,
+            "name": row.name,
+            "model": row.model,
+            "weights": row.weights,
+            "num_runs": row.num_runs,
+            "seeds": row.seeds,
+            "tie_group": row.tie_group,
+            **{
+                f"{metric}_{part}": value
+                for metric in metrics
+                for part, value in zip(PARTS, figures(row.metrics.get(metric), math.nan), strict=True)
+            },
+            **row.changed,
+        }
+        for table in tables
+        for row in table.settings
+    ]
+    return pd.DataFrame(records)
+
+
+def pairs_frame(tables: Sequence[Table]) -> "pd.DataFrame":
+    """A row for each pair of configurations and each metric that was tested."""
+    import pandas as pd
+
+    records = [
+        _pair(table, pair, {row.setting: row.name for row in table.settings})
+        for table in tables
+        for pair in table.pairs
+    ]
+    return pd.DataFrame(records, columns=None if records else list(_PAIR_COLUMNS))
+
+
+_PAIR_COLUMNS = ("title", "a", "b", "metric", "difference", "low", "high", "p", "p_adjusted", "differs")
+
+
+def _pair(table: Table, pair: Pair, names: dict[str, str]) -> dict[str, Any]:
+    result = pair.result
+    values: list[Any] = [table.title, names[pair.a], names[pair.b], pair.metric, result.difference]
+    values += [result.low, result.high, result.p, pair.p_adjusted, pair.differs]
+    return {
+        **dict(zip(_PAIR_COLUMNS, values, strict=True)),
+        "num_images": pair.num_images,
+        "smallest_detectable_difference": pair.smallest_detectable_difference,
+        "confounders": list(pair.confounders),
+        "a_setting": pair.a,
+        "b_setting": pair.b,
+    }
 
 
 def _columns() -> dict[str, str]:

@@ -79,8 +79,11 @@ def read_and_compare(paths: Sequence[Path], view: View, *, statistics: bool = Tr
 def rendered(
     tables: Sequence[Table], problems: Sequence[Problem], writing: Writing, view: View, root: Path
 ) -> str:
-    """The whole comparison as text in one of the `FORMATS`; paths are shown relative to `root`."""
-    from bakeoff.comparison.output import export, latex, render
+    """The whole comparison as text in one of the `FORMATS`, or as `html` for a notebook.
+
+    Paths are shown relative to `root`.
+    """
+    from bakeoff.comparison.output import export, latex, page, render
     from bakeoff.comparison.output.columns import make_grid
 
     if writing.kind == "csv":
@@ -89,7 +92,8 @@ def rendered(
         return export.as_json(tables, problems, root)
     grids = [(table, make_grid(table, view)) for table in tables]
     if writing.kind != "table":
-        return {"markdown": render.markdown, "latex": latex.latex}[writing.kind](grids, problems, root)
+        write = {"markdown": render.markdown, "latex": latex.latex, "html": page.notebook_html}[writing.kind]
+        return write(grids, problems, root)
     # A file has no width and no colours, unless they are asked for.
     stream = None if writing.output else sys.stdout
     colour = writing.colour == "always" or (stream is not None and wants_colour(stream, writing.colour))

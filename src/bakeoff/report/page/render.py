@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff import __version__
 from bakeoff.report.charts import theme
 from bakeoff.report.charts.figure import Figure
 from bakeoff.report.page.content import Part
@@ -22,6 +21,7 @@ from bakeoff.report.searches import Searches
 from bakeoff.report.unfinished import KEY as UNFINISHED
 from bakeoff.runs.storage import without_nan
 from bakeoff.text import counted, duration, p_text, percent, printable
+from bakeoff.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -1,0 +1,196 @@
+"""A finished run as a model for Python and notebooks."""
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from bakeoff.deploy.run import FinishedRun, run_path
+from bakeoff.deploy.trained import Trained, open_trained
+from bakeoff.errors import DataError
+from bakeoff.evaluation.metrics import answers
+from bakeoff.text import percent, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+    from bakeoff.deploy.pictures import Picture
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image.
+
+    Attributes:
+        label: the name of the most probable class; None without a prediction.
+        probability: of that class, 0 to 1; 0 without a prediction.
+        top: all classes with their probabilities, the most probable first.
+        note: what was done to the picture before, such as "inverted and centred".
+    """
+
+    label: str | None
+    probability: float
+    top: list[tuple[str, float]]
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Predictions(Sequence[Prediction]):
+    """Predictions in the order of the images; in a notebook they are shown as a table."""
+
+    class_names: tuple[str, ...]
+    probabilities: Float32[np.ndarray, "n classes"]
+    notes: tuple[str | None, ...]
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The name of the most probable class of each image; None without a prediction."""
+        named = (*self.class_names, None)  # by -1
+        return [named[answer] for answer in answers(self.probabilities).tolist()]
+
+    @cached_property
+    def table(self) -> "pd.DataFrame":
+        """A row for each image."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "predicted": self.labels,
+                "probability": self.probabilities.max(axis=1, initial=0.0),
+                "note": list(self.notes),
+            }
+        )
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Predictions": ...
+
+    def __getitem__(self, index: int | slice) -> "Prediction | Predictions":
+        if isinstance(index, slice):
+            return Predictions(self.class_names, self.probabilities[index], self.notes[index])
+        row = self.probabilities[index]
+        order = np.argsort(-row, kind="stable")
+        top = [(self.class_names[place], float(row[place])) for place in order]
+        label = self.labels[index]
+        return Prediction(label, 0.0 if label is None else top[0][1], top, self.notes[index])
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        told = (
+            "no prediction" if one.label is None else f"{one.label} ({percent(one.probability)})"
+            for one in self
+        )
+        return printable(f"[{', '.join(told)}]")
+
+    def _repr_html_(self) -> str:
+        return str(self.table.to_html(index=True, na_rep="", escape=True))
+
+
+class Model:
+    """What a run has trained, ready to rate images.
+
+    Attributes:
+        class_names: in the order of the probabilities.
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained = trained
+        self.class_names = trained.class_names
+
+    @property
+    def path(self) -> Path:
+        """Its run directory."""
+        return self._trained.run.path
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that it was trained on."""
+        return self._trained.shape
+
+    def predict(
+        self,
+        images: "Tensor | np.ndarray | Image | str | Path | Sequence[Image | str | Path]",
+        *,
+        as_is: bool = False,
+    ) -> Predictions:
+        """Rates images.
+
+        Args:
+            images: bytes as the data set has them (uint8, `shape` or several of it; grey ones may leave their
+                channel out, of colour ones it may come last), or pictures of any size and colour: paths, or
+                pictures of Pillow.
+            as_is: of a model of digits: leave photographs as they are, dark on light and off the centre.
+
+        Returns:
+            A prediction for each image, in their order.
+
+        Raises:
+            DataError: of another shape or type, or a picture that cannot be read.
+        """
+        if isinstance(images, Tensor | np.ndarray):
+            pixels = self._pixels(images)
+            notes: list[str | None] = [None] * len(pixels)
+        else:
+            pixels, notes = self._read(images, as_is=as_is)
+        rows = self._trained.probabilities(pixels)
+        return Predictions(self.class_names, rows, tuple(notes))
+
+    def _pixels(self, images: "Tensor | np.ndarray") -> UInt8[Tensor, "n c h w"]:
+        tensor = torch.from_numpy(np.ascontiguousarray(images)) if isinstance(images, np.ndarray) else images
+        channels, *size = self.shape
+        if tensor.dtype != torch.uint8:
+            raise DataError(
+                f"images of {tensor.dtype}: give bytes, uint8 from 0 to 255, as the data set has them"
+            )
+        if channels == 1 and tuple(tensor.shape[-2:]) == tuple(size) and tensor.ndim in (2, 3):
+            tensor = tensor.unsqueeze(-3)  # its only channel
+        if channels == 3 and tuple(tensor.shape[-3:]) == (*size, channels):
+            tensor = tensor.movedim(-1, -3)  # as pictures are in NumPy
+        if tensor.ndim == 3:
+            tensor = tensor.unsqueeze(0)
+        if tensor.ndim != 4 or tuple(tensor.shape[1:]) != self.shape:
+            wanted = ", ".join(map(str, self.shape))
+            raise DataError(f"images of shape {tuple(images.shape)}: this model takes (n, {wanted})")
+        return tensor
+
+    def _read(self, images: Any, *, as_is: bool) -> tuple[UInt8[Tensor, "n c h w"], list[str | None]]:
+        from PIL.Image import Image
+
+        from bakeoff.deploy.pictures import read_as
+
+        sources = [images] if isinstance(images, str | Path | Image) else list(images)
+        pictures = [read_as(source, self._trained, as_is=as_is) for source in sources]
+        if not pictures:
+            return torch.zeros((0, *self.shape), dtype=torch.uint8), []
+        return torch.from_numpy(np.stack([one.pixels for one in pictures])), [one.note for one in pictures]
+
+    def __repr__(self) -> str:
+        run, (channels, height, width) = self._trained.run, self.shape
+        colours = {1: "grey", 3: "colour"}[channels]
+        return printable(
+            f"{run.summary['model']} trained on {run.data_title}: {len(self.class_names)} classes, "
+            f"{height} x {width} pixels, {colours}"
+        )
+
+    def _repr_html_(self) -> str:
+        return html.escape(repr(self))
+
+
+def load(run: "str | Path | FinishedRun", device: str | None = None) -> Model:
+    """See `bakeoff.load`."""
+    return Model(open_trained(run_path(run), device))
