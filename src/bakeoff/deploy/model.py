@@ -171,13 +171,27 @@ class Model:
     def _read(self, images: Any, *, as_is: bool) -> tuple[UInt8[Tensor, "n c h w"], list[str | None]]:
         from PIL.Image import Image
 
-        from bakeoff.deploy.pictures import read_as
-
         sources = [images] if isinstance(images, str | Path | Image) else list(images)
-        pictures = [read_as(source, self._trained, as_is=as_is) for source in sources]
+        pictures = [self._picture(source, as_is=as_is) for source in sources]
         if not pictures:
             return torch.zeros((0, *self.shape), dtype=torch.uint8), []
         return torch.from_numpy(np.stack([one.pixels for one in pictures])), [one.note for one in pictures]
+
+    def _picture(self, source: Any, *, as_is: bool) -> "Picture":
+        from PIL.Image import Image
+
+        from bakeoff.data.pictures import BrokenPictureError
+        from bakeoff.deploy.pictures import bytes_of
+
+        if not isinstance(source, str | Path | Image):
+            kind = type(source).__name__
+            raise DataError(f"a {kind} among the images: give paths, pictures of Pillow, or one array of all")
+        name = "a picture" if isinstance(source, Image) else printable(str(source))
+        try:
+            found = source if isinstance(source, Image) else Path(source)
+            return bytes_of(found, self.shape, self._trained.config.data, as_is)
+        except BrokenPictureError as error:
+            raise DataError(f"{name}: {error}") from error
 
     def __repr__(self) -> str:
         run, (channels, height, width) = self._trained.run, self.shape
