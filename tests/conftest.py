@@ -17,6 +17,7 @@ import pytest
 from bakeoff.data.sets import find_set, set_names
 from bakeoff.data.sources import Source
 from bakeoff.machine import environment
+from bakeoff.machine.installed import missing
 
 environment.prepare()
 
@@ -174,11 +175,7 @@ def report_extra() -> None:
     """Skips where the extra `report` is not installed; `.ci/run` makes that a failure."""
     from bakeoff.report.extra import missing
 
-    if names := missing():
-        message = f"needs {', '.join(names)} (the extra `report`)"
-        if os.environ.get("BAKEOFF_REQUIRE_EXTRAS") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+    _needed("the extra `report`", missing())
 
 
 @pytest.fixture(scope="session")
@@ -186,8 +183,26 @@ def tune_extra() -> None:
     """Skips where the extra `tune` is not installed; `.ci/run` makes that a failure."""
     from bakeoff.sweeps.search.extra import missing
 
-    if names := missing():
-        message = f"needs {', '.join(names)} (the extra `tune`)"
+    _needed("the extra `tune`", missing())
+
+
+@pytest.fixture(scope="session")
+def onnx_extra() -> None:
+    """Skips where the extra `onnx` is not installed; `.ci/run` makes that a failure."""
+    from bakeoff.deploy.export.extra import missing
+
+    _needed("the extra `onnx`", missing())
+
+
+@pytest.fixture(scope="session")
+def notebook_extra() -> None:
+    """Skips where notebooks cannot be run; `.ci/run` makes that a failure."""
+    _needed("the group `notebook`", missing({"nbclient": "nbclient", "ipykernel": "ipykernel"}))
+
+
+def _needed(what: str, names: Sequence[str]) -> None:
+    if names:
+        message = f"needs {', '.join(names)} ({what})"
         if os.environ.get("BAKEOFF_REQUIRE_EXTRAS") == "1":
             pytest.fail(message)
         pytest.skip(message)

@@ -69,6 +69,8 @@ NO_PROGRAM = {
     "run_phases.py": "what try_resume.py imports",
     "tiny_resume.py": "what try_damage.py, try_disk_faults.py and try_two_resumes.py import",
 }
+# What a test of its own runs as a whole.
+RUN_ELSEWHERE = {"run_tutorial.py": "deploy/test_tutorial.py"}
 NEEDS = {"try_disk_faults.py": "strace"}  # a program of the system
 # Imports every script once, in one process: torch is the most of each one's start.
 SHOW_HELP = """
@@ -109,7 +111,9 @@ def test_a_script_shows_its_help(name: str, help_texts: dict[str, str]) -> None:
 
 
 def test_each_script_has_a_shortest_setting() -> None:
-    assert set(PYTHON) == {*SHORTEST, *NO_PROGRAM}
+    assert set(PYTHON) == {*SHORTEST, *NO_PROGRAM, *RUN_ELSEWHERE}
+    for name, test in RUN_ELSEWHERE.items():
+        assert f"import {name.removesuffix('.py')}" in (SCRIPTS.parent / "tests" / test).read_text()
 
 
 @pytest.mark.parametrize("name", BASH)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.errors import BakeoffError
-from bakeoff.version import __version__
+from bakeoff.machine.version import __version__
 
 if TYPE_CHECKING:
     import pandas

@@ -13,8 +13,8 @@ from bakeoff.errors import OK, ConfigError, nearest
 from bakeoff.machine import environment
 from bakeoff.machine.process import run_process
 from bakeoff.machine.streams import run_command
+from bakeoff.machine.version import __version__
 from bakeoff.terminal import COLOUR_CHOICES
-from bakeoff.version import __version__
 
 _HELP = """\
 bakeoff {version}: compare vision architectures fairly

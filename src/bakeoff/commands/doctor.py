@@ -21,11 +21,11 @@ from typing import Literal
 from bakeoff.arguments import Parser
 from bakeoff.data.sets import find_set, set_names
 from bakeoff.errors import OK, ResourceError
+from bakeoff.machine.version import __version__
 from bakeoff.runs.locate import outputs_root
 from bakeoff.runs.paths import DATA_VARIABLE, from_environment
 from bakeoff.terminal import line_width
 from bakeoff.text import one_line, printable
-from bakeoff.version import __version__
 
 USAGE = "doctor"
 SUMMARY = "show what this machine has, and what is missing"

@@ -6,10 +6,10 @@ from bakeoff.comparison.output.grid import value_cell
 from bakeoff.comparison.recipes import is_told
 from bakeoff.comparison.tables import SettingRow, Table
 from bakeoff.config.meanings import meanings
+from bakeoff.machine.version import __version__
 from bakeoff.report.lab.document import Block, Heading, Items, Paragraph, ToDo
 from bakeoff.report.lab.recorded import NOT_RECORDED, runs_of
 from bakeoff.text import counted, printable, shortened
-from bakeoff.version import __version__
 
 _MOST_NAMES = 6
 

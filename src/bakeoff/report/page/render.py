@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.machine.version import __version__
 from bakeoff.report.charts import theme
 from bakeoff.report.charts.figure import Figure
 from bakeoff.report.page.content import Part
@@ -21,7 +22,6 @@ from bakeoff.report.searches import Searches
 from bakeoff.report.unfinished import KEY as UNFINISHED
 from bakeoff.runs.storage import without_nan
 from bakeoff.text import counted, duration, p_text, percent, printable
-from bakeoff.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
