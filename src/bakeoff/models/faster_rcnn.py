@@ -149,7 +149,7 @@ class FasterRcnn(Detector):
     def _rpn(self, features: Float[Tensor, "b d fh fw"]) -> tuple[Tensor, Tensor]:
         """Objectness [b, n] and offsets [b, n, 4] in the order of the anchors."""
         (objectness,), (offsets,) = self.rpn([features])
-        batch = len(objectness)
+        batch = objectness.shape[0]  # len() would fix it where the network is traced (`bakeoff export`)
         # [b, a, h, w] -> [b, h w a]; [b, 4 a, h, w] -> [b, h w a, 4]
         objectness = objectness.permute(0, 2, 3, 1).reshape(batch, -1)
         offsets = offsets.permute(0, 2, 3, 1).reshape(batch, -1, 4)

@@ -182,7 +182,9 @@ class Vit(LogitsClassifier):
     def _tokens(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
         tokens = self.stem(images).flatten(2).transpose(1, 2)
         if self.class_token is not None:
-            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+            # Not len(), which would fix the batch where the network is traced (`bakeoff export`).
+            first = self.class_token.expand(tokens.shape[0], -1, -1)
+            tokens = torch.cat([first.to(tokens.dtype), tokens], dim=1)
         return self.dropout(tokens + self.positions)
 
     def _start(self) -> None:
