@@ -18,6 +18,8 @@ PROJECT = Path(__file__).parents[1]
 LIGHT_ROOMS = ("runs", "config", "comparison", "plots", "report", "sweeps", "commands", "data/sets")
 LIGHT_FILES = (
     "__init__.py", "arguments.py", "cli.py", "errors.py", "exits.py", "text.py",
+    "deploy/__init__.py", "deploy/export/__init__.py", "deploy/export/extra.py", "deploy/export/metadata.py",
+    "deploy/export/onnx_file.py", "deploy/export/opened.py", "deploy/export/quiet.py",
     "data/__init__.py", "data/fingerprint.py", "data/folders.py", "data/sources.py",
     "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/gpus.py",
     "machine/limits.py", "machine/process.py",

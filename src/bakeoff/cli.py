@@ -37,6 +37,7 @@ examples:
   bakeoff list --state failed
   bakeoff show latest
   bakeoff evaluate latest
+  bakeoff export latest -o model.onnx
   bakeoff resume latest
   bakeoff experiments
   eval "$(bakeoff -sc install=bash)"   completion by TAB; zsh and fish too
@@ -60,6 +61,7 @@ COMMANDS = (
     "report",
     "diff",
     "evaluate",
+    "export",
     "resume",
     "watch",
     "cancel",
@@ -81,6 +83,7 @@ _OTHER_WORDS = {
     "write bakeoff compare": "results table rank leaderboard",
     "write bakeoff report": "plot plots figures html page dashboard summary",
     "write bakeoff evaluate RUN": "eval test validate predict score check infer inference",
+    "write bakeoff export RUN": "onnx convert deploy save torchscript pt2",
     "write bakeoff models": "model model-zoo zoo archs",
     "write bakeoff preview KEY=VALUE ...": "augment images view",
     "write bakeoff doctor": "info env version system benchmark",

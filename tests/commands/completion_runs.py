@@ -12,6 +12,7 @@ COMMANDS = (
     "compare",
     "diff",
     "evaluate",
+    "export",
     "resume",
     "list",
     "show",

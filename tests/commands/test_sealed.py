@@ -97,6 +97,7 @@ def lines_of(sweep: Path, tmp_path: Path) -> dict[str, list[list[str]]]:
                    [everywhere, "--as", "lab", "-o", str(tmp_path / "lab.html")]],
         "diff": [[run, other], [run, other, "--json"], [run, str(tmp_path / "free" / "mlp-toy-s0")]],
         "evaluate": [[run]],
+        "export": [[run, "--format", form] for form in ("onnx", "pt2", "state_dict")],
         "resume": [[run]],
         "watch": [[run], [str(sweep)]],
         "prune": [[everywhere]],

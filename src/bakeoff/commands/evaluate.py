@@ -9,23 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bakeoff.arguments import Parser
+from bakeoff.commands.evaluated_file import evaluate_file
+from bakeoff.commands.score_table import SAME_MODEL, print_scores
 from bakeoff.deploy.finished import finished_run, refuse_sealed
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError
 from bakeoff.evaluation import metrics
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.waiting import Bar, tell
 from bakeoff.runs.locate import find_run, outputs_root
-from bakeoff.runs.paths import expanded
-from bakeoff.runs.records import SplitScores
-from bakeoff.text import percent, printable
+from bakeoff.runs.paths import expanded, home_path
 
 USAGE = "evaluate RUN"
 SUMMARY = "compute test scores again, from saved weights"
-# Equal means equal up to what another machine or precision may change in the last bits of the NLL.
-_TOLERANCE = {"accuracy": 1e-9, "macro_f1": 1e-9, "nll": 1e-6}
-_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "nll": "test loss (NLL)"}
-_WIDTH = max(map(len, _NAMES.values()))
-_MOST_CLASSES_SHOWN = 30
 
 
 def evaluate(words: list[str]) -> int:
@@ -40,9 +35,14 @@ def evaluate(words: list[str]) -> int:
         RunsDifferError: the run is not finished or cannot be read.
     """
     options = parser().parse_args(words)
+    if options.onnx is not None and options.device is not None:
+        raise ConfigError("--device: an exported file (--onnx) runs on the CPU; leave one of them out")
     path = find_run(options.run, outputs_root())
     refuse_sealed(path)
     found = finished_run(path, "evaluated")
+    if options.onnx is not None:
+        with _options_named(options):
+            return evaluate_file(found, options.onnx, options.data_root)
     # torch loads here, after what can be refused without it.
     with loading_torch():
         from bakeoff.deploy.with_data import prepared_with_data
@@ -62,16 +62,7 @@ def evaluate(words: list[str]) -> int:
             prepared.model, prepared.data.test, prepared.runtime, batch_size, rated=bar.move_to
         )
     scores = metrics.score(predictions.label, predictions.probabilities, names, predictions.extra)
-    tell(f"{path}: {scores.num_images:,} test images of {printable(found.data_title)}")
-    print(f"{'':{_WIDTH}}{'summary.json':>14}{'now':>14}")
-    same = True
-    for key, tolerance in _TOLERANCE.items():
-        stored, now = found.summary["test"][key], getattr(scores, key)
-        differs = abs(stored - now) > tolerance
-        same &= not differs
-        print(f"{_NAMES[key]:{_WIDTH}}{stored:14.6f}{now:14.6f}{'  differs' if differs else ''}")
-    _print_classes(scores)
-    if same:
+    if print_scores(found, scores, "now", SAME_MODEL):
         print("equal to summary.json")
         return OK
     tell(
@@ -79,21 +70,6 @@ def evaluate(words: list[str]) -> int:
         f"(see {path / 'environment.json'} for the run's)"
     )
     return SOME_RUNS_BAD
-
-
-def _print_classes(scores: SplitScores) -> None:
-    """A line for each class; of many classes those with the lowest F1."""
-    classes = scores.per_class
-    if len(classes) > _MOST_CLASSES_SHOWN:
-        classes = sorted(classes, key=lambda item: item.f1)[:_MOST_CLASSES_SHOWN]
-        print(f"\nthe {len(classes)} of {len(scores.per_class)} classes with the lowest F1")
-    names = [printable(item.label) for item in classes]
-    width = max(len("class"), *map(len, names))
-    print(f"\n{'class':{width}}  precision    recall        F1  images")
-    for name, item in zip(names, classes, strict=True):
-        shares = f"{percent(item.precision):>9}  {percent(item.recall):>8}  {percent(item.f1):>8}"
-        print(f"{name:{width}}  {shares}  {item.support:6,}")
-    print()
 
 
 @contextmanager
@@ -130,6 +106,12 @@ def parser() -> Parser:
     parser.add_argument("run", metavar="RUN", help="a path, the beginning of a run's name, or latest")
     parser.add_argument(
         "--data-root", type=expanded, metavar="DIR", help="the folder of the data on this machine"
+    )
+    parser.add_argument(
+        "--onnx",
+        type=home_path,
+        metavar="FILE",
+        help="score this file of bakeoff export (ONNX or pt2) instead of the run's own weights",
     )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: the device of the run")
     return parser

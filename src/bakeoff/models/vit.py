@@ -182,9 +182,7 @@ class Vit(LogitsClassifier):
     def _tokens(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
         tokens = self.stem(images).flatten(2).transpose(1, 2)
         if self.class_token is not None:
-            # Not len(), which would fix the batch where the network is traced (`bakeoff export`).
-            first = self.class_token.expand(tokens.shape[0], -1, -1)
-            tokens = torch.cat([first.to(tokens.dtype), tokens], dim=1)
+            tokens = torch.cat([self.class_token.expand_as(tokens[:, :1]).to(tokens.dtype), tokens], dim=1)
         return self.dropout(tokens + self.positions)
 
     def _start(self) -> None:
