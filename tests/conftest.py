@@ -206,3 +206,15 @@ def _needed(what: str, names: Sequence[str]) -> None:
         if os.environ.get("BAKEOFF_REQUIRE_EXTRAS") == "1":
             pytest.fail(message)
         pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def onnx_extra() -> None:
+    """Skips where the extra `onnx` is not installed; `.ci/run` makes that a failure."""
+    from bakeoff.deploy.export.extra import missing
+
+    if names := missing():
+        message = f"needs {', '.join(names)} (the extra `onnx`)"
+        if os.environ.get("BAKEOFF_REQUIRE_EXTRAS") == "1":
+            pytest.fail(message)
+        pytest.skip(message)

@@ -1,5 +1,6 @@
 """Whether a written file gives what the model gives, before it is kept."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,14 +59,14 @@ def check_file(trained: "Trained", path: Path, images: UInt8[Tensor, "n c h w"])
     return compare(trained, own, exported.probabilities(images.numpy()))
 
 
-def check_reloaded(trained: "Trained", path: Path, images: UInt8[Tensor, "n c h w"]) -> None:
+def check_reloaded(trained: "Trained", content: bytes, images: UInt8[Tensor, "n c h w"]) -> None:
     """Compares what `torch.export.load` makes of a file that this process has just written.
 
     Raises:
         RunsDifferError: it does not give the same.
     """
-    with open(path, "rb") as file, quiet(), torch.no_grad():
-        program = torch.export.load(file).module()
+    with quiet(), torch.no_grad():
+        program = torch.export.load(io.BytesIO(content)).module()
         for count in (*_FEW, len(images)):
             rows = program(images[:count])[0].numpy()
             compare(trained, trained.probabilities(images[:count]), rows)

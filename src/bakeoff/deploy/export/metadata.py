@@ -54,7 +54,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         ValueError: something is missing or of another form, with the reason.
     """
     if "bakeoff.schema" not in entries:
-        raise ValueError("bakeoff has not written it: there is no bakeoff.schema in its metadata")
+        raise ValueError("bakeoff has not written it (no bakeoff.schema in its metadata)")
     if entries["bakeoff.schema"] != str(SCHEMA):
         raise ValueError(f"its metadata are not of schema {SCHEMA}: a newer version of bakeoff wrote it")
     names = _json(entries, "bakeoff.class_names")

@@ -57,7 +57,7 @@ def read_onnx(path: Path, threads: int | None) -> OnnxModel:
     try:
         proto = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own kind, which has no types
-        raise UnreadableFileError(f"{path.name}: not an ONNX file") from error
+        raise UnreadableFileError(f"{path.name}: neither an ONNX nor a .pt2 file") from error
     del content
     try:
         _refuse_strange(proto)
@@ -78,7 +78,7 @@ def read_onnx(path: Path, threads: int | None) -> OnnxModel:
     except (MemoryError, OSError):
         raise
     except Exception as error:  # onnxruntime has a dozen kinds of its own
-        raise UnreadableFileError(f"{path.name}: not an ONNX file of bakeoff: {one_line(error)}") from error
+        raise UnreadableFileError(f"{path.name}: not used: {one_line(error)}") from error
     return OnnxModel(metadata, session, tuple(output.name for output in session.get_outputs()))
 
 

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -21,6 +21,7 @@ _MOST_BYTES = 2**34
 _ZIP = b"PK\x03\x04"
 
 
+@runtime_checkable
 class _Model(Protocol):
     @property
     def output_names(self) -> tuple[str, ...]: ...

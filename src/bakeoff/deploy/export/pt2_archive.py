@@ -7,6 +7,7 @@ and calls those). Whatever else a record would ask for is refused.
 """
 
 import json
+import math
 import os
 import re
 import struct
@@ -69,9 +70,8 @@ def read_archive(path: Path) -> Archive:
         except (MemoryError, OSError):
             raise
         except Exception as error:  # zipfile, json and torch raise a dozen kinds for a damaged archive
-            raise UnreadableFileError(
-                f"{path.name}: not a .pt2 file of bakeoff: {one_line(error)}"
-            ) from error
+            reason = f"no {error}" if isinstance(error, KeyError) else one_line(error)
+            raise UnreadableFileError(f"{path.name}: not used: {reason}") from error
 
 
 def _read(archive: zipfile.ZipFile, size: int) -> Archive:
@@ -129,11 +129,17 @@ def _json(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Any:
 
 
 def _tensor(payload: bytearray, meta: Mapping[str, Any]) -> Tensor:
-    """The tensor that lies in a payload; torch refuses one that would reach beyond it."""
+    """The tensor that lies in a payload; torch refuses one that would reach beyond it.
+
+    Raises:
+        ValueError: it has more values than the payload.
+    """
     sizes = [int(value["as_int"]) for value in meta["sizes"]]
     strides = [int(value["as_int"]) for value in meta["strides"]]
     offset = int(meta["storage_offset"]["as_int"])
     dtype = DTYPES[meta["dtype"]]
+    if math.prod(sizes) * dtype.itemsize > len(payload):
+        raise ValueError("a tensor is larger than what is stored of it")
     flat = torch.frombuffer(payload, dtype=dtype) if payload else torch.empty(0, dtype=dtype)
     return flat.as_strided(sizes, strides, offset)
 

@@ -55,10 +55,10 @@ def read_pt2(path: Path, threads: int | None) -> Pt2Model:
         raise
     except Exception as error:  # torch raises a dozen kinds for what an operator cannot take
         reason = f"no {error}" if isinstance(error, KeyError) else one_line(error)
-        raise UnreadableFileError(f"{path.name}: not a .pt2 file of bakeoff: {reason}") from error
+        raise UnreadableFileError(f"{path.name}: not used: {reason}") from error
     expected = [(_IMAGES_TRIED, len(metadata.class_names)), (_IMAGES_TRIED, 4), (_IMAGES_TRIED,)]
     if shapes not in (expected[:1], expected):
-        raise UnreadableFileError(f"{path.name}: its outputs are not those of a model of bakeoff ({shapes})")
+        raise UnreadableFileError(f"{path.name}: not used: its outputs have the shapes {str(shapes)[:80]}")
     return Pt2Model(metadata, program, _NAMES[: len(shapes)], threads)
 
 

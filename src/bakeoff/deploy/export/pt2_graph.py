@@ -79,7 +79,10 @@ class _Node:
             if found[1].startswith("_") and not _PRIVATE.fullmatch(found[1]):
                 raise ValueError(f"torch's private operator {target[:80]!r}")
             self._operator = getattr(getattr(torch.ops.aten, found[1]), found[2])
-            _refuse_files(self._operator)
+            arguments = self._operator._schema.arguments
+            _refuse_files(target, arguments)
+            # What makes a new tensor makes it where the images are: for shapes alone, without memory.
+            self._makes = any(argument.name == "device" and argument.kwarg_only for argument in arguments)
         self._inputs = [(str(item["name"]), item["arg"], item.get("kind")) for item in node["inputs"]]
         self._results = node["outputs"]
 
@@ -92,6 +95,8 @@ class _Node:
         if self._arithmetic is not None:
             results: Any = _computed(self._arithmetic[1], positional)
         else:
+            if self._makes:
+                named["device"] = device
             results = self._operator(*positional, **named)
         self._store(results, values)
 
@@ -107,11 +112,10 @@ class _Node:
             values[_name(name)] = result
 
 
-def _refuse_files(operator: Any) -> None:
+def _refuse_files(target: str, arguments: Sequence[Any]) -> None:
     """An operator that opens a file takes its name."""
-    arguments = operator._schema.arguments
-    if any("file" in argument.name or "name" in argument.name for argument in arguments):
-        raise ValueError(f"the operator {operator}, which opens files")
+    if any("file" in argument.name for argument in arguments):
+        raise ValueError(f"the operator {target[:80]!r}, which opens files")
 
 
 def _name(argument: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """A traced program as a file of torch.export, preprocessing included."""
 
-from typing import IO
+import io
 
 import torch
 from torch.export import ExportedProgram
@@ -9,7 +9,9 @@ from bakeoff.deploy.export.metadata import Metadata
 from bakeoff.deploy.export.quiet import quiet
 
 
-def write_pt2(program: ExportedProgram, metadata: Metadata, file: IO[bytes]) -> None:
-    """Writes what `torch.export.load` reads; the metadata are its extra files."""
+def to_pt2(program: ExportedProgram, metadata: Metadata) -> bytes:
+    """What `torch.export.load` reads; the metadata are its extra files."""
+    content = io.BytesIO()
     with quiet():
-        torch.export.save(program, file, extra_files=metadata.entries())
+        torch.export.save(program, content, extra_files=metadata.entries())
+    return content.getvalue()

@@ -1,9 +1,8 @@
 """Exports a trained model: traced, written to a temporary file, checked, and only then put in place."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import UInt8
 from torch import Tensor
@@ -12,7 +11,7 @@ from bakeoff.deploy.export import state_dict
 from bakeoff.deploy.export.check import MOST_DIFFERENCE, Agreement, check_file, check_reloaded
 from bakeoff.deploy.export.graph import output_names, traced
 from bakeoff.deploy.export.metadata import Metadata, from_entries, storable
-from bakeoff.deploy.export.pt2_write import write_pt2
+from bakeoff.deploy.export.pt2_write import to_pt2
 from bakeoff.errors import ConfigError, RunsDifferError
 from bakeoff.runs.storage import write_atomically
 
@@ -58,29 +57,20 @@ def export(trained: "Trained", form: str, path: Path, images: UInt8[Tensor, "n c
 def _export_graph(
     trained: "Trained", form: str, path: Path, metadata: Metadata, images: UInt8[Tensor, "n c h w"]
 ) -> Agreement:
-    program = traced(trained)
-    write: Callable[[IO[bytes]], object]
+    program, found = traced(trained), []
     if form == "onnx":
         from bakeoff.deploy.export.onnx_write import to_onnx
 
         content = to_onnx(program, output_names(trained.model), metadata).SerializeToString()
-
-        def write(file: IO[bytes]) -> None:
-            file.write(content)
     else:
+        content = to_pt2(program, metadata)
 
-        def write(file: IO[bytes]) -> None:
-            write_pt2(program, metadata, file)
-
-    found: list[Agreement] = []
-
-    def write_and_check(file: IO[bytes]) -> None:
-        write(file)
+    def write_and_check(file: Any) -> None:  # an open file, whose types from `typing` cannot be checked
+        file.write(content)
         file.flush()
-        temporary = Path(file.name)
-        found.append(check_file(trained, temporary, images))
+        found.append(check_file(trained, Path(file.name), images))
         if form == "pt2":
-            check_reloaded(trained, temporary, images)
+            check_reloaded(trained, content, images)
 
     write_atomically(path, write_and_check, _PLACE)
     return found[0]
