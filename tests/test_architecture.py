@@ -21,6 +21,8 @@ LIGHT_FILES = (
     "deploy/__init__.py", "deploy/export/__init__.py", "deploy/export/extra.py", "deploy/export/metadata.py",
     "deploy/export/onnx_file.py", "deploy/export/opened.py", "deploy/export/quiet.py",
     "data/__init__.py", "data/fingerprint.py", "data/folders.py", "data/sources.py",
+    "deploy/__init__.py", "deploy/background.py", "deploy/centring.py", "deploy/ink.py", "deploy/pictures.py",
+    "deploy/strokes.py",
     "evaluation/__init__.py", "evaluation/metrics.py", "machine/environment.py", "machine/gpus.py",
     "machine/limits.py", "machine/process.py",
     "machine/signals.py", "machine/streams.py", "machine/waiting.py",

@@ -1,6 +1,7 @@
 """Opens a user's picture files with few decoders, and without a word of theirs to the terminal. No torch."""
 
 import ctypes
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,8 +32,11 @@ for _handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
 
 
 @contextmanager
-def opened_picture(path: Path) -> Iterator[Image.Image]:
+def opened_picture(source: Path | bytes) -> Iterator[Image.Image]:
     """Opens a picture, which is not decoded yet: of a GIF the first frame, of a TIFF the first page.
+
+    Args:
+        source: the file, or its content.
 
     By an open file, not by its path: else Pillow maps an uncompressed TIFF into memory, and reads one whose
     orientation turns it a quarter with rows as columns.
@@ -40,7 +44,8 @@ def opened_picture(path: Path) -> Iterator[Image.Image]:
     Raises:
         Exception: Pillow's decoders raise a dozen kinds.
     """
-    with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+    content = io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
+    with content as file, Image.open(file, formats=FORMATS) as image:
         if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
             raise ValueError(
                 "32-bit, signed or decimal values: black and white are unknown; save 8 or 16 bits"

@@ -86,7 +86,7 @@ def read_header(path: Path, max_megapixels: float = DataConfig.max_megapixels) -
 
 
 def read_picture(
-    path: Path,
+    path: Path | bytes,
     size: int | None,
     channels: int,
     fit: str = DataConfig.fit,
@@ -96,10 +96,11 @@ def read_picture(
     """Decodes a picture.
 
     Args:
-        path: the file.
+        path: the file, or its content.
         size: pixels a side of the result; None to keep the picture's own height and width.
         channels: 1 for grey, 3 for RGB.
-        fit: how the picture becomes a square: `crop`, `pad` or `stretch`.
+        fit: how the picture becomes a square: `crop`, `pad` or `stretch`; `inside` keeps its shape, with
+            at most `size` pixels a side.
         max_megapixels: a larger picture is refused, before it is decoded.
         budget: what pictures that are decoded at the same time share.
 
@@ -120,14 +121,19 @@ def read_picture(
             with budget.taken(max(whole, image.width * image.height)):
                 # In place, so that the whole picture is not there twice.
                 ImageOps.exif_transpose(image, in_place=True)
-                converted = _in_mode(_eight_bits(image), "L" if channels == 1 else "RGB")
-                if size is not None:
-                    converted = _square(converted, size, fit)
-                pixels = np.asarray(converted)
+                return pixels_of(image, size, channels, fit)
     except BrokenPictureError:
         raise
     except Exception as error:  # as above
         raise BrokenPictureError(_reason(error, path)) from error
+
+
+def pixels_of(image: Image.Image, size: int | None, channels: int, fit: str = DataConfig.fit) -> np.ndarray:
+    """A decoded picture as `read_picture` gives it; uint8 [channels, height, width]."""
+    converted = _in_mode(_eight_bits(image), "L" if channels == 1 else "RGB")
+    if size is not None:
+        converted = _square(converted, size, fit)
+    pixels = np.asarray(converted)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
@@ -152,7 +158,7 @@ def _decoded_size(size: tuple[int, int], side: int, fit: str) -> tuple[int, int]
 
     Twice the wanted size is kept, to leave the rest to the antialiased scaling.
     """
-    if fit != "pad":
+    if fit not in ("pad", "inside"):
         return 2 * side, 2 * side
     longer = max(size)
     width, height = (max(1, 2 * side * one // longer) for one in size)
@@ -189,6 +195,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 def _square(image: Image.Image, size: int, fit: str) -> Image.Image:
     width, height = image.size
+    if fit == "inside":
+        return image if max(image.size) <= size else _inside(image, size)
     if fit == "pad":
         return _padded(image, size)
     if fit == "crop" and width != height:
@@ -199,11 +207,17 @@ def _square(image: Image.Image, size: int, fit: str) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
 
 
-def _padded(image: Image.Image, size: int) -> Image.Image:
-    """All of the picture in the middle of a square; the rest has the mean colour of its border."""
+def _inside(image: Image.Image, size: int) -> Image.Image:
+    """The picture in its own shape."""
     longer = max(image.size)
     width, height = (max(1, round(one * size / longer)) for one in image.size)
-    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def _padded(image: Image.Image, size: int) -> Image.Image:
+    """All of the picture in the middle of a square; the rest has the mean colour of its border."""
+    small = _inside(image, size)
+    width, height = small.size
     if width == height:
         return small
     square = Image.new(image.mode, (size, size), _border_colour(small))
@@ -219,9 +233,9 @@ def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
     return colour if len(colour) > 1 else colour[0]
 
 
-def _reason(error: Exception, path: Path) -> str:
+def _reason(error: Exception, path: Path | bytes) -> str:
     with suppress(OSError):
-        if path.is_file() and path.stat().st_size == 0:
+        if not path or (isinstance(path, Path) and path.is_file() and path.stat().st_size == 0):
             return "empty file"
     text = one_line(error.strerror or error if isinstance(error, OSError) else error)
     return (
