@@ -30,7 +30,7 @@ OPTIONS = {
     "preview": {"--output", "--debug", "--help", "--config-dir", "--config"},
     "compare": {
         "--format", "--output", "--where", "--group-by", "--sort", "--top", "--columns", "--only-changed", "--metric",
-        "--seconds-to", "--cost", "--baseline", "--no-statistics", "--plan", "--all", "--strict", "--spread", "--color", "--bom",
+        "--seconds-to", "--cost", "--baseline", "--no-statistics", "--plan", "--max-latency", "--all", "--strict", "--spread", "--color", "--bom",
         "--delimiter", "--decimal",
     },
     "diff": {"--images", "--json", "--color"},

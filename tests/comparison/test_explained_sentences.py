@@ -13,6 +13,7 @@ from command_lines import PROJECT
 SOURCES = (
     "verdict.py",
     "front.py",
+    "latency_budget.py",
     "notes.py",
     "recipes.py",
     "guessing.py",

@@ -5,7 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from bakeoff.arguments import Parser, add_colour
-from bakeoff.commands.view_options import add_baseline, add_columns, add_paths, add_rows, paths_of, view_of
+from bakeoff.commands.view_options import (
+    add_baseline,
+    add_columns,
+    add_max_latency,
+    add_paths,
+    add_rows,
+    paths_of,
+    view_of,
+)
 from bakeoff.comparison.figures import SHORT_NAMES
 from bakeoff.comparison.output.csv_form import CsvForm, delimiter
 from bakeoff.comparison.output.printing import FORMATS, Writing, print_comparison
@@ -14,7 +22,8 @@ from bakeoff.runs.paths import home_path
 
 HTML = "html"
 MOST_POINTS = 100
-_WITHOUT_PLAN = ("csv", "latex", HTML)
+# What says something in sentences, and the formats that have room for it.
+_SENTENCES = {"plan": ("table", "markdown", "json"), "max_latency": ("table", "markdown", "json", HTML)}
 USAGE = "compare [PATH ...]"
 SUMMARY = "make a table, say which differences are proven"
 
@@ -30,9 +39,7 @@ def compare(words: list[str]) -> int:
     """
     options = parser().parse_args(words)
     paths = paths_of(options)
-    if options.plan is not None and (not options.statistics or options.format in _WITHOUT_PLAN):
-        which = f"--format {options.format}" if options.statistics else "--no-statistics"
-        raise ConfigError(f"--plan: not with {which}; it is printed with table, markdown and json")
+    _refuse_what_is_not_printed(options)
     if options.format == HTML:
         return _page(paths, options)
     return print_comparison(
@@ -42,6 +49,14 @@ def compare(words: list[str]) -> int:
         statistics=options.statistics,
         strict=options.strict,
     )
+
+
+def _refuse_what_is_not_printed(options: argparse.Namespace) -> None:
+    for name, formats in _SENTENCES.items():
+        if getattr(options, name) is not None and (not options.statistics or options.format not in formats):
+            which = f"--format {options.format}" if options.statistics else "--no-statistics"
+            told = f"{', '.join(formats[:-1])} and {formats[-1]}"
+            raise ConfigError(f"--{name.replace('_', '-')}: not with {which}; it is printed with {told}")
 
 
 def _page(paths: list[Path], options: argparse.Namespace) -> int:
@@ -95,6 +110,7 @@ def parser() -> Parser:
   bakeoff compare outputs/sweeps/NAME --format markdown -o table.md
   bakeoff compare --where 'model == "cnn" and optim.lr <= 0.01' --sort nll --top 5
   bakeoff compare --baseline cnn --cost train_seconds
+  bakeoff compare --max-latency 2ms
   bakeoff compare --metric 'best(val.accuracy)' --seconds-to 0.98
   bakeoff compare outputs/sweeps/NAME --plan 0.5
 
@@ -147,4 +163,5 @@ def _add_statistics(parser: Parser) -> None:
         metavar="POINTS",
         help="say how many seeds each pair needs to show a difference of so many points, such as 0.3",
     )
+    add_max_latency(tests)
     tests.add_argument("--strict", action="store_true", help="exit with 7 if the rows are not comparable")

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakeoff.arguments import Parser
-from bakeoff.commands.view_options import add_baseline, add_columns, add_paths, add_rows, paths_of, view_of
+from bakeoff.commands.view_options import (
+    add_baseline,
+    add_columns,
+    add_max_latency,
+    add_paths,
+    add_rows,
+    paths_of,
+    view_of,
+)
 from bakeoff.comparison.output.printing import read_and_compare
 from bakeoff.comparison.view import View
 from bakeoff.errors import ConfigError, InterruptedRunError
@@ -183,5 +191,7 @@ exit codes: 0 done; 2 no run directory, or an option that is not possible; 4 the
     )
     add_rows(parser)
     add_columns(parser)
-    add_baseline(parser.add_argument_group("statistics"))
+    tests = parser.add_argument_group("statistics")
+    add_baseline(tests)
+    add_max_latency(tests)
     return parser

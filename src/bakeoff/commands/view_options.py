@@ -36,6 +36,7 @@ def view_of(options: argparse.Namespace) -> View:
         cost=COST_NAMES[options.cost] if options.cost else None,
         baseline=options.baseline,
         spread=options.spread,
+        max_latency_ms=options.max_latency,
     )
 
 
@@ -56,6 +57,26 @@ def _share(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text} is no share above 0 and up to 1, such as 0.98")
+
+
+# Units of a latency, in milliseconds.
+_UNITS = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3}
+_MOST_MS = 3.6e6  # an hour
+
+
+def _latency(text: str) -> float:
+    """Such as 2ms, 0.5 ms, 300us or 0.002 s, in milliseconds."""
+    found = re.fullmatch(r"\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)\s*([a-zµμ]*)\s*", text.lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text} is no time, such as 2ms, 0.5ms, 300us or 0.002s")
+    number, unit = found.groups()
+    if unit not in _UNITS:
+        raise argparse.ArgumentTypeError(
+            f"{text} has no known unit; write {number}ms, {number}us or {number}s"
+        )
+    if not 0 < (milliseconds := float(number) * _UNITS[unit]) <= _MOST_MS:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most an hour")
+    return milliseconds
 
 
 def add_paths(parser: Parser) -> None:
@@ -146,4 +167,15 @@ def add_baseline(group: argparse._ArgumentGroup) -> None:
         "--baseline",
         metavar="NAME",
         help="test each row against this one only: its number in the table, its name or its model",
+    )
+
+
+def add_max_latency(group: argparse._ArgumentGroup) -> None:
+    """A budget of time for one image."""
+    group.add_argument(
+        "--max-latency",
+        type=_latency,
+        metavar="TIME",
+        help="name the most accurate row that takes at most so long for one image, such as 2ms or 300us, and "
+        "those that are not proven to be worse",
     )

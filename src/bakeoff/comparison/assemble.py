@@ -71,6 +71,7 @@ def _arranged(
         return dataclasses.replace(table, settings=shown)
     # SciPy takes a third of a second to load.
     from bakeoff.comparison.front import with_front
+    from bakeoff.comparison.latency_budget import with_latency_budget
     from bakeoff.comparison.notes import notes
     from bakeoff.comparison.planned import with_plan
     from bakeoff.comparison.races import with_race
@@ -84,4 +85,5 @@ def _arranged(
     tested = with_tuning(with_race(tested))
     if view.plan is not None:
         tested = with_plan(tested, view.plan)
-    return with_front(tested, view.cost) if view.cost else tested
+    tested = with_front(tested, view.cost) if view.cost else tested
+    return tested if view.max_latency_ms is None else with_latency_budget(tested, view.max_latency_ms)

@@ -9,6 +9,7 @@ from bakeoff.comparison.run import UNKNOWN, Run
 from bakeoff.comparison.statistics import ALPHA
 
 if TYPE_CHECKING:
+    from bakeoff.comparison.latency_budget import LatencyBudget
     from bakeoff.comparison.statistics.expected_best import ExpectedBest
     from bakeoff.comparison.statistics.pairs import Difference
     from bakeoff.comparison.statistics.values import Metric
@@ -214,6 +215,7 @@ class Table:
     race: RaceFacts | None = None
     plan: Plan | None = None  # None: not asked for
     tuning: tuple[StudyCurve, ...] = ()  # of the searches that rows come from
+    latency_budget: "LatencyBudget | None" = None  # None: not asked for
 
     def row(self, setting: str) -> SettingRow:
         """A setting that is shown."""

@@ -40,6 +40,7 @@ class View:
     spread: str = "interval"  # or std: what stands beside a score's mean
     trials: bool = False  # whether those have a row by which a search has chosen
     plan: float | None = None  # points of a percent that are to be shown
+    max_latency_ms: float | None = None  # for one image
 
     def figure(self, name: str) -> Figure | None:
         """The figure of the runs, or of their histories, that a column shows; None of another column."""

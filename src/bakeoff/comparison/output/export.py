@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.comparison.group import shown
+from bakeoff.comparison.latency_budget import LatencyBudget
 from bakeoff.comparison.open_studies import OpenStudy, open_studies
 from bakeoff.comparison.output.csv_form import CsvForm
 from bakeoff.comparison.output.render import problem_lines, relative
@@ -111,9 +112,16 @@ def _table(table: Table) -> dict[str, Any]:
         content["plan"] = {"points": table.plan.points, "pairs": needs}
     if table.race is not None:
         content["race"] = dataclasses.asdict(table.race)
+    if table.latency_budget is not None:
+        content["latency_budget"] = _budget(table.latency_budget)
     if table.tuning:
         content["tuning"] = [_study(curve) for curve in table.tuning]
     return content | {"notes": table.notes}
+
+
+def _budget(budget: LatencyBudget) -> dict[str, Any]:
+    conditions = budget.conditions._asdict() if budget.conditions else None
+    return dataclasses.asdict(budget) | {"conditions": conditions}
 
 
 def _study(curve: StudyCurve) -> dict[str, Any]:
