@@ -38,6 +38,8 @@ examples:
   bakeoff show latest
   bakeoff evaluate latest
   bakeoff export latest -o model.onnx
+  bakeoff measure latest
+  bakeoff compare --max-latency 2ms
   bakeoff resume latest
   bakeoff experiments
   eval "$(bakeoff -sc install=bash)"   completion by TAB; zsh and fish too
@@ -62,6 +64,7 @@ COMMANDS = (
     "diff",
     "evaluate",
     "export",
+    "measure",
     "resume",
     "watch",
     "cancel",
@@ -86,7 +89,8 @@ _OTHER_WORDS = {
     "write bakeoff export RUN": "onnx convert deploy save torchscript pt2",
     "write bakeoff models": "model model-zoo zoo archs",
     "write bakeoff preview KEY=VALUE ...": "augment images view",
-    "write bakeoff doctor": "info env version system benchmark",
+    "write bakeoff doctor": "info env version system",
+    "write bakeoff measure RUN": "benchmark bench latency time speed throughput profile",
     "a run is a folder, and is removed as any folder is": "rm delete remove clean gc clear",
     "write bakeoff resume RUN": "continue restart",
     "write bakeoff watch SWEEP": "follow tail monitor attach top",

@@ -13,6 +13,7 @@ COMMANDS = (
     "diff",
     "evaluate",
     "export",
+    "measure",
     "resume",
     "list",
     "show",

@@ -36,6 +36,7 @@ OPTIONS = {
     "diff": {"--images", "--json", "--color"},
     "evaluate": {"--data-root", "--device", "--onnx"},
     "export": {"--format", "--output", "--data-root"},
+    "measure": {"--batch-sizes", "--threads", "--device", "--format", "--color"},
     "resume": {"--allow", "--data-root", "--retry-diverged"},
     "list": {"--limit", "--runs", "--state", "--model", "--data", "--json", "--color"},
     "show": {"--json", "--color"},
