@@ -187,14 +187,6 @@ def tune_extra() -> None:
 
 
 @pytest.fixture(scope="session")
-def onnx_extra() -> None:
-    """Skips where the extra `onnx` is not installed; `.ci/run` makes that a failure."""
-    from bakeoff.deploy.export.extra import missing
-
-    _needed("the extra `onnx`", missing())
-
-
-@pytest.fixture(scope="session")
 def notebook_extra() -> None:
     """Skips where notebooks cannot be run; `.ci/run` makes that a failure."""
     _needed("the group `notebook`", missing({"nbclient": "nbclient", "ipykernel": "ipykernel"}))

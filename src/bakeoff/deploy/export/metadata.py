@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bakeoff import __version__
+from bakeoff.machine.version import __version__
 
 SCHEMA = 1
 _LONGEST_NAME = 1_000  # characters, of a class or a run
