@@ -63,9 +63,9 @@ class Predictions(Sequence[Prediction]):
 
         return pd.DataFrame(
             {
-                "predicted": self.labels,
+                "predicted": pd.array(self.labels, dtype="string"),
                 "probability": self.probabilities.max(axis=1, initial=0.0),
-                "note": list(self.notes),
+                "note": pd.array(self.notes, dtype="string"),
             }
         )
 
