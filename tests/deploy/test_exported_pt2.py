@@ -11,14 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_files import Records, archive_of, first_node, opened, records, with_json, with_node
+from exported_files import (
+    PT2_METADATA,
+    Records,
+    archive_of,
+    first_node,
+    hand_made_pt2,
+    opened,
+    records,
+    with_json,
+    with_node,
+)
 from torch import nn
 
-from bakeoff.deploy.export.metadata import Metadata
 from bakeoff.deploy.export.pt2_write import to_pt2
 from bakeoff.errors import DataError
 
-METADATA = Metadata("toy-run", ("a", "b", "c"), (1, 8, 8), "toy", "toy")
 MODEL, WEIGHTS = "models/model.json", "data/weights/model_weights_config.json"
 
 
@@ -45,20 +53,26 @@ class Toy(nn.Module):
         return (self.layer(rows + order).relu_().softmax(dim=1),)
 
 
-@pytest.fixture(scope="module")
-def content() -> bytes:
+@pytest.fixture(scope="module", params=["by hand", pytest.param("by torch", marks=pytest.mark.slow)])
+def content(request: pytest.FixtureRequest) -> bytes:
+    """A file; torch takes seconds to make its first one."""
+    return hand_made_pt2() if request.param == "by hand" else by_torch()
+
+
+def by_torch() -> bytes:
     images = torch.zeros((3, 1, 8, 8), dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=1024)
     with torch.no_grad():
         model = Toy().requires_grad_(requires_grad=False)
         program = torch.export.export(model, (images,), dynamic_shapes={"images": {0: batch}})
     program._example_inputs = None
-    return to_pt2(program, METADATA)
+    return to_pt2(program, PT2_METADATA)
 
 
-def test_a_file_gives_what_torch_gives_to_the_bit(content: bytes, tmp_path: Path) -> None:
-    model = opened(tmp_path, "toy.pt2", content)
-    assert (model.format, model.metadata) == ("pt2", METADATA)
+@pytest.mark.slow
+def test_a_file_gives_what_torch_gives_to_the_bit(tmp_path: Path) -> None:
+    model = opened(tmp_path, "toy.pt2", by_torch())
+    assert (model.format, model.metadata) == ("pt2", PT2_METADATA)
     images = np.random.RandomState(0).randint(0, 256, (600, 1, 8, 8)).astype(np.uint8)
     theirs = torch.export.load(tmp_path / "toy.pt2").module()
     with torch.no_grad():
@@ -68,6 +82,26 @@ def test_a_file_gives_what_torch_gives_to_the_bit(content: bytes, tmp_path: Path
             if count:
                 assert np.array_equal(rows, theirs(torch.from_numpy(images[:count]))[0].numpy())
     assert model.probabilities(images).shape == (600, 3)
+
+
+def test_a_file_rates_any_number_of_images(content: bytes, tmp_path: Path) -> None:
+    model = opened(tmp_path, "toy.pt2", content)
+    assert (model.format, model.metadata, model.output_names) == ("pt2", PT2_METADATA, ("probabilities",))
+    images = np.random.RandomState(0).randint(0, 256, (600, 1, 8, 8)).astype(np.uint8)
+    rows = model.probabilities(images)
+    assert (rows.shape, rows.dtype) == ((600, 3), np.float32)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
+    for count in (0, 1, 7):
+        np.testing.assert_allclose(model.probabilities(images[:count]), rows[:count], atol=1e-6)
+
+
+def test_a_hand_made_file_is_computed_as_it_says(tmp_path: Path) -> None:
+    model = opened(tmp_path, "toy.pt2", hand_made_pt2())
+    weight = np.random.RandomState(0).randn(3, 64).astype(np.float32)
+    images = np.random.RandomState(1).randint(0, 256, (5, 1, 8, 8)).astype(np.uint8)
+    logits = np.maximum(images.reshape(5, 64) / 255 @ weight.T + np.arange(3), 0)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.probabilities(images), expected, atol=1e-6)
 
 
 def test_a_name_without_an_ending_and_a_link_are_opened(content: bytes, tmp_path: Path) -> None:

@@ -59,22 +59,3 @@ def test_sizes_asked_by_shape_give_the_same_bits(model_name: str, precision: str
     setattr(former, name, types.MethodType(former_rpn if name == "_rpn" else former_tokens, former))
     for new, old in zip(results(now, precision), results(former, precision), strict=True):
         assert torch.equal(new, old)
-
-
-@pytest.mark.parametrize("model_name", ["lab_vit", pytest.param("faster_rcnn", marks=pytest.mark.slow)])
-def test_a_network_is_traced_with_a_batch_of_any_size(model_name: str) -> None:
-    model, images = build_model(model_name, TASKS[0]).eval(), some_batch(TASKS[0], 5).images
-
-    class Rows(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, images: Tensor) -> Tensor:
-            return self.model.probabilities(images)
-
-    batch = torch.export.Dim("batch", min=1, max=64)
-    with torch.no_grad():
-        program = torch.export.export(Rows(), (images,), dynamic_shapes={"images": {0: batch}}).module()
-        for count in (1, 3, 5):
-            torch.testing.assert_close(program(images[:count]), model.probabilities(images[:count]))

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from bakeoff.deploy.export.graph import output_names
-from bakeoff.deploy.export.opened import Exported, open_exported
+from bakeoff.deploy.export.opened import open_exported
 from bakeoff.deploy.export.quiet import quiet
 from bakeoff.errors import DataError, RunsDifferError
 from bakeoff.models.base import evaluating
@@ -55,7 +55,7 @@ def check_file(trained: "Trained", path: Path, images: UInt8[Tensor, "n c h w"])
     for count in (*_FEW, len(images)):
         compare(trained, own[:count], exported.probabilities(images[:count].numpy()))
     if isinstance(trained.model, Detector):
-        _compare_boxes(trained, exported, images)
+        _compare_boxes(trained, exported.outputs(images.numpy()), images)
     return compare(trained, own, exported.probabilities(images.numpy()))
 
 
@@ -88,8 +88,8 @@ def compare(trained: "Trained", own: np.ndarray, theirs: np.ndarray) -> Agreemen
     return Agreement(difference, len(own), others)
 
 
-def _compare_boxes(trained: "Trained", exported: Exported, images: UInt8[Tensor, "n c h w"]) -> None:
-    """Boxes, and their scores.
+def _compare_boxes(trained: "Trained", outputs: list[np.ndarray], images: UInt8[Tensor, "n c h w"]) -> None:
+    """Boxes, and their scores, of what a file gives for images.
 
     Raises:
         RunsDifferError: they are others.
@@ -97,7 +97,7 @@ def _compare_boxes(trained: "Trained", exported: Exported, images: UInt8[Tensor,
     assert isinstance(trained.model, Detector)
     with evaluating(trained.model):
         found = trained.model.detect(images)
-    _, boxes, scores = exported.outputs(images.numpy())
+    _, boxes, scores = outputs
     pixels = float(np.abs(found.boxes.numpy() - boxes).max())
     if not pixels <= _MOST_PIXELS:
         raise RunsDifferError(

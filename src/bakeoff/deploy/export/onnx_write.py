@@ -1,9 +1,10 @@
 """A traced program as an ONNX file, preprocessing included. Needs the extra `onnx`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.export import ExportedProgram
 
 from bakeoff.deploy.export.graph import INPUT
@@ -31,12 +32,7 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], metadata: Metadata
     Raises:
         ConfigError: an operator that ONNX does not have, or weights too large for a file.
     """
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
-    if weights > MOST_BYTES:
-        raise ConfigError(
-            f"{metadata.model}: {weights:,} bytes of weights, more than an ONNX file can hold; "
-            "use --format pt2"
-        )
+    refuse_large(metadata.model, program.state_dict.values())
     try:
         with quiet():
             written = torch.onnx.export(
@@ -61,6 +57,19 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], metadata: Metadata
     for key, text in metadata.entries().items():
         proto.metadata_props.add(key=key, value=text)
     return proto
+
+
+def refuse_large(model: str, tensors: Iterable[Tensor]) -> None:
+    """Weights that a single file cannot hold.
+
+    Raises:
+        ConfigError: they are too large.
+    """
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if weights > MOST_BYTES:
+        raise ConfigError(
+            f"{model}: {weights:,} bytes of weights, more than an ONNX file can hold; use --format pt2"
+        )
 
 
 def _stable_sort() -> Any:
