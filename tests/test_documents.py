@@ -45,6 +45,8 @@ NOT_RUN = {
     "bakeoff train --config-dir outputs/sweeps/NAME experiment=NAME seed=7": "of a search of the page's own; "
     "tests/search/test_best_experiment.py has such files",
     "bakeoff measure RUN RUN model.onnx": "needs an exported file; tests/deploy/test_measure.py has them",
+    "bakeoff measure outputs/sweeps/NAME model.onnx": "the same",
+    "bakeoff measure outputs/sweeps/NAME": "needs runs with weights; tests/deploy/test_measure.py has a sweep",
     "bakeoff train mo": "half a word, on which TAB is pressed",
     'bakeoff compare --where \'date >= "2026-11-27" and host == "desk" and latency < 2\'': "asks for a machine "
     "of that name; tests/comparison/test_names.py has such expressions",

@@ -189,7 +189,7 @@ def test_latencies_that_do_not_compare_are_not_ranked(
     write_json(root / "bad-1" / "environment.json", environment | changes)
     found = budget(bakeoff, root, "2ms")
     assert (found["chosen"], found["reason"], found["conditions"]) == (None, reason, None)
-    again = "Measure one run of each row on one machine: bakeoff measure RUN RUN ..."
+    again = "To measure again on one machine: bakeoff measure SWEEP, or one run of each row."
     assert found["says"] == [f"No choice within 2 ms for one image: {reason}. {again}"]
     assert {one["is_within"] for one in found["settings"]} == {None}
     # Those of one machine do.

@@ -23,6 +23,7 @@ from bakeoff.deploy.measure import memory, rounds, subjects, take
 from bakeoff.deploy.measure.subjects import Opened, OpenedRun, Subject
 from bakeoff.errors import DataError
 from bakeoff.runs.measurements import MEASUREMENTS, read_measurements
+from bakeoff.runs.storage import write_json
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +182,7 @@ def test_threads_of_the_process_are_taken_and_set_back(
         (["--batch-sizes", "1,x"], "1,x is no list of whole numbers"),
         (["--batch-sizes", ""], "is no list of whole numbers"),
         (["--device", "cuda:7"], "--device cuda:7: there "),
+        (["--device", "gpu"], "gpu is no device; give auto, cpu, cuda or cuda:N"),
         (["--format", "csv"], "invalid choice: 'csv'"),
     ],
     ids=str,
@@ -200,6 +202,32 @@ def test_a_word_that_names_nothing(bakeoff: Bakeoff, run: Path, word: str, told:
     code, out, err = bakeoff("measure", str(run), word)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert told in err
+
+
+def test_of_a_sweep_one_run_of_each_configuration_is_measured(
+    bakeoff: Bakeoff, run: Path, tmp_path: Path
+) -> None:
+    sweep = tmp_path / "outputs" / "sweeps" / "mine"
+    summary = read(run, "summary.json")
+    for name, setting, has_weights in (
+        ("a-0", "a", False),
+        ("a-1", "a", True),
+        ("a-2", "a", True),
+        ("b-0", "b", True),
+    ):
+        shutil.copytree(run, sweep / name)
+        write_json(sweep / name / "summary.json", summary | {"setting": setting})
+        if not has_weights:
+            (sweep / name / "weights.safetensors").unlink()
+    (sweep / "c-0").mkdir()
+    (sweep / "c-0" / "status.json").write_text('{"status": "failed"}')
+    found = told_json(bakeoff, "mine", str(sweep / "b-0"), "--batch-sizes", "1")
+    assert [one["name"] for one in found["measurements"]] == ["a-1", "b-0"]
+    shutil.rmtree(sweep / "c-0")
+    (tmp_path / "outputs" / "none").mkdir()
+    code, _, err = bakeoff("measure", str(tmp_path / "outputs" / "none"))
+    assert code == 2
+    assert "no finished run there" in err
 
 
 def test_what_cannot_be_opened_is_named_and_the_others_are_measured(
@@ -226,7 +254,7 @@ def test_a_batch_that_does_not_fit_is_named_and_the_others_are_measured(
     (problem,) = found["problems"]
     assert problem["name"] == run.name
     assert problem["reason"].startswith(
-        "batch of 1,000,000 images, 1 thread: does not fit into memory: it needs about 0."
+        "batch of 1,000,000 images, 1 thread: does not fit into memory: it needs about "
     )
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 from dataclasses import asdict
@@ -10,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.arguments import Parser, add_colour
-from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, InterruptedRunError
+from bakeoff.deploy.measure.named import named
+from bakeoff.errors import OK, SOME_RUNS_BAD, InterruptedRunError
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import tell
-from bakeoff.runs.locate import find_run, outputs_root
+from bakeoff.runs.locate import outputs_root
 from bakeoff.runs.measurements import MEASUREMENTS
-from bakeoff.runs.paths import home_path
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import without_nan
 from bakeoff.terminal import broken, line_width, wants_colour
@@ -25,9 +24,9 @@ from bakeoff.text import printable
 if TYPE_CHECKING:
     from bakeoff.deploy.measure.take import Outcome
 
-USAGE = "measure RUN|FILE ..."
+USAGE = "measure RUN|SWEEP|FILE ..."
 SUMMARY = "take latency, images/s and memory again, here"
-_ENDINGS = (".onnx", ".pt2")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 _BATCH_SIZES = (1, 256)
 Kept = list[tuple[Path | None, str]]
 
@@ -39,18 +38,18 @@ def measure(words: list[str]) -> int:
         0, or 7 if something could not be measured, or not be stored beside its run.
 
     Raises:
-        ConfigError: no such run, a device that is not there, or more threads than a process can have.
+        ConfigError: no such run or file, a device that is not there, or more threads than a process can have.
         BakeoffError: of the first one, if nothing at all can be measured.
         InterruptedRunError: a signal came; nothing is stored then.
     """
-    options = parser().parse_args(words)
-    named = [_named(word) for word in dict.fromkeys(options.words)]
+    options = parser().parse_intermixed_args(words)
+    found = named(options.words, outputs_root())
     with loading_torch():
         from bakeoff.deploy.measure.keep import keep
         from bakeoff.deploy.measure.subjects import Subject
         from bakeoff.deploy.measure.take import Asked, take
 
-    subjects = [Subject(path, is_file) for path, is_file in dict.fromkeys(named)]
+    subjects = [Subject(path, is_file) for path, is_file in found]
     asked = Asked(options.threads, options.batch_sizes, options.device)
     with StopSignal().caught():
         try:
@@ -66,16 +65,6 @@ def measure(words: list[str]) -> int:
     else:
         _print_table(outcome, kept, options.color)
     return _told(outcome, kept)
-
-
-def _named(word: str) -> tuple[Path, bool]:
-    """A word as the path of a run or of a file, and whether it is a file."""
-    path = home_path(word)
-    if path.is_file() or (path.suffix.lower() in _ENDINGS and not path.is_dir()):
-        if not os.path.lexists(path):
-            raise ConfigError(f"{path}: no such file; write one with bakeoff export RUN -o {path}")
-        return path, True
-    return find_run(word, outputs_root()), False
 
 
 def _print_table(outcome: "Outcome", kept: Kept, color: str) -> None:
@@ -133,6 +122,12 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
+def _device(text: str) -> str:
+    if not _DEVICE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text} is no device; give auto, cpu, cuda or cuda:N")
+    return text
+
+
 def parser() -> Parser:
     """What completion and the command read its options from."""
     parser = Parser(
@@ -142,6 +137,7 @@ def parser() -> Parser:
         "bakeoff compare --max-latency uses what is stored.",
         epilog="""examples:
   bakeoff measure latest
+  bakeoff measure outputs/sweeps/NAME model.onnx
   bakeoff measure latest --threads 1,2 --batch-sizes 1,32
 
 exit codes: 0 done; 2 no such run, or an option that is not possible; 7 something could not be
@@ -150,8 +146,9 @@ exit codes: 0 done; 2 no such run, or an option that is not possible; 7 somethin
     parser.add_argument(
         "words",
         nargs="+",
-        metavar="RUN|FILE",
-        help="a run (a path, the beginning of its name, or latest), or a file written by bakeoff export",
+        metavar="RUN|SWEEP|FILE",
+        help="a run (a path, the beginning of its name, or latest), a sweep or a folder (one run of each of "
+        "its configurations), or a file written by bakeoff export",
     )
     parser.add_argument(
         "--batch-sizes",
@@ -169,6 +166,7 @@ exit codes: 0 done; 2 no such run, or an option that is not possible; 7 somethin
     )
     parser.add_argument(
         "--device",
+        type=_device,
         default="auto",
         metavar="DEVICE",
         help="auto, cpu, cuda or cuda:N, for runs; exported files use the CPU (default: auto)",

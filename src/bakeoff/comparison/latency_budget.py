@@ -114,7 +114,7 @@ def _said(
     """The answer, and what is over the budget."""
     budget = f"{_ms(budget_ms)} for one image"
     if found.reason:
-        again = "Measure one run of each row on one machine: bakeoff measure RUN RUN ..."
+        again = "To measure again on one machine: bakeoff measure SWEEP, or one run of each row."
         return [f"No choice within {budget}: {found.reason}. {again}"]
     fast = sorted((row for row in rows if row.setting in found.of_row), key=lambda row: _median(row, found))
     if chosen is None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
-from bakeoff.machine.memory import PhasePeaks, available_memory_bytes
+from bakeoff.machine.memory import LiveBytes, PhasePeaks, available_memory_bytes
 
-TRIED = 8  # images, from whose memory that of a batch is foreseen
+_STEP = 8  # times as many images as were tried before
+_ROOM_FOR_KERNELS = 2  # times the tensors: as for an evaluation's batch (evaluation/batch_size.py)
+_AT_LEAST = 5  # times its bytes: an image is there as bytes and as float32
 _SHARE_OF_AVAILABLE = 0.8  # the rest is for others
 
 
@@ -34,13 +36,16 @@ def peak_bytes(calls: Callable[[], object], device: torch.device) -> int | None:
 
 
 def why_too_large(
-    count: int, call: Callable[[], object], image_bytes: int, device: torch.device
+    count: int, rates: Callable[[int], Callable[[], object]], image_bytes: int, device: torch.device
 ) -> str | None:
     """Whether a batch is foreseen to need more memory than there is; Linux ends whoever fills it.
 
+    Foreseen from smaller batches, of which each one is at most eight times the one before: what does not grow
+    with the batch, such as weights in another number format, may hide what does.
+
     Args:
         count: images of the batch.
-        call: rates `TRIED` images.
+        rates: a call that rates so many images.
         image_bytes: of one image.
         device: on which it is called.
 
@@ -48,17 +53,32 @@ def why_too_large(
         How much it would need and what there is; None if it fits, or if that is not known.
     """
     available = available_memory_bytes(device)
-    if available is None or count <= TRIED:
+    if available is None or count <= _STEP:
         return None
     room = int(_SHARE_OF_AVAILABLE * available)
-    needed = count * image_bytes
-    if needed <= room and (before := held_bytes(device)) is not None:
-        grown = max(0, (peak_bytes(call, device) or 0) - before)
-        needed += count * grown // TRIED
-    if needed <= room:
-        return None
-    return f"does not fit into memory: it needs about {_gb(needed)}, and {_gb(room)} can be had"
+    an_image, size, peak = image_bytes * _AT_LEAST, 0, 0
+    while size < count:
+        larger = min(count, max(1, size * _STEP))
+        if larger * an_image > room:
+            return f"does not fit into memory: it needs about {_gb(count * an_image)} of {_gb(room)}"
+        if larger < count:
+            before, peak = peak, _taken(rates(larger), device)
+            grown = max(0, peak - before) // (larger - size) if size else 0
+            an_image = max(image_bytes * _AT_LEAST, image_bytes + grown)
+        size = larger
+    return None
+
+
+def _taken(call: Callable[[], object], device: torch.device) -> int:
+    """The most that a call takes: of torch's tensors, or of the process where another library computes."""
+    call()  # what is made once is of no batch
+    with LiveBytes() as live:
+        call()
+    if live.peak:
+        return _ROOM_FOR_KERNELS * live.peak
+    held_bytes(device)  # gives back what was freed, so that it is counted when it is taken again
+    return peak_bytes(call, device) or 0
 
 
 def _gb(count: int) -> str:
-    return f"{count / 1e9:,.{0 if count >= 1e10 else 1}f} GB"
+    return f"{count / 1e9:,.0f} GB" if count >= 1e10 else f"{count / 1e9:.2g} GB"

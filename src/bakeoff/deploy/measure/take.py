@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from bakeoff.deploy.measure.memory import TRIED, held_bytes, peak_bytes, why_too_large
+from bakeoff.deploy.measure.memory import held_bytes, peak_bytes, why_too_large
 from bakeoff.deploy.measure.rounds import ROUNDS, Timed, take_turns
 from bakeoff.deploy.measure.subjects import Call, Opened, Subject
 from bakeoff.errors import BakeoffError, ConfigError, ResourceError, is_out_of_memory
@@ -125,7 +125,7 @@ def _kind(
     image_bytes = int(np.prod(opened.shape))
     problem = None
     try:
-        problem = why_too_large(batch_size, rates(TRIED), image_bytes, opened.device)
+        problem = why_too_large(batch_size, rates, image_bytes, opened.device)
         if problem is None:
             timed = Timed(rates(batch_size), lambda: torch.set_num_threads(threads))
             return _Kind(taken, opened, threads, batch_size, timed)
