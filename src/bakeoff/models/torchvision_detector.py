@@ -2,7 +2,8 @@
 
 The network as it is: torchvision's transform, anchors, losses and loops over images, for those who want
 the standard one. What an image's object is, and how class probabilities come from boxes, is as in the
-family `faster_rcnn`. 41,348,201 parameters with ten classes.
+family `faster_rcnn`. With ten classes it has 41,345,286 parameters from COCO's weights, and 41,398,406 from
+scratch, where its norms learn.
 """
 
 from collections.abc import Sequence
