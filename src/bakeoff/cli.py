@@ -37,6 +37,7 @@ examples:
   bakeoff list --state failed
   bakeoff show latest
   bakeoff evaluate latest
+  bakeoff predict latest photo.jpg
   bakeoff export latest -o model.onnx
   bakeoff measure latest
   bakeoff compare --max-latency 2ms
@@ -63,6 +64,7 @@ COMMANDS = (
     "report",
     "diff",
     "evaluate",
+    "predict",
     "export",
     "measure",
     "resume",
@@ -87,6 +89,8 @@ _OTHER_WORDS = {
     "write bakeoff report": "plot plots figures html page dashboard summary",
     "write bakeoff evaluate RUN": "eval test validate predict score check infer inference",
     "write bakeoff export RUN": "onnx convert deploy save torchscript pt2",
+    "write bakeoff evaluate RUN": "eval test validate score check",
+    "write bakeoff predict RUN PICTURE": "infer inference classify recognize recognise apply use",
     "write bakeoff models": "model model-zoo zoo archs",
     "write bakeoff preview KEY=VALUE ...": "augment images view",
     "write bakeoff doctor": "info env version system",

@@ -12,6 +12,7 @@ COMMANDS = (
     "compare",
     "diff",
     "evaluate",
+    "predict",
     "export",
     "measure",
     "resume",

@@ -37,6 +37,9 @@ OPTIONS = {
     "evaluate": {"--data-root", "--device", "--onnx"},
     "export": {"--format", "--output", "--data-root"},
     "measure": {"--batch-sizes", "--threads", "--device", "--format", "--color"},
+    "predict": {
+        "--json", "--csv", "--output", "--top", "--draw", "--as-is", "--evaluate", "--data-root", "--device",
+    },
     "resume": {"--allow", "--data-root", "--retry-diverged"},
     "list": {"--limit", "--runs", "--state", "--model", "--data", "--json", "--color"},
     "show": {"--json", "--color"},
@@ -148,6 +151,8 @@ def names_in(group: str) -> set[str]:
         ("evaluate 10", {RUN}),
         ("evaluate la", {"latest"}),
         ("evaluate cnn", set()),
+        ("predict ", {RUN, "latest"}),
+        ("predict la", {"latest"}),
         ("compare 10", {RUN}),
         ("compare --format csv la", {"latest"}),
         ("prune ", {RUN, "a", "b", "latest"}),  # and no `--yes` that nobody asked for

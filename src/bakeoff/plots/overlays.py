@@ -95,10 +95,7 @@ def explanation_figure(
         plain, drawn = grid[2 * row, column], grid[2 * row + 1, column]
         show_image(plain, image)
         plain.set_title(fitted(caption.split("\n"), INCHES_ABOVE_AN_IMAGE, 7), fontsize=7)
-        show_image(drawn, image)
-        if overlay.heat is not None:
-            _draw_heat(drawn, overlay.heat.numpy())
-        _draw_boxes(drawn, overlay, shown_names)
+        draw_overlay(drawn, image, overlay, shown_names)
     # One of each kind, wherever it stands: an image without a detection has no box of its own.
     handles = {line.get_label(): line for axes in grid.flat for line in axes.lines}
     if handles:
@@ -111,6 +108,14 @@ def explanation_figure(
             fontsize=8,
         )
     return figure
+
+
+def draw_overlay(axes: Any, image: np.ndarray, overlay: "Overlay", shown_names: Mapping[str, str]) -> None:
+    """An image uint8 [c, h, w] with where the model looks and what it found."""
+    show_image(axes, image)
+    if overlay.heat is not None:
+        _draw_heat(axes, overlay.heat.numpy())
+    _draw_boxes(axes, overlay, shown_names)
 
 
 def _legend_of_heat(overlays: Sequence["Overlay"]) -> str:

@@ -1,0 +1,61 @@
+"""Pictures read by threads while a model works, in their order and with few of them in memory. No torch."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from bakeoff.machine.signals import check_stop
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+# The first answers come soon; a model is fastest with many at once.
+_FIRST_BATCHES = (8, 64)
+_LARGEST_BATCH = 256
+_BYTES_IN_MEMORY = 2**26  # of pictures that are read, and as much of those at work
+_AT_A_TIME = 8  # pictures that a thread reads before it asks for more
+
+
+def in_batches(
+    items: Iterable[Item], read: Callable[[Item], Result], bytes_each: int, threads: int
+) -> Iterator[list[tuple[Item, Result]]]:
+    """Reads items in threads, ahead of who asks.
+
+    Args:
+        items: any number of them; never all in memory.
+        read: for one item; called in threads.
+        bytes_each: what a result takes.
+        threads: how many read at once.
+    """
+    most = max(1, min(_LARGEST_BATCH, _BYTES_IN_MEMORY // max(1, bytes_each)))
+    sizes = itertools.chain((min(size, most) for size in _FIRST_BATCHES), itertools.repeat(most))
+    results = _in_order(iter(items), read, ahead=2 * most, at_a_time=min(_AT_A_TIME, most), threads=threads)
+    for size in sizes:
+        check_stop()
+        batch = list(itertools.islice(results, size))
+        if not batch:
+            return
+        yield batch
+
+
+def _in_order(
+    items: Iterator[Item], read: Callable[[Item], Result], ahead: int, at_a_time: int, threads: int
+) -> Iterator[tuple[Item, Result]]:
+    def read_some(some: list[Item]) -> list[tuple[Item, Result]]:
+        return [(item, read(item)) for item in some]
+
+    waiting: deque[Future[list[tuple[Item, Result]]]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        while True:
+            while len(waiting) * at_a_time < max(ahead, threads * at_a_time):
+                some = list(itertools.islice(items, at_a_time))
+                if not some:
+                    break
+                waiting.append(pool.submit(read_some, some))
+            if not waiting:
+                return
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
