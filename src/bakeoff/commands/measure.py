@@ -46,8 +46,9 @@ def measure(words: list[str]) -> int:
     found = named(options.words, outputs_root())
     with loading_torch():
         from bakeoff.deploy.measure.keep import keep
+        from bakeoff.deploy.measure.kinds import Asked
         from bakeoff.deploy.measure.subjects import Subject
-        from bakeoff.deploy.measure.take import Asked, take
+        from bakeoff.deploy.measure.take import take
 
     subjects = [Subject(path, is_file) for path, is_file in found]
     asked = Asked(options.threads, options.batch_sizes, options.device)
@@ -57,7 +58,7 @@ def measure(words: list[str]) -> int:
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{error}; nothing was stored") from error
         first = next((one.error for one in outcome.taken if one.error), None)
-        if first and all(one.error for one in outcome.taken):
+        if first and not any(one.measurements for one in outcome.taken):
             raise first
         kept = keep(outcome.taken, outputs_root())
     if options.format == "json":

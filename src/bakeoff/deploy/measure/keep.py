@@ -13,7 +13,7 @@ from bakeoff.runs.measurements import add_measurements
 from bakeoff.text import printable
 
 if TYPE_CHECKING:
-    from bakeoff.deploy.measure.take import Taken
+    from bakeoff.deploy.measure.kinds import Taken
 
 
 def keep(all_taken: "Sequence[Taken]", root: Path) -> list[tuple[Path | None, str]]:

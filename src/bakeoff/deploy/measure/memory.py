@@ -56,17 +56,18 @@ def why_too_large(
     if available is None or count <= _STEP:
         return None
     room = int(_SHARE_OF_AVAILABLE * available)
-    an_image, size, peak = image_bytes * _AT_LEAST, 0, 0
-    while size < count:
-        larger = min(count, max(1, size * _STEP))
-        if larger * an_image > room:
-            return f"does not fit into memory: it needs about {_gb(count * an_image)} of {_gb(room)}"
-        if larger < count:
-            before, peak = peak, _taken(rates(larger), device)
-            grown = max(0, peak - before) // (larger - size) if size else 0
-            an_image = max(image_bytes * _AT_LEAST, image_bytes + grown)
-        size = larger
-    return None
+    an_image = at_least = image_bytes * _AT_LEAST
+    if count * an_image <= room:
+        size, peak = 1, _taken(rates(1), device)
+        while size * _STEP < count:
+            before, peak = peak, _taken(rates(size * _STEP), device)
+            an_image = max(at_least, image_bytes + max(0, peak - before) // (size * (_STEP - 1)))
+            size *= _STEP
+            if min(count, size * _STEP) * an_image > room:
+                break
+        else:
+            return None
+    return f"does not fit into memory: it needs about {_gb(count * an_image)} of {_gb(room)}"
 
 
 def _taken(call: Callable[[], object], device: torch.device) -> int:

@@ -8,7 +8,7 @@ from bakeoff.terminal import columns_of, padded, painted, wrapped
 from bakeoff.text import counted, printable
 
 if TYPE_CHECKING:
-    from bakeoff.deploy.measure.take import Taken
+    from bakeoff.deploy.measure.kinds import Taken
 
 _GAP = "  "
 _NAME = "model"
