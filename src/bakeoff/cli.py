@@ -87,7 +87,6 @@ _OTHER_WORDS = {
     "write bakeoff show RUN": "inspect describe details cat open",
     "write bakeoff compare": "results table rank leaderboard",
     "write bakeoff report": "plot plots figures html page dashboard summary",
-    "write bakeoff evaluate RUN": "eval test validate predict score check infer inference",
     "write bakeoff export RUN": "onnx convert deploy save torchscript pt2",
     "write bakeoff evaluate RUN": "eval test validate score check",
     "write bakeoff predict RUN PICTURE": "infer inference classify recognize recognise apply use",
