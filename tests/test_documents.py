@@ -47,6 +47,7 @@ NOT_RUN = {
     "bakeoff measure RUN RUN model.onnx": "needs an exported file; tests/deploy/test_measure.py has them",
     "bakeoff measure outputs/sweeps/NAME model.onnx": "the same",
     "bakeoff measure outputs/sweeps/NAME": "needs runs with weights; tests/deploy/test_measure.py has a sweep",
+    "bakeoff evaluate latest --onnx digits.onnx": "needs an exported file; tests/deploy/test_export_command.py has one",
     "bakeoff train mo": "half a word, on which TAB is pressed",
     'bakeoff compare --where \'date >= "2026-11-27" and host == "desk" and latency < 2\'': "asks for a machine "
     "of that name; tests/comparison/test_names.py has such expressions",

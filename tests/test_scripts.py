@@ -16,6 +16,7 @@ BASH = sorted(path.name for path in SCRIPTS.iterdir() if path.is_file() and not 
 SHORTEST = {
     "bench_augment.py": ["--repeats", "1"],
     "bench_compare.py": ["--repeats", "1", "--seeds", "2", "--more", "20"],
+    "bench_export.py": ["--repeats", "1", "--images", "300"],
     "bench_detector.py": ["--repeats", "1", "--batch-size", "2"],
     "bench_finetune.py": [
         "--seeds",

@@ -38,7 +38,7 @@ examples:
   bakeoff show latest
   bakeoff evaluate latest
   bakeoff predict latest photo.jpg
-  bakeoff export latest -o model.onnx
+  bakeoff export latest -o digits.onnx
   bakeoff measure latest
   bakeoff compare --max-latency 2ms
   bakeoff resume latest

@@ -1,6 +1,7 @@
 """`bakeoff export RUN`: what is written, how it is checked, and what stays as it was when it fails."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from bakeoff.deploy.export.opened import Exported, open_exported
 from bakeoff.deploy.trained import open_trained
 from bakeoff.errors import RunsDifferError
 from bakeoff.models.cnn import Cnn
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "export.md"
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +272,27 @@ def test_a_file_of_other_images_or_classes_is_not_scored(copied: Path, bakeoff: 
     code, out, _ = bakeoff("evaluate", str(copied), "--onnx", "model.pt2")
     assert code == 7
     assert "not equal to summary.json" in out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("onnx_extra")
+def test_the_programs_in_the_document_work(
+    copied: Path, bakeoff: Bakeoff, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from shipped import TASKS
+    from test_exported_families import trained
+
+    from bakeoff.deploy.export.write import export
+
+    blocks = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    for name in ("digits.onnx", "digits.pt2"):
+        assert bakeoff("export", str(copied), "-o", name)[0] == 0
+    network = trained("finetune", TASKS[0], ("model.arch=resnet18", "model.image_size=32"))
+    export(network, "state_dict", Path("weights.safetensors"), torch.zeros((1, 1, 28, 28), dtype=torch.uint8))
+    results: list[dict[str, Any]] = [{}, {}, {}]
+    for block, names in zip(blocks, results, strict=True):
+        exec(block, names)
+    assert capfd.readouterr().out.strip() in results[0]["names"]
+    assert json.loads(results[1]["extra"]["bakeoff.class_names"]) == results[0]["names"]
+    np.testing.assert_allclose(results[1]["probabilities"].numpy(), results[0]["probabilities"], atol=1e-5)

@@ -153,7 +153,7 @@ OPERATORS: dict[str, tuple[dict[str, Any], str]] = {
     "a graph": ({"inputs": [argument("self", {"as_graph": {}})]}, "an argument of the kind 'as_graph'"),
     "an expression": (
         {"inputs": [argument("self", {"as_sym_int": {"as_expr": "__import__('os').mkdir('PWNED')"}})]},
-        "no ",
+        "a size of the kind 'as_expr'",
     ),
     "another device": ({"inputs": [argument("self", {"as_device": {"type": "cuda"}})]}, "of the kind 'as_device'"),
 }  # fmt: skip

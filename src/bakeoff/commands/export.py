@@ -157,10 +157,9 @@ def parser() -> Parser:
         "class names and the run's name inside. Before the file is kept, it must give the same\n"
         "probabilities (within 0.0001) on 256 test images.",
         epilog="""examples:
-  bakeoff export latest
   bakeoff export latest -o digits.onnx
-  bakeoff export latest --format pt2 -o digits.pt2
-  bakeoff export latest --format state_dict -o resnet18.safetensors
+  bakeoff export latest -o digits.pt2
+  bakeoff export latest -o weights.safetensors
 
 exit codes: 0 written; 2 a network or a name that cannot be exported; 4 the file cannot be written;
             7 not a finished run, or the file would not give the same (then there is no file)""",

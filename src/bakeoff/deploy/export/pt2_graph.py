@@ -6,7 +6,7 @@ it, so that what would take too much memory, or gives other outputs than it says
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,8 +23,12 @@ _SKIPPED = {"_assert_tensor_metadata", "_assert_scalar", "sym_constrain_range_fo
 # torch's private operators check less of what they are given; these are the ones that networks need.
 _PRIVATE = re.compile(r"__\w+__|_upsample_bi(linear|cubic)2d_aa|_to_copy|_softmax|_unsafe_view")
 _MEMORY_FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
+_STRIDED, _KEYWORD = 7, 2  # a layout, and a kind of argument, in the numbers of torch/_export/serde/schema.py
 _MOST_OPERATORS = 100_000
 _LARGEST_TENSOR = 2**33  # bytes of one tensor, for a single image
+
+Values = dict[str, Any]  # tensors and sizes by their names in the program
+Argument = Callable[[Values, torch.device], Any]
 
 
 class Program:
@@ -57,7 +61,9 @@ class Program:
     def outputs(self, images: UInt8[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
         """Calls the operators, on the device of the images: the CPU, or `meta` for shapes alone."""
         device = images.device
-        values: dict[str, Any] = {name: tensor.to(device) for name, tensor in self._stored.items()}
+        values: Values = dict(self._stored)
+        if device.type == "meta":
+            values = {name: tensor.to(device) for name, tensor in values.items()}
         values[self._input] = images
         with torch.no_grad():
             for node in self._nodes:
@@ -83,33 +89,36 @@ class _Node:
             _refuse_files(target, arguments)
             # What makes a new tensor makes it where the images are: for shapes alone, without memory.
             self._makes = any(argument.name == "device" and argument.kwarg_only for argument in arguments)
-        self._inputs = [(str(item["name"]), item["arg"], item.get("kind")) for item in node["inputs"]]
-        self._results = node["outputs"]
+        self._positional = [_argument(item["arg"]) for item in node["inputs"] if item.get("kind") != _KEYWORD]
+        self._named = {
+            str(item["name"]): _argument(item["arg"])
+            for item in node["inputs"]
+            if item.get("kind") == _KEYWORD
+        }
+        results = node["outputs"]
+        self._gives_list = len(results) == 1 and "as_tensors" in results[0]
+        if self._gives_list:
+            results = [{"as_tensor": item} for item in results[0]["as_tensors"]]
+        self._results = [_name(result) for result in results]
 
-    def call(self, values: dict[str, Any], device: torch.device) -> None:
+    def call(self, values: Values, device: torch.device) -> None:
         """Computes and stores the results under their names."""
         if self._skipped:
             return
-        positional = [_value(arg, values, device) for _, arg, kind in self._inputs if kind != 2]
-        named = {name: _value(arg, values, device) for name, arg, kind in self._inputs if kind == 2}
+        positional = [argument(values, device) for argument in self._positional]
         if self._arithmetic is not None:
             results: Any = _computed(self._arithmetic[1], positional)
         else:
+            named = {name: argument(values, device) for name, argument in self._named.items()}
             if self._makes:
                 named["device"] = device
             results = self._operator(*positional, **named)
-        self._store(results, values)
-
-    def _store(self, results: Any, values: dict[str, Any]) -> None:
-        names = self._results
-        if len(names) == 1 and "as_tensors" in names[0]:
-            names = [{"as_tensor": item} for item in names[0]["as_tensors"]]
-        elif len(names) == 1:
+        if len(self._results) == 1 and not self._gives_list:
             results = (results,)
-        for name, result in zip(names, results, strict=True):
+        for name, result in zip(self._results, results, strict=True):
             if isinstance(result, Tensor) and result.numel() * result.element_size() > _LARGEST_TENSOR:
                 raise ValueError("a tensor of more than 8 GiB")
-            values[_name(name)] = result
+            values[name] = result
 
 
 def _refuse_files(target: str, arguments: Sequence[Any]) -> None:
@@ -128,35 +137,65 @@ def _name(argument: Mapping[str, Any]) -> str:
     raise ValueError(f"a value of the kind {kind[:40]!r}")
 
 
-def _value(argument: Mapping[str, Any], values: Mapping[str, Any], device: torch.device) -> Any:
-    """What an operator is called with."""
+def _argument(argument: Mapping[str, Any]) -> Argument:
+    """What an operator is called with, once values and device are known."""
     ((kind, content),) = argument.items()
     match kind:
         case "as_none":
-            return None
+            return _constant(None)
         case "as_int" | "as_float" | "as_bool" | "as_ints" | "as_floats" | "as_bools":
-            return _plain(content)
-        case "as_tensor":
-            return values[content["name"]]
-        case "as_tensors":
-            return [values[item["name"]] for item in content]
-        case "as_optional_tensors":
-            return [None if "as_none" in item else values[item["as_tensor"]["name"]] for item in content]
-        case "as_sym_int":
-            return _size(content, values)
-        case "as_sym_ints":
-            return [_size(item, values) for item in content]
+            return _constant(_plain(content))
         case "as_scalar_type":
-            return DTYPES[content]
+            return _constant(DTYPES[content])
         case "as_memory_format":
-            return _MEMORY_FORMATS[content]
-        case "as_device" if content["type"] == "cpu":
-            return device
-        case "as_layout" if content == 7:
-            return torch.strided
+            return _constant(_MEMORY_FORMATS[content])
+        case "as_layout" if content == _STRIDED:
+            return _constant(torch.strided)
         case "as_string" if content in _TEXTS:
-            return content
+            return _constant(content)
+        case "as_tensor":
+            return _stored(content["name"])
+        case "as_sym_int":
+            return _size(content)
+        case "as_device" if content["type"] == "cpu":
+            return lambda _, device: device
+        case "as_tensors":
+            return _each([_stored(item["name"]) for item in content])
+        case "as_optional_tensors":
+            items = (None if "as_none" in item else item["as_tensor"]["name"] for item in content)
+            return _each([_constant(None) if name is None else _stored(name) for name in items])
+        case "as_sym_ints":
+            return _each([_size(item) for item in content])
     raise ValueError(f"an argument of the kind {kind[:40]!r} ({str(content)[:40]!r})")
+
+
+def _constant(value: Any) -> Argument:
+    return lambda _, __: value
+
+
+def _stored(name: str) -> Argument:
+    return lambda values, _: values[name]
+
+
+def _each(arguments: Sequence[Argument]) -> Argument:
+    return lambda values, device: [argument(values, device) for argument in arguments]
+
+
+def _size(argument: Mapping[str, Any]) -> Argument:
+    """A size that is known, or was found by an operator before."""
+    ((kind, content),) = argument.items()
+    if kind == "as_int":
+        return _constant(_plain(content))
+    if kind != "as_name":
+        raise ValueError(f"a size of the kind {kind[:40]!r}")
+
+    def found(values: Values, _: torch.device) -> int:
+        value = values[content]
+        if not isinstance(value, int):
+            raise TypeError("a size that is no whole number")
+        return value
+
+    return found
 
 
 def _plain(content: Any) -> Any:
@@ -164,15 +203,6 @@ def _plain(content: Any) -> Any:
     if not all(isinstance(item, int | float) for item in items):
         raise ValueError("an argument that is no number")
     return content
-
-
-def _size(argument: Mapping[str, Any], values: Mapping[str, Any]) -> int:
-    """A size that is known, or was found by an operator before."""
-    ((kind, content),) = argument.items()
-    found = content if kind == "as_int" else values[content]
-    if not isinstance(found, int):
-        raise TypeError("a size that is no whole number")
-    return found
 
 
 def _computed(name: str, numbers: Sequence[Any]) -> Any:
