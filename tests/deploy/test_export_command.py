@@ -229,7 +229,9 @@ def test_images_for_the_check(copied: Path, monkeypatch: pytest.MonkeyPatch) -> 
     from bakeoff.deploy.export.images import images_for_check
 
     trained = open_trained(copied, "cpu", precision="fp32")
-    kept, what = images_for_check(trained)
+    with monkeypatch.context() as patch:
+        patch.setattr("bakeoff.deploy.export.images._data_are_here", lambda _: False)
+        kept, what = images_for_check(trained)
     assert (kept.shape, kept.dtype, what) == ((256, 1, 8, 8), torch.uint8, "256 test images")
     shutil.rmtree(copied.parent / "datasets")
     read_again, what = images_for_check(trained)
