@@ -48,7 +48,7 @@ def train(
         *overrides: as on the command line, such as `"model=cnn"` or `"optim.lr=0.01"`.
         config: a YAML file with settings, or a run directory.
         config_dir: a folder of config files of your own.
-        quiet: print nothing; a bar still shows how far it is.
+        quiet: print no lines; a bar, and what is being done, still come and go.
         **keys: the same as overrides, with values of Python: `seed=1`, `optim={"lr": 0.01}`,
             `**{"model.channels": [16, 32]}`.
 
@@ -89,7 +89,7 @@ def sweep(
         *overrides: as on the command line, such as `"model=cnn,vit"`.
         config: a YAML file with settings, or a run directory.
         config_dir: a folder of config files of your own.
-        quiet: print nothing.
+        quiet: print no lines.
         **keys: the same with values of Python; a list is several values: `seed=[0, 1, 2]`. A value that is a
             list itself stands in one more: `**{"model.channels": [[8, 16], [16, 32]]}`.
 
@@ -116,7 +116,8 @@ def compare(
     top: int | None = None,
     baseline: str | None = None,
     cost: str | None = None,
-    columns: Sequence[str] = (),
+    columns: "str | Sequence[str]" = (),
+    max_latency_ms: float | None = None,
     statistics: bool = True,
 ) -> "Comparison":
     """Compares runs, as `bakeoff compare` does.
@@ -130,6 +131,7 @@ def compare(
         baseline: the configuration that the others are tested against.
         cost: such as `"train_seconds"`: marks the best trade-offs of accuracy and this cost.
         columns: names of the columns that are shown.
+        max_latency_ms: milliseconds for one image: names the most accurate configuration that is as fast.
         statistics: whether to read predictions and test differences.
 
     Returns:
@@ -148,7 +150,8 @@ def compare(
     """
     from bakeoff.deploy import compared
 
-    options = {"where": where, "sort": sort, "top": top, "baseline": baseline, "cost": cost}
+    options: dict[str, Any] = {"where": where, "sort": sort, "top": top, "baseline": baseline, "cost": cost}
+    options["max_latency_ms"] = max_latency_ms
     return compared.compare(paths, options, columns, statistics=statistics)
 
 

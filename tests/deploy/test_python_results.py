@@ -3,6 +3,7 @@
 import doctest
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 import torch
 from compared_runs import make_tree
 from conftest import Bakeoff
+from PIL import Image, ImageDraw
 from run_directories import make_run
 from tiny_run import train
 
 import bakeoff as package
+from bakeoff.deploy.model import Predictions
 from bakeoff.deploy.run import FinishedRun
 from bakeoff.errors import ConfigError, DataError, RunsDifferError
 
@@ -56,6 +59,12 @@ def test_what_a_comparison_shows_can_be_chosen(tmp_path: Path) -> None:
     assert result.pairs.empty
     with pytest.raises(ConfigError, match="cost=time: it must be"):
         package.compare(tmp_path, cost="time")
+    with pytest.raises(ConfigError, match="max_latency_ms=0: milliseconds above 0"):
+        package.compare(tmp_path, max_latency_ms=0)
+    assert (
+        package.compare(tmp_path, columns="seeds, accuracy").table.shape
+        == package.compare(tmp_path).table.shape
+    )
     with pytest.raises(ConfigError, match="no such configuration"):
         package.compare(tmp_path, baseline="nobody")
 
@@ -160,6 +169,9 @@ def test_colour_may_come_last(run: Path) -> None:
     class Colourful:
         run, shape, class_names = None, (3, 4, 5), ("a",)
 
+        def set_up_again(self) -> None:
+            pass
+
         def probabilities(self, images: torch.Tensor) -> np.ndarray:
             return images.float().mean((2, 3)).numpy()
 
@@ -176,7 +188,7 @@ def test_colour_may_come_last(run: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (np.zeros((2, 1, 8, 8), np.float32), r"images of torch.float32: give bytes"),
+        (np.zeros((2, 1, 8, 8), np.float32), r"images of float32: give bytes"),
         (
             np.zeros((2, 1, 9, 8), np.uint8),
             r"images of shape \(2, 1, 9, 8\): this model takes \(n, 1, 8, 8\)",
@@ -188,6 +200,50 @@ def test_colour_may_come_last(run: Path) -> None:
 def test_images_of_another_kind_are_refused(run: Path, wrong: np.ndarray, says: str) -> None:
     with pytest.raises(DataError, match=says):
         package.load(run).predict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (None, "a NoneType: give an array, or paths, or pictures of Pillow"),
+        (3, "a int: give an array"),
+        ([3], "a int among the images"),
+        (np.array([None]), "images of object: give bytes"),
+        (np.zeros((1, 1, 8, 8), ">u2"), "images of >u2: give bytes"),
+        (torch.zeros((1, 1, 8, 8), dtype=torch.uint8).to_sparse(), "give bytes"),
+        (Image.new("L", (0, 0)), "a picture without pixels"),
+        ("no.png", "no.png: No such file"),
+    ],
+)
+def test_what_is_no_image_is_named(run: Path, wrong: Any, says: str) -> None:
+    with pytest.raises(DataError, match=re.escape(says)):
+        package.load(run).predict(wrong)
+
+
+def test_arrays_that_cannot_be_written_are_no_trouble(run: Path) -> None:
+    read_only = np.frombuffer(bytes(64), dtype=np.uint8).reshape(1, 1, 8, 8)
+    assert len(package.load(run).predict(read_only)) == 1  # a warning would be an error here
+
+
+def test_pictures_come_from_paths_and_from_pillow(run: Path, tmp_path: Path) -> None:
+    paper = Image.new("L", (300, 200), 220)
+    ImageDraw.Draw(paper).line([(150, 30), (150, 170)], fill=30, width=18)
+    paper.save(tmp_path / "one.png")
+    model = package.load(run)
+    found = model.predict([paper, str(tmp_path / "one.png"), tmp_path / "one.png"])
+    assert {one.note for one in found} == {"inverted and centred"}
+    assert len(np.unique(found.probabilities, axis=0)) == 1
+    assert model.predict(paper)[0].label == found[0].label
+    assert model.predict(paper, as_is=True)[0].note is None
+    assert list(found.table["note"]) == ["inverted and centred"] * 3
+    assert re.fullmatch(r"\[(\d \(\d+\.\d\d %\)(, )?){3}\]", repr(found))
+
+
+def test_many_predictions_are_gone_through_in_no_time(run: Path) -> None:
+    found = Predictions(("a", "b"), np.full((20_000, 2), 0.5, dtype=np.float32), (None,) * 20_000)
+    began = time.perf_counter()
+    assert sum(one.label == "a" for one in found) == 20_000
+    assert time.perf_counter() - began < 10  # 200 s if each asks for all
 
 
 def test_a_finished_run_is_shown_and_read(run: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -118,6 +119,79 @@ def test_what_it_sets_in_the_process_is_given_back(here: Path, monkeypatch: pyte
         torch.set_float32_matmul_precision("highest")
 
 
+AMBIENT: dict[str, Callable[[], Any]] = {
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "meta": lambda: torch.device("meta"),
+}
+
+
+@pytest.mark.parametrize("where", AMBIENT)
+def test_what_the_caller_is_inside_of_changes_nothing(where: str, here: Path) -> None:
+    expected = bits(trained().path)
+    images = np.zeros((3, 1, 8, 8), dtype=np.uint8)
+    with AMBIENT[where]():
+        run = trained()
+        inside = package.load(run).predict(images)
+    assert bits(run.path) == expected
+    np.testing.assert_array_equal(inside.probabilities, package.load(run).predict(images).probabilities)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_another_default_type_changes_nothing(dtype: torch.dtype, here: Path) -> None:
+    expected = bits(trained().path)
+    torch.set_default_dtype(dtype)
+    try:
+        run = trained()
+        inside = package.load(run).predict(np.zeros((1, 1, 8, 8), dtype=np.uint8))
+        assert torch.get_default_dtype() is dtype
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert bits(run.path) == expected
+    outside = package.load(run).predict(np.zeros((1, 1, 8, 8), dtype=np.uint8))
+    np.testing.assert_array_equal(inside.probabilities, outside.probabilities)
+
+
+def test_loading_and_predicting_leave_torch_as_it_was(here: Path) -> None:
+    run = trained()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    torch.set_deterministic_debug_mode("error")
+    torch.set_float32_matmul_precision("medium")
+    try:
+        package.load(run).predict(np.zeros((1, 1, 8, 8), dtype=np.uint8))
+        assert torch.get_num_threads() == threads + 1
+        assert torch.get_deterministic_debug_mode() == 2
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_deterministic_debug_mode("default")
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_an_error_has_a_line_and_no_long_way_to_it(here: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        package.train("optim.lrr=0.1")
+    assert raised.value.__suppress_context__
+    assert len(raised.traceback) <= 6  # Hydra's own are a hundred
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("seed=0,1", "seed=0,1: several values are a sweep; bakeoff.sweep trains with each"),
+        ("--multirun", "--multirun: bakeoff.sweep trains with each"),
+        ("--config-dir", "--config-dir: options of the command are arguments here"),
+        ("model=cnn data=digits", 'give each as a text of its own: "model=cnn", "data=digits"'),
+        (3, "int: give texts"),
+    ],
+)
+def test_what_is_no_override_is_answered_in_terms_of_python(word: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        package.train(word)
+
+
 def test_it_is_given_back_after_an_error_too() -> None:
     threads = torch.get_num_threads()
 
@@ -146,9 +220,9 @@ def test_errors_are_raised_with_the_commands_line(here: Path) -> None:
         package.train("optim.lrr=0.1")
     with pytest.raises(package.BakeoffError, match=r"model\.channels"):
         trained(model={"channels": "many"})
-    with pytest.raises(ConfigError, match="-m: give texts such as"):
-        package.train("-m", "seed=0,1")
-    with pytest.raises(ConfigError, match=r"use bakeoff\.sweep with the same words"):
+    with pytest.raises(
+        ConfigError, match=r"several runs; bakeoff\.sweep trains with each, with the same words"
+    ):
         package.train("experiment=quickstart")
     with pytest.raises(DivergedError):
         trained(optim={"lr": 1e30, "clip_norm": None})

@@ -21,8 +21,10 @@ def of_run(row: RunRow) -> Steps:
     sweep = row.path.parent if is_sweep_dir(row.path.parent) else None
     ledger = ledger_of(sweep) if sweep else None
     if state.state == FINISHED:
-        evaluate = {EVALUATE: f"bakeoff evaluate {path}"} if os.path.lexists(row.path / WEIGHTS) else {}
-        return evaluate | {"compare": f"bakeoff compare {shlex.quote(str(sweep or row.path.parent))}"}
+        use = {}
+        if os.path.lexists(row.path / WEIGHTS):
+            use = {EVALUATE: f"bakeoff evaluate {path}", "use": f"bakeoff predict {path} PICTURE"}
+        return use | {"compare": f"bakeoff compare {shlex.quote(str(sweep or row.path.parent))}"}
     if state.state == RUNNING:
         return {"watch": f"bakeoff watch {path}"}
     if ledger and ledger.is_worked_on:

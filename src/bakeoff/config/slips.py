@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bakeoff.errors import ConfigError, nearest
 
 EXAMPLE = "settings are written KEY=VALUE, as in model=cnn or optim.lr=0.01"
+ADD_MULTIRUN = "add --multirun to train with each"
 _QUOTES = "'\"“”„‘’`´«»"
 # Words that other programs use for our keys, and what they mean here.
 _OTHER_NAMES = {
@@ -253,4 +254,4 @@ def refuse_sweep(override: str, has_list: bool) -> None:
             meant = f"; for one list write {key}=[{value}]"
         elif re.fullmatch(r"\d+,\d+", value) and key.startswith("optim."):
             meant = f"; a decimal point is a dot, as in {key}={value.replace(',', '.')}"
-    raise ConfigError(f"{override}: several values are a sweep; add --multirun to train with each{meant}")
+    raise ConfigError(f"{override}: several values are a sweep; {ADD_MULTIRUN}{meant}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bakeoff.comparison.figures import COST_NAMES
 from bakeoff.comparison.output.printing import Compared, Writing, read_and_compare, rendered
 from bakeoff.comparison.view import View
+from bakeoff.deploy.borrowed import short_errors
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.locate import outputs_root, resolve
 
@@ -70,15 +71,24 @@ class Comparison:
         return rendered(found.tables, found.problems, Writing(kind), self.view, found.root)
 
 
+@short_errors
 def compare(
-    paths: "Sequence[str | Path]", options: Mapping[str, Any], columns: Sequence[str], *, statistics: bool
+    paths: "Sequence[str | Path]",
+    options: Mapping[str, Any],
+    columns: "str | Sequence[str]",
+    *,
+    statistics: bool,
 ) -> Comparison:
     """See `bakeoff.compare`; `options` are fields of `View`."""
     root = outputs_root()
     cost = options["cost"]
+    names = [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
     if cost is not None and cost not in COST_NAMES:
         raise ConfigError(f"cost={cost}: it must be {', '.join(COST_NAMES)}{nearest(cost, list(COST_NAMES))}")
-    view = View(**{**options, "cost": cost and COST_NAMES[cost]}, columns=tuple(columns))
+    budget = options["max_latency_ms"]
+    if budget is not None and not (statistics and budget > 0):
+        raise ConfigError(f"max_latency_ms={budget:g}: milliseconds above 0, and with statistics")
+    view = View(**{**options, "cost": cost and COST_NAMES[cost]}, columns=tuple(names))
     return compared_runs([resolve(str(path), root) for path in paths] or [root], view, statistics=statistics)
 
 

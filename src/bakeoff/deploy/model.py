@@ -1,7 +1,7 @@
 """A finished run as a model for Python and notebooks."""
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from bakeoff.deploy.borrowed import short_errors, torch_settings_kept
 from bakeoff.deploy.run import FinishedRun, run_path
 from bakeoff.deploy.trained import Trained, open_trained
 from bakeoff.errors import DataError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from bakeoff.deploy.pictures import Picture
+
+_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Predictions(Sequence[Prediction]):
     probabilities: Float32[np.ndarray, "n classes"]
     notes: tuple[str | None, ...]
 
-    @property
+    @cached_property
     def labels(self) -> list[str | None]:
         """The name of the most probable class of each image; None without a prediction."""
         named = (*self.class_names, None)  # by -1
@@ -122,6 +125,7 @@ class Model:
         """Channels, height and width of the images that it was trained on."""
         return self._trained.shape
 
+    @short_errors
     def predict(
         self,
         images: "Tensor | np.ndarray | Image | str | Path | Sequence[Image | str | Path]",
@@ -142,21 +146,23 @@ class Model:
         Raises:
             DataError: of another shape or type, or a picture that cannot be read.
         """
-        if isinstance(images, Tensor | np.ndarray):
-            pixels = self._pixels(images)
-            notes: list[str | None] = [None] * len(pixels)
-        else:
-            pixels, notes = self._read(images, as_is=as_is)
-        rows = self._trained.probabilities(pixels)
+        with torch_settings_kept():
+            if isinstance(images, Tensor | np.ndarray):
+                pixels = self._pixels(images)
+                notes: list[str | None] = [None] * len(pixels)
+            else:
+                pixels, notes = self._read(images, as_is=as_is)
+            self._trained.set_up_again()
+            rows = self._trained.probabilities(pixels)
         return Predictions(self.class_names, rows, tuple(notes))
 
     def _pixels(self, images: "Tensor | np.ndarray") -> UInt8[Tensor, "n c h w"]:
-        tensor = torch.from_numpy(np.ascontiguousarray(images)) if isinstance(images, np.ndarray) else images
         channels, *size = self.shape
-        if tensor.dtype != torch.uint8:
+        if images.dtype not in (np.uint8, torch.uint8) or getattr(images, "layout", None) in _SPARSE:
             raise DataError(
-                f"images of {tensor.dtype}: give bytes, uint8 from 0 to 255, as the data set has them"
+                f"images of {images.dtype}: give bytes, uint8 from 0 to 255, as the data set has them"
             )
+        tensor = torch.from_numpy(np.array(images)) if isinstance(images, np.ndarray) else images
         if channels == 1 and tuple(tensor.shape[-2:]) == tuple(size) and tensor.ndim in (2, 3):
             tensor = tensor.unsqueeze(-3)  # its only channel
         if channels == 3 and tuple(tensor.shape[-3:]) == (*size, channels):
@@ -171,6 +177,8 @@ class Model:
     def _read(self, images: Any, *, as_is: bool) -> tuple[UInt8[Tensor, "n c h w"], list[str | None]]:
         from PIL.Image import Image
 
+        if not isinstance(images, str | Path | Image | Iterable):
+            raise DataError(f"a {type(images).__name__}: give an array, or paths, or pictures of Pillow")
         sources = [images] if isinstance(images, str | Path | Image) else list(images)
         pictures = [self._picture(source, as_is=as_is) for source in sources]
         if not pictures:
@@ -187,6 +195,8 @@ class Model:
             kind = type(source).__name__
             raise DataError(f"a {kind} among the images: give paths, pictures of Pillow, or one array of all")
         name = "a picture" if isinstance(source, Image) else printable(str(source))
+        if isinstance(source, Image) and 0 in source.size:
+            raise DataError("a picture without pixels")
         try:
             found = source if isinstance(source, Image) else Path(source)
             return bytes_of(found, self.shape, self._trained.config.data, as_is)
@@ -205,6 +215,8 @@ class Model:
         return html.escape(repr(self))
 
 
+@short_errors
 def load(run: "str | Path | FinishedRun", device: str | None = None) -> Model:
     """See `bakeoff.load`."""
-    return Model(open_trained(run_path(run), device))
+    with torch_settings_kept():
+        return Model(open_trained(run_path(run), device))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bakeoff.comparison.read import Problem, read_run
 from bakeoff.comparison.run import Run
 from bakeoff.config.strict import dotted_keys
+from bakeoff.deploy.borrowed import short_errors
 from bakeoff.deploy.finished import refuse_sealed
 from bakeoff.errors import ConfigError, RunsDifferError, nearest
 from bakeoff.runs.epoch_lines import EpochLines
@@ -105,6 +106,7 @@ def _read(path: Path) -> Run:
     return found
 
 
+@short_errors
 def predictions(run: "str | Path | FinishedRun", split: str = "test") -> "pd.DataFrame":
     """See `bakeoff.predictions`."""
     import numpy as np

@@ -1,5 +1,6 @@
 """A finished run opened as a model: from its config and weights alone, without the data it was trained on."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ class Trained:
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of the images that it takes."""
         return self.task.channels, self.task.height, self.task.width
+
+    def set_up_again(self) -> None:
+        """Sets threads and number formats of the process as they were when it was opened."""
+        trainer = dataclasses.replace(self.config.trainer, device=str(self.runtime.device))
+        set_up(trainer, {self.runtime.device.type: self.runtime.precision})
 
     def probabilities(self, images: UInt8[Tensor, "n c h w"]) -> Float32[np.ndarray, "n classes"]:
         """Rates images; rows sum to at most 1, and what is missing is "no prediction".

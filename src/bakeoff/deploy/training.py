@@ -10,10 +10,11 @@ from typing import Any
 from bakeoff.config.compose import expand
 from bakeoff.config.config_file import naming_file
 from bakeoff.config.job import Job
-from bakeoff.deploy.borrowed import borrowed_process, torch_settings_kept
+from bakeoff.config.slips import ADD_MULTIRUN
+from bakeoff.deploy.borrowed import borrowed_process, short_errors, torch_settings_kept
 from bakeoff.deploy.compared import Comparison, compared_runs
 from bakeoff.deploy.run import FinishedRun
-from bakeoff.deploy.words import command_line
+from bakeoff.deploy.words import SWEEP, command_line
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.process import loading_torch
@@ -24,8 +25,9 @@ from bakeoff.sweeps.run import run_sweep
 from bakeoff.sweeps.slots import Size
 
 
+@short_errors
 def train(
-    overrides: Sequence[str],
+    overrides: Sequence[object],
     keys: Mapping[str, Any],
     config: "str | Path | None",
     config_dir: "str | Path | None",
@@ -36,9 +38,12 @@ def train(
     stop = StopSignal()
     with borrowed_process(quiet=quiet), stop.caught():
         line = command_line(overrides, keys, config, config_dir, sweeps=False)
-        jobs, is_sweep = expand(line)
+        try:
+            jobs, is_sweep = expand(line)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(ADD_MULTIRUN, SWEEP)) from error
         if is_sweep:
-            raise ConfigError("this experiment is one of several runs; use bakeoff.sweep with the same words")
+            raise ConfigError(f"this experiment is one of several runs; {SWEEP}")
         with naming_file(line.file, line.file_keys), torch_settings_kept():
             check_shared(jobs[0].values)
             with loading_torch():
@@ -47,8 +52,9 @@ def train(
             return FinishedRun(train_run(jobs[0], stop))
 
 
+@short_errors
 def sweep(
-    overrides: Sequence[str],
+    overrides: Sequence[object],
     keys: Mapping[str, Any],
     config: "str | Path | None",
     config_dir: "str | Path | None",

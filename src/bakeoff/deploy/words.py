@@ -1,5 +1,6 @@
 """What a function is given, as the words of a command line. No torch here."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from bakeoff.config.explain import GROUPS
 from bakeoff.errors import ConfigError
 from bakeoff.runs.paths import expanded
 
+SWEEP = "bakeoff.sweep trains with each, with the same words"
+_TWO = re.compile(r"([\w.]+=[^\s'\"\[{(]+)\s+([\w.]+=\S.*)")
+
 
 def command_line(
-    overrides: Sequence[str],
+    overrides: Sequence[object],
     keys: Mapping[str, Any],
     config: "str | Path | None",
     config_dir: "str | Path | None",
@@ -32,18 +36,29 @@ def command_line(
         ConfigError: an option of the command among the overrides, or what it would refuse.
     """
     for word in overrides:
-        if not isinstance(word, str) or word.startswith("-"):
-            given = word if isinstance(word, str) else type(word).__name__
-            raise ConfigError(
-                f'{given}: give texts such as "optim.lr=0.1"; what are options of the command are arguments '
-                "here, as config_dir=DIR"
-            )
-    words = [*overrides, *_words(keys, "", sweeps=sweeps)]
+        _check(word)
+    words = [*map(str, overrides), *_words(keys, "", sweeps=sweeps)]
     options = ["--multirun"] if sweeps else []
     if config_dir is not None:
         options += ["--config-dir", str(config_dir)]
     line = parse_arguments([*options, *words])
     return line if config is None else with_file(line, expanded(str(config)))
+
+
+def _check(word: object) -> None:
+    """Whether it is one override.
+
+    Raises:
+        ConfigError: an option of the command, or no text, or two overrides.
+    """
+    if not isinstance(word, str):
+        raise ConfigError(f'{type(word).__name__}: give texts such as "optim.lr=0.1", or keys as in seed=1')
+    if word in ("-m", "--multirun"):
+        raise ConfigError(f"{word}: {SWEEP}")
+    if word.startswith("-"):
+        raise ConfigError(f"{word}: options of the command are arguments here, as config_dir=DIR")
+    if found := _TWO.match(word):
+        raise ConfigError(f'{word}: give each as a text of its own: "{found[1]}", "{found[2]}"')
 
 
 def _words(keys: Mapping[str, Any], prefix: str, *, sweeps: bool) -> list[str]:

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -38,7 +38,10 @@ def _import_matplotlib() -> None:
         return
     wanted = os.environ.pop("MPLBACKEND", None)
     try:
-        import matplotlib  # noqa: F401 - for what it does while it is imported
+        import matplotlib
     finally:
         if wanted is not None:
             os.environ["MPLBACKEND"] = wanted
+    if wanted:
+        with suppress(ValueError):  # one that is not installed
+            matplotlib.rcParams["backend"] = wanted  # as it does itself: a notebook's own pictures need it

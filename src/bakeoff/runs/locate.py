@@ -110,6 +110,8 @@ def find_run(name: str, root: Path, note: Callable[[str], None] = _warn, unfinis
     if sweeps := [sweep.name for sweep in beginning(name, sweep_dirs(root))]:
         which = f"the sweep {sweeps[0]}" if len(sweeps) == 1 else f"{len(sweeps)} sweeps"
         raise ConfigError(f"run {name}: no run of this name, but {which}; see bakeoff list {name}")
+    if path.is_dir():
+        raise ConfigError(f"run {name}: that is a folder and no run directory; bakeoff list shows the runs")
     hint = nearest(name, [run.name for run in runs])
     raise ConfigError(f"run {name}: no run of this name below {root}; see bakeoff list{hint}")
 
