@@ -263,6 +263,13 @@ def test_the_newest_common_conditions_are_taken(bakeoff: Bakeoff, root: Path) ->
     assert {one["latency_ms"] for one in budget(bakeoff, root, "2ms")["settings"]} == {0.8}
 
 
+def test_conditions_are_as_old_as_the_oldest_row_under_them(bakeoff: Bakeoff, root: Path) -> None:
+    for model, hour in zip(MODELS, (10, 12, 12, 12), strict=True):
+        measure(root, model, 1.0, time=f"2026-11-27T{hour}:00:00+00:00", host="partly older")
+        measure(root, model, 1.0, time="2026-11-27T11:00:00+00:00", host="of one time")
+    assert budget(bakeoff, root, "2ms")["conditions"]["host"] == "of one time"
+
+
 def test_of_several_runs_the_middle_one_counts(bakeoff: Bakeoff, tmp_path: Path) -> None:
     row(tmp_path, "one", 0.9, 1.0, seeds=3, p95=1.2)
     summary = json.loads((tmp_path / "one-1" / "summary.json").read_text())
@@ -325,6 +332,11 @@ def test_with_a_baseline_it_is_said_what_was_not_tested(bakeoff: Bakeoff, unchan
 
 def test_only_rows_that_are_shown_are_chosen_from(bakeoff: Bakeoff, unchanged: Path) -> None:
     assert budget(bakeoff, unchanged, "2ms", "--where", 'model != "good"')["chosen"] == "near"
+
+
+@pytest.mark.parametrize("order", ["name", "nll", "accuracy:asc"])
+def test_the_order_of_the_table_does_not_matter(bakeoff: Bakeoff, unchanged: Path, order: str) -> None:
+    assert budget(bakeoff, unchanged, "2ms", "--sort", order)["chosen"] == "good"
 
 
 def test_foreign_names_are_cut_and_printed_safely(bakeoff: Bakeoff, root: Path) -> None:

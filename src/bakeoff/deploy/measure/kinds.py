@@ -84,7 +84,6 @@ def _kind(
     batch_size: int,
 ) -> Kind | None:
     """What is to be timed, or None with a problem: the batch is foreseen not to fit."""
-    torch.set_num_threads(threads)
     try:
         problem = too_large(batch_size)
         if problem is None:

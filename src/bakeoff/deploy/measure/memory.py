@@ -72,7 +72,6 @@ def why_too_large(
 
 def _taken(call: Callable[[], object], device: torch.device) -> int:
     """The most that a call takes: of torch's tensors, or of the process where another library computes."""
-    call()  # what is made once is of no batch
     with LiveBytes() as live:
         call()
     if live.peak:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 ROUNDS = 5
 _ROUNDS_OF_LONG_ONES = 3
 _MOST_IN_A_ROUND = 100  # calls
+_LONG = 2.0  # seconds, of a call that is not made more often than is needed
 SECONDS = 2.0  # that the calls of a kind may take together, as far as the fewest of them allow
 
 
@@ -29,14 +30,14 @@ class Timed:
             self.prepare()
             for _ in range(2):
                 self._estimate = _seconds(self.call, clock)
-                if self._estimate > SECONDS:
+                if self._estimate > _LONG:
                     return
         except Exception as error:  # noqa: BLE001 - whoever asked for the calls says what may be wrong
             self.error = error
 
     def take_turn(self, number: int, clock: Callable[[], float] = time.perf_counter) -> None:
         """Its calls of one round; the first one of those follows on other work, and does not count."""
-        is_long = self._estimate > SECONDS
+        is_long = self._estimate > _LONG
         if self.error is not None or (is_long and number >= _ROUNDS_OF_LONG_ONES):
             return
         count = SECONDS / ROUNDS / max(self._estimate, 1e-9)
