@@ -43,29 +43,29 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def test_kinds_take_turns_and_are_prepared_before_each(world: World) -> None:
-    kinds = [world.kind("a", 0.2), world.kind("b", 0.4)]
+    kinds = [world.kind("a", 0.25), world.kind("b", 0.5)]
     world.called = ""
     borders: list[str] = []
     take_turns(kinds, lambda: borders.append(world.called))
-    # Two seconds in five rounds: two calls of 0.2 s or one of 0.4 s, after one that does not count.
+    # Two seconds in five rounds: two calls of 0.25 s or one of 0.5 s, after one that does not count.
     assert world.called == "AaaaBbb" * ROUNDS
     assert len(borders) == 2 * ROUNDS
     assert [len(kind.seconds) for kind in kinds] == [2 * ROUNDS, ROUNDS]
-    assert kinds[0].seconds == pytest.approx([0.2] * 10)
+    assert kinds[0].seconds == pytest.approx([0.25] * 10)
 
 
 def test_the_first_calls_do_not_count(world: World) -> None:
-    kind = world.kind("a", 0.2, first=100.0)
+    kind = world.kind("a", 0.25, first=100.0)
     assert kind.seconds == []
     assert world.called == "Aa"  # so long that another one would try a reader's patience
-    slow_start = world.kind("b", 0.2, first=1.0)
+    slow_start = world.kind("b", 0.25, first=1.0)
     take_turns([slow_start], lambda: None)
-    assert slow_start.seconds == pytest.approx([0.2] * 10)
+    assert slow_start.seconds == pytest.approx([0.25] * 10)
 
 
 @pytest.mark.parametrize(
     ("seconds", "count"),
-    [(1e-6, 100 * ROUNDS), (0.0, 100 * ROUNDS), (0.04, 10 * ROUNDS), (1.9, ROUNDS), (2.1, 3)],
+    [(1e-6, 100 * ROUNDS), (0.0, 100 * ROUNDS), (0.0625, 7 * ROUNDS), (1.9, ROUNDS), (2.1, 3)],
 )
 def test_how_many_calls_there_are(world: World, seconds: float, count: int) -> None:
     kind = world.kind("a", seconds)
@@ -75,6 +75,13 @@ def test_how_many_calls_there_are(world: World, seconds: float, count: int) -> N
     warm_ups = 0 if seconds > rounds.SECONDS else ROUNDS
     turns = 3 if seconds > rounds.SECONDS else ROUNDS
     assert len(world.called) - before == count + warm_ups + turns
+
+
+def test_a_first_estimate_that_was_disturbed_costs_no_calls(world: World) -> None:
+    kind = world.kind("a", 0.0625)
+    kind._estimate = 1.9
+    take_turns([kind], lambda: None)
+    assert len(kind.seconds) == 7 * ROUNDS
 
 
 def test_an_error_ends_its_own_kind_alone(world: World) -> None:

@@ -40,12 +40,13 @@ class Timed:
         is_long = self._estimate > _LONG
         if self.error is not None or (is_long and number >= _ROUNDS_OF_LONG_ONES):
             return
-        count = SECONDS / ROUNDS / max(self._estimate, 1e-9)
         try:
             self.prepare()
             if not is_long:
                 self.call()
-            for _ in range(max(1, min(_MOST_IN_A_ROUND, round(count)))):
+            end, most = clock() + SECONDS / ROUNDS, len(self.seconds) + _MOST_IN_A_ROUND
+            self.seconds.append(_seconds(self.call, clock))
+            while clock() < end and len(self.seconds) < most:
                 self.seconds.append(_seconds(self.call, clock))
         except Exception as error:  # noqa: BLE001
             self.error = error
