@@ -114,11 +114,11 @@ def test_its_interval_is_that_of_the_table(bakeoff: Bakeoff, unchanged: Path) ->
     ("limit", "chosen", "words"),
     [
         ("10ms", "slow", "Proven to be worse: bad (0.5 ms), near (0.9 ms), good (1.8 ms)."),
-        ("9.0 ms", "slow", "takes 9 ms (median)"),
+        pytest.param("9.0 ms", "slow", "takes 9 ms (median)", marks=pytest.mark.slow),
         ("0.5ms", "bad", "It is the only one within the budget."),
         ("499us", None, "No configuration is within 0.499 ms for one image; the fastest is bad (0.5 ms)."),
         ("0.0018 s", "good", "Within 1.8 ms for one image"),
-        ("1800µs", "good", "Within 1.8 ms for one image"),
+        pytest.param("1800µs", "good", "Within 1.8 ms for one image", marks=pytest.mark.slow),
         (".0018S", "good", "Within 1.8 ms for one image"),
     ],
 )
@@ -161,6 +161,7 @@ def test_where_no_sentence_is_printed_it_is_refused(
     )
 
 
+@pytest.mark.slow
 def test_markdown_has_it_and_without_the_option_nothing_has(bakeoff: Bakeoff, unchanged: Path) -> None:
     assert (
         "Within 2 ms for one image"
@@ -177,8 +178,12 @@ def test_markdown_has_it_and_without_the_option_nothing_has(bakeoff: Bakeoff, un
     ("changes", "reason"),
     [
         ({"host": "other"}, "the runs come from 2 machines"),
-        ({"threads": 1}, "the runs had different numbers of threads (1, 2)"),
-        ({"started": "2026-01-01T00:01:01+00:00"}, "some runs ran side by side"),
+        pytest.param(
+            {"threads": 1}, "the runs had different numbers of threads (1, 2)", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"started": "2026-01-01T00:01:01+00:00"}, "some runs ran side by side", marks=pytest.mark.slow
+        ),
     ],
     ids=str,
 )
@@ -217,9 +222,9 @@ def test_newer_latencies_count_if_every_row_has_them(bakeoff: Bakeoff, root: Pat
 @pytest.mark.parametrize(
     ("changes", "which"),
     [
-        ({"host": "three"}, "same conditions"),
-        ({"threads": 4}, "same conditions"),
-        ({"device_name": "another"}, "same conditions"),
+        pytest.param({"host": "three"}, "same conditions", marks=pytest.mark.slow),
+        pytest.param({"threads": 4}, "same conditions", marks=pytest.mark.slow),
+        pytest.param({"device_name": "another"}, "same conditions", marks=pytest.mark.slow),
         ({"engine": "onnx", "file": "bad.onnx"}, "same conditions"),
         ({"batch_size": 256}, "another batch"),
     ],
@@ -263,6 +268,7 @@ def test_the_newest_common_conditions_are_taken(bakeoff: Bakeoff, root: Path) ->
     assert {one["latency_ms"] for one in budget(bakeoff, root, "2ms")["settings"]} == {0.8}
 
 
+@pytest.mark.slow
 def test_conditions_are_as_old_as_the_oldest_row_under_them(bakeoff: Bakeoff, root: Path) -> None:
     for model, hour in zip(MODELS, (10, 12, 12, 12), strict=True):
         measure(root, model, 1.0, time=f"2026-11-27T{hour}:00:00+00:00", host="partly older")
@@ -302,6 +308,7 @@ def test_what_is_not_known_is_left_out_and_named(bakeoff: Bakeoff, root: Path) -
     assert "Accuracy without predictions, so not chosen from: unchecked." in found["says"]
 
 
+@pytest.mark.slow
 def test_no_latency_and_no_predictions_at_all(bakeoff: Bakeoff, tmp_path: Path) -> None:
     row(tmp_path, "one", 0.9, None)
     assert budget(bakeoff, tmp_path, "2ms")["reason"] == "no latency was measured"
@@ -334,11 +341,12 @@ def test_only_rows_that_are_shown_are_chosen_from(bakeoff: Bakeoff, unchanged: P
     assert budget(bakeoff, unchanged, "2ms", "--where", 'model != "good"')["chosen"] == "near"
 
 
-@pytest.mark.parametrize("order", ["name", "nll", "accuracy:asc"])
+@pytest.mark.parametrize("order", ["name", pytest.param("accuracy:asc", marks=pytest.mark.slow)])
 def test_the_order_of_the_table_does_not_matter(bakeoff: Bakeoff, unchanged: Path, order: str) -> None:
     assert budget(bakeoff, unchanged, "2ms", "--sort", order)["chosen"] == "good"
 
 
+@pytest.mark.slow
 def test_foreign_names_are_cut_and_printed_safely(bakeoff: Bakeoff, root: Path) -> None:
     for model in MODELS:
         measure(root, model, 1.0, host="\x1b[31m" + "h" * 200)

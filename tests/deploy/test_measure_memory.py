@@ -17,12 +17,12 @@ KEPT: list[np.ndarray] = []
 
 
 def rates(count: int) -> Callable[[], object]:
-    """Takes 4 MB for each image, and once 100 MB that stay."""
+    """Takes 1 MB for each image, and once 25 MB that stay."""
 
     def call() -> None:
         if not KEPT:
-            KEPT.append(np.ones(100 * MB, dtype=np.uint8))
-        np.ones(4 * count * MB, dtype=np.uint8)
+            KEPT.append(np.ones(25 * MB, dtype=np.uint8))
+        np.ones(count * MB, dtype=np.uint8)
 
     return call
 
@@ -44,7 +44,7 @@ def test_the_peak_of_calls_is_above_what_was_held() -> None:
 
 @pytest.mark.parametrize(
     ("count", "room", "fits"),
-    [(100, 600, True), (100, 450, False), (8, 1, True), (100, None, True), (10**9, 2_000, False)],
+    [(100, 150, True), (100, 112, False), (8, 1, True), (100, None, True), (10**9, 2_000, False)],
 )
 def test_a_batch_fits_or_it_is_said_what_it_needs(
     monkeypatch: pytest.MonkeyPatch, count: int, room: int | None, fits: bool
@@ -53,10 +53,10 @@ def test_a_batch_fits_or_it_is_said_what_it_needs(
     KEPT.clear()
     problem = why_too_large(count, rates, 10, CPU)
     assert (problem is None) == fits
-    if problem and count == 100:  # 100 times 4 MB, where 80 % of 450 MB may be taken
+    if problem and count == 100:  # 100 times 1 MB, where 80 % of 112 MB may be taken
         needed = float(problem.partition("it needs about ")[2].partition(" GB")[0])
-        assert needed == pytest.approx(0.42, abs=0.03)
-        assert problem.endswith(" GB of 0.38 GB")
+        assert needed == pytest.approx(0.105, abs=0.015)
+        assert problem.endswith(" GB of 0.094 GB")
 
 
 def test_images_that_do_not_fit_are_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,12 +69,12 @@ def test_images_that_do_not_fit_are_never_made(monkeypatch: pytest.MonkeyPatch) 
 
 def test_of_torch_the_tensors_are_counted_with_room_for_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def of_torch(count: int) -> Callable[[], object]:
-        images = torch.zeros(count, MB // 4)
-        return lambda: images + 1  # 1 MB for an image
+        images = torch.zeros(count, MB // 16)
+        return lambda: images + 1  # 0.25 MB for an image
 
-    available(monkeypatch, 260 * MB)
+    available(monkeypatch, 65 * MB)
     assert why_too_large(100, of_torch, 10, CPU) is None
-    available(monkeypatch, 240 * MB)
+    available(monkeypatch, 60 * MB)
     assert why_too_large(100, of_torch, 10, CPU) is not None
 
 
@@ -86,11 +86,11 @@ def test_what_does_not_grow_with_the_batch_hides_nothing(monkeypatch: pytest.Mon
         tried.append(count)
 
         def call() -> None:
-            torch.zeros(10 * MB, dtype=torch.uint8)
-            torch.zeros(count * MB, dtype=torch.uint8)
+            torch.zeros(10 * MB // 4, dtype=torch.uint8)
+            torch.zeros(count * MB // 4, dtype=torch.uint8)
 
         return call
 
-    available(monkeypatch, 100 * MB)
+    available(monkeypatch, 25 * MB)
     assert why_too_large(500, of_torch, 10, CPU) is not None
     assert tried == [1, 8, 64]
