@@ -78,7 +78,7 @@ def test_the_most_accurate_one_within_the_budget_is_named(bakeoff: Bakeoff, unch
     assert found["budget_ms"] == 2
     assert (found["chosen"], found["reason"], found["source"]) == ("good", None, "summary")
     assert found["conditions"] == {
-        "host": "one", "device": "cpu", "device_name": "chip", "threads": "2", "engine": "bakeoff",
+        "host": "one", "device": "cpu", "device_name": "chip", "threads": 2, "engine": "bakeoff",
     }  # fmt: skip
     stands = {
         one["setting"]: (one["latency_ms"], one["is_within"], one["against_chosen"])
@@ -213,7 +213,7 @@ def test_newer_latencies_count_if_every_row_has_them(bakeoff: Bakeoff, root: Pat
     found = budget(bakeoff, root, "2ms")
     assert (found["chosen"], found["source"]) == ("slow", "measured")
     assert found["conditions"] == {
-        "host": "two", "device": "cpu", "device_name": "board", "threads": "1", "engine": "bakeoff",
+        "host": "two", "device": "cpu", "device_name": "board", "threads": 1, "engine": "bakeoff",
     }  # fmt: skip
     assert found["says"][-1] == "These latencies were taken by bakeoff measure on two (board), with 1 thread."
     assert found["says"][0].endswith("Proven to be worse: bad (0.2 ms), near (0.3 ms), good (0.4 ms).")
@@ -257,7 +257,7 @@ def test_the_newest_common_conditions_are_taken(bakeoff: Bakeoff, root: Path) ->
     taken(0.7, engine="onnx", file="a.onnx")
     taken(0.6, threads=2)
     found = budget(bakeoff, root, "2ms")
-    assert found["conditions"] | {"engine": "bakeoff", "threads": "1"} == found["conditions"]
+    assert found["conditions"] | {"engine": "bakeoff", "threads": 1} == found["conditions"]
     taken(0.8, engine="onnx", file="a.onnx", time="2026-11-27T22:00:00+00:00")
     assert budget(bakeoff, root, "2ms")["says"][-1].endswith("with 1 thread, from exported files (onnx).")
     # The newest of a run, by its time and not by its place.

@@ -134,7 +134,7 @@ def test_compare_uses_what_was_measured(bakeoff: Bakeoff, run: Path) -> None:
     _, out, _ = bakeoff("compare", str(run), "--max-latency", "1s", "--format", "json")
     (table,) = json.loads(out)["tables"]
     found = table["latency_budget"]
-    assert (found["source"], found["conditions"]["threads"]) == ("measured", "1")
+    assert (found["source"], found["conditions"]["threads"]) == ("measured", 1)
     assert found["settings"][0]["latency_ms"] == read_measurements(run)[0].latency_ms_median
 
 

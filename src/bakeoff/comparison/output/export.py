@@ -121,6 +121,9 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _budget(budget: LatencyBudget) -> dict[str, Any]:
     conditions = budget.conditions._asdict() if budget.conditions else None
+    if conditions:
+        threads = conditions["threads"]
+        conditions["threads"] = int(threads) if threads.isdecimal() else None
     return dataclasses.asdict(budget) | {"conditions": conditions}
 
 
