@@ -24,7 +24,7 @@ LIGHT_FILES = (
     "deploy/borrowed.py", "deploy/compared.py", "deploy/finished.py", "deploy/run.py",
     "deploy/training.py", "deploy/words.py",
     "deploy/measure/__init__.py", "deploy/measure/keep.py", "deploy/measure/named.py",
-    "deploy/measure/rounds.py", "deploy/measure/told.py",
+    "deploy/measure/rest.py", "deploy/measure/rounds.py", "deploy/measure/told.py",
     "deploy/background.py", "deploy/centring.py", "deploy/ink.py", "deploy/pictures.py",
     "deploy/strokes.py", "deploy/answers.py", "deploy/reading.py", "deploy/scoring.py", "deploy/sources.py",
     "deploy/drawing.py",

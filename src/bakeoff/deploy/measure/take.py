@@ -12,6 +12,7 @@ import torch
 
 from bakeoff.deploy.measure.kinds import CPU, Asked, Kind, Taken, failed, tried
 from bakeoff.deploy.measure.memory import held_bytes
+from bakeoff.deploy.measure.rest import wait_for_rest
 from bakeoff.deploy.measure.rounds import ROUNDS, take_turns
 from bakeoff.deploy.measure.subjects import Subject
 from bakeoff.errors import ConfigError
@@ -53,6 +54,7 @@ def take(subjects: Sequence[Subject], asked: Asked) -> Outcome:
             with doing(f"trying {one.subject.name}"):
                 kinds += tried(one, threads, asked, device, before)
         _time(kinds)
+        wait_for_rest()
         loads = load, current_load()
         when = datetime.now(UTC).isoformat(timespec="seconds")
         for kind in kinds:
@@ -66,6 +68,7 @@ def _time(kinds: Sequence[Kind]) -> None:
         def before_each() -> None:
             check_stop()
             bar.move_by(1)
+            wait_for_rest()
 
         take_turns([kind.timed for kind in kinds], before_each)
 
