@@ -86,7 +86,7 @@ def lines_of(sweep: Path, tmp_path: Path) -> dict[str, list[list[str]]]:
     everywhere = str(sweep.parent.parent)
     page = str(tmp_path / "page.html")
     formats = [["--format", name] for name in ("table", "markdown", "csv", "json", "latex")]
-    options = [*formats, ["--no-statistics"], ["--all"], ["--plan", "1"]]
+    options = [*formats, ["--no-statistics"], ["--all"], ["--plan", "1"], ["--max-latency", "2ms"]]
     return {
         "list": [[everywhere], [everywhere, "--json"], [str(sweep)], [everywhere, "--runs", "--json"]],
         "show": [[run], [run, "--json"], [str(sweep)], [str(sweep), "--json"]],
@@ -98,6 +98,8 @@ def lines_of(sweep: Path, tmp_path: Path) -> dict[str, list[list[str]]]:
         "diff": [[run, other], [run, other, "--json"], [run, str(tmp_path / "free" / "mlp-toy-s0")]],
         "evaluate": [[run]],
         "export": [[run, "--format", form] for form in ("onnx", "pt2", "state_dict")],
+        "predict": [[run, str(tmp_path)], [run, "--evaluate"], [run, "--evaluate", "--json"]],
+        "measure": [[run, "--batch-sizes", "1"]],
         "resume": [[run]],
         "watch": [[run], [str(sweep)]],
         "prune": [[everywhere]],

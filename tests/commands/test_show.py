@@ -73,6 +73,7 @@ def test_a_finished_run(bakeoff: Bakeoff) -> None:
     assert section(out, "pictures") == [f"{RUN}/plots/boxes.png", f"{RUN}/plots/curves.png"]
     assert section(out, "next") == [
         f"evaluate  bakeoff evaluate {RUN}",
+        f"use       bakeoff predict {RUN} PICTURE",
         f"compare   bakeoff compare {RUN.parent}",
     ]
     assert len(section(out, "history")) == 3
