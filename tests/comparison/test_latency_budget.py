@@ -57,6 +57,20 @@ def root(unchanged: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(unchanged, tmp_path / "runs"))
 
 
+def test_a_disturbed_measurement_counts_only_where_there_is_no_other(root: Path, bakeoff: Bakeoff) -> None:
+    for run in root.iterdir():
+        add_measurements(run, [replace(TAKEN, disturbed=False), replace(
+            TAKEN, time="2026-11-27T22:00:00+00:00", latency_ms_median=50.0, latency_ms_p95=60.0, disturbed=True
+        )])  # fmt: skip
+    assert "Something else ran" not in (says := budget(bakeoff, root, "2ms")["says"][-1])
+    assert "taken by bakeoff measure" in says
+    for run in root.iterdir():
+        (run / MEASUREMENTS).unlink()
+        add_measurements(run, [replace(TAKEN, disturbed=True)])
+    says = budget(bakeoff, root, "2ms")["says"][-1]
+    assert says.endswith("so they may be too long: measure again when nothing else runs.")
+
+
 def budget(bakeoff: Bakeoff, root: Path, limit: str, *options: str) -> dict[str, Any]:
     code, out, err = bakeoff("compare", str(root), "--max-latency", limit, "--format", "json", *options)
     assert (code, err) == (0, "")

@@ -50,6 +50,7 @@ class Latencies:
     reason: str | None
     damaged: tuple[str, ...]  # stored measurements that could not be read, with the reason
     num_measured: int  # rows that have measurements of some kind
+    disturbed: bool = False  # whether something else ran when some of them were taken
 
 
 _OfRow = dict[Conditions, dict[str, Measurement]]  # the newest one of each run, by the run's path
@@ -64,7 +65,8 @@ def latencies_of(rows: Sequence[SettingRow]) -> Latencies:
     if common:
         newest = max(common, key=lambda one: _preference(one, [found[one] for found in stored.values()]))
         of_row = {setting: _middle(found[newest].values()) for setting, found in stored.items()}
-        return Latencies(MEASURED, of_row, newest, None, tuple(damaged), num_measured)
+        disturbed = any(one.disturbed for found in stored.values() for one in found[newest].values())
+        return Latencies(MEASURED, of_row, newest, None, tuple(damaged), num_measured, disturbed)
     known = {row.setting: latency for row in rows if (latency := _own(row)) is not None}
     runs = [run for row in rows if row.setting in known for run in row.members]
     reason = why_times_differ(runs) if runs else "no latency was measured"
@@ -82,7 +84,8 @@ def _stored(row: SettingRow, damaged: list[str]) -> _OfRow:
             damaged.append(f"{run.path.name}: {error}")
             continue
         of_one_image = [one for one in measurements if one.batch_size == 1]
-        for one in sorted(of_one_image, key=_time):  # of one time the last
+        # The newest, of one time the last; but one that others disturbed only where there is no other.
+        for one in sorted(of_one_image, key=lambda one: (not one.disturbed, _time(one))):
             found.setdefault(_of_measurement(one), {})[str(run.path)] = one
     return found
 

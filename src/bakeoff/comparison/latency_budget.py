@@ -157,7 +157,8 @@ def _origin(found: Latencies, num_rows: int) -> str:
     where = f"{cut(host, _LONGEST_NAME)} ({cut(name, _LONGEST_NAME)}), {how}"
     where += "" if engine == BAKEOFF else f", from exported files ({engine})"
     if found.source == MEASURED:
-        return f"These latencies were taken by bakeoff measure on {where}."
+        busy = " Something else ran meanwhile, so they may be too long: measure again when nothing else runs."
+        return f"These latencies were taken by bakeoff measure on {where}.{busy if found.disturbed else ''}"
     text = f"These latencies were taken at the end of each run on {where}; bakeoff measure takes them again."
     if found.num_measured == num_rows:
         text += " All rows were measured again, but not on one machine with as many threads: not used."

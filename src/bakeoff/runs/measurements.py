@@ -48,6 +48,9 @@ class Measurement:
     peak_memory_bytes: int | None  # resident on the CPU, allocated on a GPU
     load_average: float | None  # of the minute before; this process included
     repeats: int  # batches that were timed
+    disturbed: bool | None = (
+        None  # whether others left too few cores at that time; older versions did not say
+    )
 
 
 def read_measurements(run: Path) -> list[Measurement]:
@@ -127,6 +130,8 @@ def _is_a(value: Any, kind: Any) -> bool:
         return type(None) in kinds
     if isinstance(value, str):
         return str in kinds and len(value) <= _LONGEST_TEXT
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return bool in kinds
+    if not isinstance(value, int | float):
         return False
     return 0 <= value <= _MOST and (float in kinds or (int in kinds and isinstance(value, int)))

@@ -57,8 +57,9 @@ def take(subjects: Sequence[Subject], asked: Asked) -> Outcome:
         wait_for_rest()
         loads = load, current_load()
         when = datetime.now(UTC).isoformat(timespec="seconds")
+        is_disturbed = any(busy_note(one, max(threads)) for one in loads)
         for kind in kinds:
-            _note(kind, when, load)
+            _note(kind, when, load, is_disturbed=is_disturbed)
     return Outcome(taken, _cautions(loads, threads))
 
 
@@ -73,7 +74,7 @@ def _time(kinds: Sequence[Kind]) -> None:
         take_turns([kind.timed for kind in kinds], before_each)
 
 
-def _note(kind: Kind, when: str, load: Load) -> None:
+def _note(kind: Kind, when: str, load: Load, *, is_disturbed: bool) -> None:
     """Makes a record of a kind's calls."""
     seconds, opened = kind.timed.seconds, kind.opened
     if failed(kind) or not seconds:
@@ -98,6 +99,7 @@ def _note(kind: Kind, when: str, load: Load) -> None:
             peak_memory_bytes=kind.peak_bytes,
             load_average=load.average,
             repeats=len(seconds),
+            disturbed=is_disturbed,
         )
     )
 
