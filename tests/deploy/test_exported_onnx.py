@@ -27,6 +27,16 @@ def test_a_file_is_opened_and_rates_any_number_of_images(tmp_path: Path) -> None
         np.testing.assert_allclose(rows, np.hstack((1 - light, light))[:count], atol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [np.nan, -1.0, 5.0, np.inf])
+def test_what_is_no_probability_is_no_answer(tmp_path: Path, factor: float) -> None:
+    model = hand_made()
+    weights = model.graph.initializer[0]
+    weights.raw_data = np.full((64, 1), factor / 64 / 255, np.float32).tobytes()
+    bright = np.full((3, 1, 8, 8), 255, dtype=np.uint8)
+    with pytest.raises(DataError, match=r"toy.onnx: what it gives are no probabilities"):
+        opened(tmp_path, "toy.onnx", model.SerializeToString()).probabilities(bright)
+
+
 def test_threads_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "toy.onnx").write_bytes(hand_made().SerializeToString())
     model = open_exported(tmp_path / "toy.onnx", threads=1)

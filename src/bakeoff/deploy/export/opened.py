@@ -18,6 +18,7 @@ from bakeoff.text import one_line, printable
 FORMATS = {".onnx": "onnx", ".pt2": "pt2"}
 _IMAGES_AT_ONCE = 256
 _MOST_BYTES = 2**34
+_ROUNDING = 1e-5
 _ZIP = b"PK\x03\x04"
 
 
@@ -89,7 +90,16 @@ class Exported:
             raise DataError(f"{self.path}: its operators fail ({printable(one_line(error))})") from error
         if found[0].shape != (max(1, count), len(self.class_names)) or found[0].dtype != np.float32:
             raise DataError(f"{self.path}: its outputs are not those of a model of bakeoff; export it again")
+        if not _are_probabilities(found[0]):
+            raise DataError(f"{self.path}: what it gives are no probabilities (0 to 1, at most 1 together)")
         return [rows[:count] for rows in found]
+
+
+def _are_probabilities(rows: Float32[np.ndarray, "b classes"]) -> bool:
+    """As a run's own are held to be; NaN is none."""
+    return bool(
+        (rows >= 0).all() and (rows <= 1 + _ROUNDING).all() and (rows.sum(axis=1) <= 1 + _ROUNDING).all()
+    )
 
 
 def open_exported(path: Path, *, threads: int | None = None) -> Exported:
