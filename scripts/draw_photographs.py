@@ -1,12 +1,14 @@
-"""Draws photographs of handwritten digits, and says how well a run knows them with and without preparation.
+"""Draws 40 photographs of handwritten digits; says how well a run knows them, prepared and as they are.
+
+usage: .venv/bin/python scripts/draw_photographs.py FOLDER [--count 40] [--seed 0] [--run RUN] [KEY=VALUE ...]
 
 No camera is at hand: a digit is drawn by a pen along curves whose points shake, on paper that may be ruled
-and may lie on a table, turned a little, in uneven light, and stored as a blurred and noisy JPEG. The class
-is the folder's name, so `bakeoff predict RUN FOLDER` scores them.
-
-    python scripts/draw_photographs.py FOLDER [--count 40] [--seed 0] [--run RUN]
+and may lie on a table, turned a little, in uneven light, and stored as a blurred and noisy JPEG. Its folder
+is named by the digit, so that `bakeoff predict RUN FOLDER` scores it. Without --run a model is trained first
+(model=cnn data=mnist, or what the keys say).
 """
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -251,3 +253,49 @@ def draw(folder: Path, count: int, seed: int) -> list[tuple[Path, int, str]]:
         found.image.save(path, quality=int(random.integers(55, 92)))
         drawn.append((path, found.digit, found.told))
     return drawn
+
+
+def score(run: Path, folder: Path) -> None:
+    """Prints the accuracy of a run with the preparation and without."""
+    from bakeoff.deploy.ensemble import open_ensemble
+    from bakeoff.deploy.predicting import Wishes, answers
+    from bakeoff.deploy.scoring import Tally, interval_text
+    from bakeoff.deploy.sources import sources_of
+
+    ensemble = open_ensemble([run], None)
+    sources = sources_of([str(folder)], ensemble.class_names)
+    for said, as_is in (("prepared", False), ("as they are", True)):
+        tally = Tally()
+        for answer in answers(ensemble, sources, Wishes(as_is=as_is)):
+            tally.add(answer)
+        share = tally.num_right / tally.num_scored
+        interval = interval_text(share, tally.num_scored)
+        print(f"{said:12} {tally.num_right} of {tally.num_scored} right, {100 * share:.1f} % ({interval})")
+
+
+def main() -> None:
+    """Draws, and scores."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--run", help="a path, the beginning of a run's name, or latest")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    options = parser.parse_args()
+    for path, _, told in draw(options.folder, options.count, options.seed):
+        print(f"{path}: {told}")
+    from bakeoff.runs.locate import find_run, outputs_root
+
+    if options.run is None:
+        import bakeoff
+
+        run = bakeoff.train("model=cnn", "data=mnist", *options.overrides).path
+    else:
+        run = find_run(options.run, outputs_root())
+    score(run, options.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -64,7 +64,7 @@ def names_in(group: str) -> set[str]:
     [
         ("", set(COMMANDS)),
         ("tr", {"train"}),
-        ("pr", {"preview", "prune"}),
+        ("pr", {"predict", "preview", "prune"}),
         ("--debug tr", {"train"}),
         ("-", {"--help", "--version"}),
         ("zz", set()),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from bakeoff.data.pictures import BrokenPictureError, read_picture
 from bakeoff.deploy.answers import Answer
@@ -47,7 +46,10 @@ def answers(ensemble: Ensemble, sources: Sources, wishes: Wishes) -> Iterator[An
     number = 0
     for batch in in_batches(sources, read, ensemble.bytes_each, usable_cores()):
         seen = [result for _, result in batch if isinstance(result, Seen)]
-        rows = iter(ensemble.probabilities(seen)) if seen else iter(())
+        rows = ensemble.probabilities(seen) if seen else np.zeros((0, len(ensemble.class_names)), np.float32)
+        # Ties: the first class, as in evaluation.
+        order = np.argsort(-rows, axis=1, kind="stable")[:, : wishes.num_top]
+        tops = zip(order.tolist(), np.take_along_axis(rows, order, axis=1).tolist(), strict=True)
         shows = wishes.boxes or wishes.drawings is not None
         overlays = iter(ensemble.overlays(seen) if shows and seen else ())
         for asked, result in batch:
@@ -56,7 +58,7 @@ def answers(ensemble: Ensemble, sources: Sources, wishes: Wishes) -> Iterator[An
                 yield Answer(asked.name, true=_true(asked, ensemble), error=result)
                 continue
             overlay = next(overlays, None)
-            answer = _answer(asked, result, next(rows), overlay, ensemble, wishes)
+            answer = _answer(asked, result, next(tops), overlay, ensemble)
             if wishes.drawings is not None:
                 _draw(wishes.drawings, number, answer, asked, result, overlay, ensemble)
             yield answer
@@ -69,19 +71,18 @@ def _true(asked: Asked, ensemble: Ensemble) -> str | None:
 def _answer(
     asked: Asked,
     seen: Seen,
-    row: Float32[np.ndarray, "classes"],
+    top: tuple[list[int], list[float]],
     overlay: Overlay | None,
     ensemble: Ensemble,
-    wishes: Wishes,
 ) -> Answer:
-    # Ties: the first class, as in evaluation.
-    order = np.argsort(-row, kind="stable")[: wishes.num_top]
     box = None
     if overlay is not None and len(overlay.boxes):
         box = tuple(float(edge) for edge in overlay.boxes[0].tolist())
     return Answer(
         asked.name,
-        top=tuple((ensemble.class_names[place], float(row[place])) for place in order if row[place] > 0),
+        top=tuple(
+            (ensemble.class_names[place], share) for place, share in zip(*top, strict=True) if share > 0
+        ),
         note=seen.note,
         true=_true(asked, ensemble),
         box=box,

@@ -19,6 +19,8 @@ _CORE, _EDGE = 0.45, 0.3  # shares of the ink's own contrast: what is ink, and w
 _SMALLEST_PART = 0.03  # of the area of the largest mark: less is dirt
 _NEAR = 0.2  # of the size of the largest mark: parts of a digit may stand so far from it
 _LEAST_SIZE = 0.04  # of the shorter side: smaller marks are dirt
+_WIDEST_LINE = 5  # pixels, of what is printed
+_TOGETHER = 6  # pixels along a line
 _CHALK_IS_RARER = 0.8
 
 
@@ -100,13 +102,12 @@ def _main_mark(sure: np.ndarray, strength: np.ndarray) -> _Found | None:
         height, width = (part.stop - part.start for part in box)
         if max(height, width) < least:
             continue
-        inside = labels == number
-        level = float(np.percentile(sure[inside], 90))
+        level = float(np.percentile(sure[box][labels[box] == number], 90))
         # A picture that is cut tightly touches the border with the ends of its strokes alone.
         touches = contacts[number] / max(height, width)
         size = float(np.hypot(height, width)) * (1.0 if touches == 0 else 0.5 if touches < 0.3 else 0.05)
         if best is None or level * size > best.contrast * best.size:
-            best = _Found(sure, strength, inside, level, size, box)
+            best = _Found(sure, strength, labels == number, level, size, box)
     return best if best is not None and best.contrast >= _LEAST_CONTRAST else None
 
 
@@ -145,37 +146,37 @@ def _with_its_parts(found: _Found) -> np.ndarray:
 
 def _without_lines(sure: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both, float32 [h, w], less what printed lines have of the contrast, along both directions."""
-    from scipy import ndimage
-
-    lines = np.zeros_like(contrast)
-    for turned in (False, True):
-        image = contrast.T if turned else contrast
-        height, width = image.shape
-        # Strokes of a pen are wider than printed lines, and stay.
-        thin = image - ndimage.grey_opening(image, (max(3, round(0.018 * LONGEST)), 1))
-        shifts = np.round(np.arange(width) * _slope(thin)).astype(int)
-        rows = (np.arange(height)[:, None] + shifts) % height
-        columns = np.arange(width)
-        straight = ndimage.maximum_filter1d(thin[rows, columns], 3, axis=0)
-        straight = ndimage.uniform_filter1d(straight, 9, axis=1)
-        # The longest run that is nowhere fainter: writing crosses lines, and makes them darker only.
-        run = ndimage.grey_opening(straight, (1, max(3, round(0.5 * width))))
-        back = np.zeros_like(run)
-        back[rows, columns] = run
-        back = ndimage.maximum_filter1d(back, 3, axis=0)
-        lines = np.maximum(lines, back.T if turned else back)
+    lines = np.maximum(_along_rows(contrast), _along_rows(contrast.T).T)
     return np.maximum(sure - 1.3 * lines, 0), np.maximum(contrast - 1.3 * lines, 0)
 
 
+def _along_rows(contrast: np.ndarray) -> np.ndarray:
+    """What nearly horizontal printed lines have of the contrast; float32 [h, w]."""
+    from scipy import ndimage
+
+    height, width = contrast.shape
+    # Pixels side by side are taken together: a line is long, and noise is less.
+    padded = np.pad(contrast, ((0, 0), (0, -width % _TOGETHER)), mode="edge")
+    pooled = padded.reshape(height, -1, _TOGETHER).mean(axis=2)
+    # Strokes of a pen are wider than printed lines, and stay.
+    thin = pooled - ndimage.grey_opening(pooled, (_WIDEST_LINE, 1))
+    columns = np.arange(thin.shape[1])
+    rows = (np.arange(height)[:, None] + np.round(columns * _slope(thin)).astype(int)) % height
+    straight = ndimage.maximum_filter1d(thin[rows, columns], 3, axis=0)
+    # The longest run that is nowhere fainter: writing crosses lines, and makes them darker only.
+    run = ndimage.grey_opening(straight, (1, max(3, round(0.5 * thin.shape[1]))))
+    back = np.zeros_like(run)
+    back[rows, columns] = run
+    back = ndimage.maximum_filter1d(back, 3, axis=0)
+    return np.asarray(np.repeat(back, _TOGETHER, axis=1)[:, :width])
+
+
 def _slope(image: np.ndarray) -> float:
-    """Of nearly horizontal lines: where the rows, sheared back, differ most."""
+    """Rows a column that nearly horizontal lines fall: with which the rows, sheared back, differ most."""
     height, width = image.shape
-    columns = np.arange(0, width, 8)
-    every = np.minimum(image[:, columns], 0.15)
-    best, found = -1.0, 0.0
-    for slope in np.tan(np.radians(np.arange(-12, 12.1, 0.75))):
-        rows = (np.arange(0, height, 2)[:, None] + np.round(columns * slope).astype(int)) % height
-        spread = float(every[rows, np.arange(len(columns))].mean(axis=1).var())
-        if spread > best:
-            best, found = spread, float(slope)
-    return found
+    columns = np.arange(width)
+    slopes = np.tan(np.radians(np.arange(-12, 12.1, 0.75))) * _TOGETHER
+    shifts = np.round(columns * slopes[:, None]).astype(int)
+    rows = (np.arange(0, height, 2)[:, None] + shifts[:, None, :]) % height
+    spreads = np.minimum(image, 0.15)[rows, columns].mean(axis=2).var(axis=1)
+    return float(slopes[spreads.argmax()])
