@@ -45,7 +45,7 @@ def own_pictures(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
         Image.fromarray(pixels).save(folder / f"{number:05}.png")
 
 
-def predicting(run: Path, folder: Path, as_is: bool) -> Callable[[], None]:
+def predicting(run: Path, folder: Path, *, as_is: bool) -> Callable[[], None]:
     """What the command does, in this process."""
     from bakeoff.deploy.answers import JsonLines
     from bakeoff.deploy.ensemble import open_ensemble
@@ -158,13 +158,13 @@ def main() -> None:
         compare(
             "small pictures, of the set's size",
             options.pictures,
-            predicting(run, small, False),
+            predicting(run, small, as_is=False),
             baseline,
             options.repeats,
         )
         baseline = decoding_and_evaluating(run, photographs)
         for name, as_is in (("photographs, as they are", True), ("photographs, prepared", False)):
-            compare(name, drawn, predicting(run, photographs, as_is), baseline, options.repeats)
+            compare(name, drawn, predicting(run, photographs, as_is=as_is), baseline, options.repeats)
         first_answer(run, small, trained.config.model["family"], options.repeats)
 
 

@@ -40,6 +40,9 @@ NOT_RUN = {
     "bakeoff resume outputs/2026-11-27/091639-vit-digits-s0-bvyw": "printed by a run that was stopped, to be copied",
     "bakeoff list 2026-11-27-03 -n 3": "of sweeps of the page's own; tests/commands/test_list.py does",
     "bakeoff show 121201": "of a run of the page's own; tests/commands/test_show.py does",
+    "bakeoff predict": "names nothing to predict; tests/commands/test_predict.py has such errors",
+    "bakeoff predict RUN_A RUN_B photos": "needs two runs; tests/commands/test_predict.py has them",
+    "bakeoff predict RUN_A RUN_B --evaluate": "the same",
     "bakeoff watch": "shows what is being trained; tests/sweeps/test_watch.py does",
     "bakeoff race": "names nothing that races; tests/sweeps/test_race.py has its error",
     "bakeoff train --config-dir outputs/sweeps/NAME experiment=NAME seed=7": "of a search of the page's own; "
@@ -129,6 +132,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / "pictures" / "train" / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.randint(0, 256, (70, 80, 3)).astype(np.uint8)).save(path)
+        if number < 3:
+            Image.open(path).save(folder / "photo.jpg")
+            (folder / "photos").mkdir(exist_ok=True)
+            Image.open(path).save(folder / "photos" / f"{number}.jpg")
     runs = folder / "outputs" / "sweeps" / "NAME"
     for seed in (0, 1):
         make_run(runs / f"cnn-{seed}", seed, "a", changes={"optim.lr": 0.005})
