@@ -19,56 +19,61 @@ _MOST_SWEEPS = 6
 
 
 def backgrounds(
-    grey: Float32[np.ndarray, "h w"],
-) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    """The picture without bright marks, 0..255; for dark marks give and take 255 minus it.
+    greys: Float32[np.ndarray, "k h w"],
+) -> tuple[Float32[np.ndarray, "k h w"], Float32[np.ndarray, "k h w"]]:
+    """Pictures without bright marks, 0..255; for dark marks give and take 255 minus them.
 
     Returns:
-        One that is sure to have no slivers of table or paper as marks, but may have a stroke where that
-        crosses the edge of a shadow; and one without any stroke, which may have slivers as marks.
+        Those that are sure to have no slivers of table or paper as marks, but may have a stroke where that
+        crosses the edge of a shadow; and those without any stroke, which may have slivers as marks.
     """
     from scipy import ndimage  # takes a while to import
 
-    height, width = grey.shape
-    small = _scaled(grey, _LONGEST / max(grey.shape))
-    window, stroke = (max(3, round(share * min(small.shape))) for share in (_WINDOW, _STROKE))
-    seeds = ndimage.grey_opening(small, window)
-    for edge in (np.s_[0, :], np.s_[-1, :], np.s_[:, 0], np.s_[:, -1]):
+    _, height, width = greys.shape
+    small = np.stack([_scaled(grey, _LONGEST / max(height, width)) for grey in greys])
+    window, stroke = (max(3, round(share * min(small.shape[1:]))) for share in (_WINDOW, _STROKE))
+    seeds = ndimage.grey_opening(small, (1, window, window))
+    for edge in (np.s_[:, 0, :], np.s_[:, -1, :], np.s_[:, :, 0], np.s_[:, :, -1]):
         # Strokes that end at the border are no way in.
-        seeds[edge] = ndimage.grey_opening(small[edge], window)
+        seeds[edge] = ndimage.grey_opening(small[edge], (1, window))
     sure = reconstructed(np.minimum(seeds, small), small)
-    found = []
-    for each in (sure, ndimage.grey_opening(sure, stroke)):
-        # Up to an edge of bright paper, and a little over it, so that the edge itself is no mark.
-        over = Image.fromarray(ndimage.maximum_filter(each, _EDGE_PIXELS))
-        whole = np.asarray(over.resize((width, height), Image.Resampling.BILINEAR))
-        found.append(np.asarray(np.minimum(whole, grey), dtype=np.float32))
-    return found[0], found[1]
+    without = ndimage.grey_opening(sure, (1, stroke, stroke))
+    return _at_full_size(sure, greys), _at_full_size(without, greys)
+
+
+def _at_full_size(small: np.ndarray, greys: np.ndarray) -> np.ndarray:
+    """Up to an edge of bright paper, and a little over it, so that the edge itself is no mark."""
+    from scipy import ndimage
+
+    size = greys.shape[:0:-1]
+    over = ndimage.maximum_filter(small, (1, _EDGE_PIXELS, _EDGE_PIXELS))
+    whole = [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR)) for one in over]
+    return np.minimum(np.stack(whole), greys)
 
 
 def reconstructed(
-    seeds: Float32[np.ndarray, "h w"], limit: Float32[np.ndarray, "h w"]
-) -> Float32[np.ndarray, "h w"]:
-    """The seeds spread over their neighbours as high as the limit lets them.
+    seeds: Float32[np.ndarray, "k h w"], limit: Float32[np.ndarray, "k h w"]
+) -> Float32[np.ndarray, "k h w"]:
+    """The seeds of pictures spread over their neighbours as high as the limit lets them.
 
     By sweeps over rows and columns: a few reach everything but mazes.
     """
     found = seeds.copy()
     for _ in range(_MOST_SWEEPS):
         before = found.copy()
-        for values, bound in ((found, limit), (found.T, limit.T)):
-            # Rows that lie together in memory are swept in half of the time.
-            swept, most = np.ascontiguousarray(values), np.ascontiguousarray(bound)
-            lines, limits = list(swept), list(most)
+        # All pictures at once, a row or a column after the other.
+        for axes in ((1, 0, 2), (2, 0, 1)):
+            swept, limits = (np.ascontiguousarray(each.transpose(axes)) for each in (found, limit))
+            lines, bounds = list(swept), list(limits)
             for down in (True, False):
                 for row in range(1, len(lines)) if down else range(len(lines) - 2, -1, -1):
                     line = lines[row]
                     np.maximum(line, lines[row - 1 if down else row + 1], out=line)
-                    np.minimum(line, limits[row], out=line)
-            values[:] = swept
+                    np.minimum(line, bounds[row], out=line)
+            found = swept.transpose(np.argsort(axes))
         if np.abs(found - before).max() < 1:  # of 255
             break
-    return found
+    return np.ascontiguousarray(found)
 
 
 def _scaled(grey: np.ndarray, scale: float) -> np.ndarray:

@@ -14,7 +14,9 @@ Result = TypeVar("Result")
 _FIRST_BATCHES = (8, 64)
 _LARGEST_BATCH = 256
 _BYTES_IN_MEMORY = 2**26  # of pictures that are read, and as much of those at work
-_AT_A_TIME = 8  # pictures that a thread reads before it asks for more
+# Pictures that a thread reads before it asks for more: few at first, then as many as make asking cheap.
+_FIRST_AT_A_TIME, _FIRST_TIMES = 4, 6
+_AT_A_TIME = 32
 
 
 def in_batches(
@@ -30,7 +32,7 @@ def in_batches(
     """
     most = max(1, min(_LARGEST_BATCH, _BYTES_IN_MEMORY // max(1, bytes_each)))
     sizes = itertools.chain((min(size, most) for size in _FIRST_BATCHES), itertools.repeat(most))
-    results = _in_order(iter(items), read, ahead=2 * most, at_a_time=min(_AT_A_TIME, most), threads=threads)
+    results = _in_order(iter(items), read, ahead=2 * most, threads=threads)
     for size in sizes:
         check_stop()
         batch = list(itertools.islice(results, size))
@@ -40,22 +42,27 @@ def in_batches(
 
 
 def _in_order(
-    items: Iterator[Item], read: Callable[[Item], Result], ahead: int, at_a_time: int, threads: int
+    items: Iterator[Item], read: Callable[[Item], Result], ahead: int, threads: int
 ) -> Iterator[tuple[Item, Result]]:
     def read_some(some: list[Item]) -> list[tuple[Item, Result]]:
         return [(item, read(item)) for item in some]
 
-    waiting: deque[Future[list[tuple[Item, Result]]]] = deque()
+    sizes = itertools.chain([_FIRST_AT_A_TIME] * _FIRST_TIMES, itertools.repeat(min(_AT_A_TIME, ahead)))
+    waiting: deque[tuple[int, Future[list[tuple[Item, Result]]]]] = deque()
+    num_waiting = 0
     pool = ThreadPoolExecutor(threads)
     try:
         while True:
-            while len(waiting) * at_a_time < max(ahead, threads * at_a_time):
-                some = list(itertools.islice(items, at_a_time))
+            while num_waiting < ahead or len(waiting) < threads:
+                some = list(itertools.islice(items, next(sizes)))
                 if not some:
                     break
-                waiting.append(pool.submit(read_some, some))
+                waiting.append((len(some), pool.submit(read_some, some)))
+                num_waiting += len(some)
             if not waiting:
                 return
-            yield from waiting.popleft().result()
+            count, done = waiting.popleft()
+            num_waiting -= count
+            yield from done.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -54,8 +54,9 @@ def find_ink(picture: UInt8[np.ndarray, "h w"]) -> Ink | None:
     from scipy import ndimage  # takes a while to import
 
     grey = ndimage.gaussian_filter(picture.astype(np.float32), _BLUR_PIXELS)
-    dark = _main_mark(*_without_lines(*(_contrast(255 - each, grey) for each in backgrounds(255 - grey))))
-    light = _main_mark(*(_contrast(grey, each) for each in backgrounds(grey)))
+    without_marks = backgrounds(np.stack([255 - grey, grey]))
+    dark = _main_mark(*_without_lines(*(_contrast(255 - each[0], grey) for each in without_marks)))
+    light = _main_mark(*(_contrast(grey, each[1]) for each in without_marks))
     found, is_dark = (light, False) if _is_chalk(dark, light) else (dark, True)
     if found is None:
         return None
@@ -174,9 +175,15 @@ def _along_rows(contrast: np.ndarray) -> np.ndarray:
 def _slope(image: np.ndarray) -> float:
     """Rows a column that nearly horizontal lines fall: with which the rows, sheared back, differ most."""
     height, width = image.shape
-    columns = np.arange(width)
-    slopes = np.tan(np.radians(np.arange(-12, 12.1, 0.75))) * _TOGETHER
-    shifts = np.round(columns * slopes[:, None]).astype(int)
-    rows = (np.arange(0, height, 2)[:, None] + shifts[:, None, :]) % height
-    spreads = np.minimum(image, 0.15)[rows, columns].mean(axis=2).var(axis=1)
-    return float(slopes[spreads.argmax()])
+    columns = np.arange(0, width, 2)
+    clipped = np.minimum(image, 0.15)
+
+    def steepest(degrees: np.ndarray) -> float:
+        slopes = np.tan(np.radians(degrees)) * _TOGETHER
+        shifts = np.round(columns * slopes[:, None]).astype(int)
+        rows = (np.arange(0, height, 2)[:, None] + shifts[:, None, :]) % height
+        spreads = clipped[rows, columns].mean(axis=2).var(axis=1)
+        return float(degrees[spreads.argmax()])
+
+    roughly = steepest(np.arange(-12, 12.1, 1.0))
+    return float(np.tan(np.radians(steepest(roughly + np.array([-0.5, 0, 0.5])))) * _TOGETHER)
