@@ -101,10 +101,12 @@ def test_a_table_is_for_people(runs: list[Path], folder: Path, bakeoff: Bakeoff,
     monkeypatch.chdir(folder)
     code, out, err = bakeoff("predict", str(runs[0]), "3", "7/", "--top", "2")
     assert (code, err) == (0, "")
-    said, head, *rows = out.splitlines()
+    said, head, *rows, score = out.splitlines()
     assert said.endswith("cnn trained on digits")
-    assert head.split() == ["predicted", "probability", "2.", "picture"]
+    assert head.split() == ["predicted", "probability", "2.", "true", "picture"]
+    assert score.startswith("accuracy ")  # both folders are named as classes
     assert all(row.split()[2] == "%" for row in rows)
+    assert all(row.split()[-2] == row.split()[-1][0] for row in rows)
     assert all(row.split()[-1].startswith(("3/", "7/")) for row in rows)
     assert all(len(row) <= 80 for row in rows)
 

@@ -1,6 +1,7 @@
 """`bakeoff predict RUN PICTURE...`: what a trained model says of pictures of the user's own."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ def predict(words: list[str]) -> int:
 
     with options_named(options):
         ensemble = open_ensemble(paths, options.device)
+    options.top = min(options.top, len(ensemble.class_names))
     sources = sources_of(pictures, ensemble.class_names)
     if options.draw is not None:
         with storage_errors(options.draw, "--draw"):
@@ -133,10 +135,9 @@ def _form(options: argparse.Namespace, ensemble: "Ensemble", *, has_true: bool) 
 
 
 def _top(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)
 
 
 def parser() -> Parser:

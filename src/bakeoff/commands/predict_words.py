@@ -12,6 +12,8 @@ from bakeoff.runs.locate import find_run
 from bakeoff.runs.paths import home_path
 from bakeoff.text import printable
 
+_EXPORTED = (".onnx", ".pt2")
+
 
 def runs_and_pictures(words: list[str], root: Path) -> tuple[list[Path], list[str]]:
     """The first word is a run, and so are those behind it that name one and no picture or folder.
@@ -19,6 +21,13 @@ def runs_and_pictures(words: list[str], root: Path) -> tuple[list[Path], list[st
     Raises:
         ConfigError: no such run, or one stands behind a picture.
     """
+    if "" in words:  # as an unset variable of a shell is; a path without a name would be this folder
+        raise ConfigError('"": an empty word; give a picture, a folder or a run')
+    if Path(words[0]).suffix in _EXPORTED and Path(words[0]).is_file():
+        raise ConfigError(
+            f"{printable(words[0])}: an exported file; give the run that it came from, or open it as "
+            "docs/export.md says"
+        )
     paths = [find_run(words[0], root)]
     rest = words[1:]
     while rest and (found := _as_run(rest[0], root)) is not None:

@@ -11,8 +11,10 @@ from bakeoff.terminal import columns_of, padded
 from bakeoff.text import cut, percent, printable
 
 NO_PREDICTION = "no prediction"
+NO_INK = "no ink found"
 _UNREADABLE = "cannot be read"
 _WIDEST_NAME = 24
+_SHORTEST_PICTURE = 16  # columns of its name
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Answer:
     box: tuple[float, ...] | None = None  # xyxy in pixels of what the model sees
     error: str | None = None  # why it could not be read
     has_boxes: bool = False  # of a detector
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether a model of handwriting has seen no writing."""
+        return self.note == NO_INK
 
     @property
     def predicted(self) -> str | None:
@@ -133,7 +140,9 @@ class Table:
             shown = self._shown(answer.true or "")
             cells.append(padded(shown, self._names, right=False))
         before = "  ".join(cells) + "  "
-        after = f": {printable(answer.error)}" if answer.error else ""
+        after = f": {printable(answer.error)}" if answer.error else f" ({NO_INK})" if answer.is_blank else ""
+        if self.width is not None:
+            after = cut(after, max(8, self.width - columns_of(before) - _SHORTEST_PICTURE))
         return before + self._fitted(printable(answer.name), columns_of(before) + len(after)) + after + "\n"
 
     @property
@@ -146,5 +155,5 @@ class Table:
 
     def _fitted(self, name: str, taken: int) -> str:
         """A long name without its beginning: its end tells it from others."""
-        room = None if self.width is None else max(16, self.width - taken)
+        room = None if self.width is None else max(_SHORTEST_PICTURE, self.width - taken)
         return name if room is None or len(name) <= room else f"…{name[-room + 1 :]}"

@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 _FINER = 4  # the image is made so many times larger, then averaged
+_ROOM = 0.15  # of a side, that a set's own images differ from its making
 _FINE_SIZE = 96  # pixels of the longer side where strokes are made thicker or thinner
 
 
@@ -61,6 +62,23 @@ def centred(mask: Float32[np.ndarray, "h w"], side: int, making: Making = MNIST)
     # The darkest ink is 255 in almost every image of these sets.
     brighter = small * (255 / max(float(small.max()), 1e-6))
     return np.asarray(np.clip(np.round(brighter), 0, 255), dtype=np.uint8)
+
+
+def is_placed(pixels: UInt8[np.ndarray, "s s"], making: Making = MNIST) -> bool:
+    """Whether white writing on black has about the size and the place that the set's images have."""
+    side = len(pixels)
+    ink = pixels > 64
+    if not ink.any():
+        return False
+    spans = [np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0)]
+    longer = max(int(span[-1] - span[0]) + 1 for span in spans)
+    if not (making.size - _ROOM) * side <= longer <= (making.size + _ROOM) * side:
+        return False
+    weights = pixels.astype(np.float64)
+    middles = [
+        float((weights.sum(axis=1 - axis) * (np.arange(side) + 0.5)).sum() / weights.sum()) for axis in (0, 1)
+    ]
+    return all(abs(middle / side - making.middle) <= _ROOM for middle in middles)
 
 
 def _start(fine: np.ndarray, axis: int, middle: float, by_mass: bool, room: int) -> int:

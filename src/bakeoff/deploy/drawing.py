@@ -69,6 +69,8 @@ def draw(
             draw_overlay(right, seen, overlay, dict(zip(class_names, short_names(class_names), strict=True)))
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=_DPI)
-    stem = os.fsencode(Path(answer.name).stem)[:_MOST_BYTES].decode("utf-8", "replace").strip("-")
+    named = Path(answer.name)
+    words = [word for word in (named.parent.name, named.stem) if word]  # the folder may be its class
+    stem = os.fsencode("-".join(words))[:_MOST_BYTES].decode("utf-8", "replace").strip("-")
     path = folder / f"{number:05}-{stem or 'picture'}.png"
     write_atomically(path, lambda file: file.write(content.getvalue()), "--draw", sync=False)

@@ -6,10 +6,12 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from bakeoff.deploy.centring import MAKINGS, MNIST, centred
+from bakeoff.deploy.answers import NO_INK
+from bakeoff.deploy.centring import MAKINGS, MNIST, centred, is_placed
 from bakeoff.deploy.strokes import LONGEST, find_ink
 
 _BLACK = 32  # of 255: half of the border of the sets' own images is at most that
+_PURE = 2  # of 255: what was drawn on black; no camera gives a border without any light
 
 
 class Preparation(Enum):
@@ -19,7 +21,7 @@ class Preparation(Enum):
     INVERTED = "inverted"
     CENTRED = "centred"
     INVERTED_AND_CENTRED = "inverted and centred"
-    NO_INK = "no ink found"
+    NO_INK = NO_INK
 
 
 def prepared(
@@ -40,16 +42,21 @@ def prepared(
         for pixels, done in ((picture, Preparation.NONE), (255 - picture, Preparation.INVERTED)):
             if _has_black_border(pixels):
                 return pixels, done
-    ink = find_ink(_with_longer_side(picture, LONGEST))
+    is_black, is_white = _has_black_border(picture, _PURE), _has_black_border(255 - picture, _PURE)
+    if is_black != is_white and picture.shape[0] == picture.shape[1]:
+        small = _resized(picture if is_black else 255 - picture, side, side)
+        if is_placed(small, making):  # the set's own image, enlarged
+            return small, Preparation.NONE if is_black else Preparation.INVERTED
+    ink = find_ink(_with_longer_side(picture, LONGEST), is_dark=is_white if is_black != is_white else None)
     if ink is None:
         return _resized(picture, side, side), Preparation.NO_INK
     done = Preparation.INVERTED_AND_CENTRED if ink.is_dark else Preparation.CENTRED
     return centred(ink.mask, side, making), done
 
 
-def _has_black_border(pixels: np.ndarray) -> bool:
+def _has_black_border(pixels: np.ndarray, darkest: int = _BLACK) -> bool:
     border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
-    return 2 * int(np.count_nonzero(border <= _BLACK)) >= len(border)
+    return 2 * int(np.count_nonzero(border <= darkest)) >= len(border)
 
 
 def _with_longer_side(picture: np.ndarray, longest: int) -> np.ndarray:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from bakeoff.comparison.statistics.classical import wilson
 from bakeoff.deploy.answers import Answer
-from bakeoff.text import counted, percent
+from bakeoff.text import counted, percent, printable, shortened
+
+_MOST_NAMED = 5
 
 
 @dataclass
@@ -19,6 +21,7 @@ class Tally:
     num_right: int = 0
     num_none: int = 0  # of those that were scored
     notes: "Counter[str]" = field(default_factory=Counter)
+    blank: list[str] = field(default_factory=list)  # pictures without ink
 
     def add(self, answer: Answer) -> None:
         """One more."""
@@ -26,7 +29,9 @@ class Tally:
         if answer.error is not None:
             self.num_broken += 1
             return
-        if answer.note:
+        if answer.is_blank:
+            self.blank.append(answer.name)
+        elif answer.note:
             self.notes[answer.note] += 1
         if answer.true is not None:
             self.num_scored += 1
@@ -36,13 +41,12 @@ class Tally:
     def lines(self) -> Iterator[str]:
         """What is said at the end."""
         if self.notes:
-            (first, most), *others = self.notes.most_common()
-            more = "".join(f", {count:,} {note}" for note, count in others)
-            read = counted(self.num_all - self.num_broken, "picture")
-            yield (
-                f"{most:,} of {read} {first}{more}, as the images that the model was trained on; --as-is "
-                "leaves them as they are"
-            )
+            done = ", ".join(f"{count:,} {note}" for note, count in self.notes.most_common())
+            of = counted(self.num_all - self.num_broken, "picture")
+            yield f"of {of} {done}, as the model's training images are; --as-is leaves them as they are"
+        if self.blank:
+            names = shortened([printable(name) for name in self.blank], _MOST_NAMED)
+            yield f"no ink found in {counted(len(self.blank), 'picture')}, so not to be relied on: {names}"
         if self.num_scored:
             none = f", {self.num_none:,} without a prediction" if self.num_none else ""
             share = self.num_right / self.num_scored

@@ -76,12 +76,13 @@ def sources_of(words: Sequence[str], class_names: Sequence[str]) -> Sources:
     """
     parts: list[_Folder | Path | bytes] = []
     notes: list[str] = []
+    by_class = _are_classes(words, class_names)
     for word in words:
         path = home_path(word)
         if word == STANDARD_INPUT:
             parts.append(_standard_input())
         elif path.is_dir():
-            folder = _folder(path, class_names)
+            folder = _folder(path, class_names, by_class.get(word))
             notes += _notes(folder)
             parts.append(folder)
         elif os.path.lexists(path):
@@ -107,7 +108,16 @@ def _standard_input() -> bytes:
     return content
 
 
-def _folder(root: Path, class_names: Sequence[str]) -> _Folder:
+def _are_classes(words: Sequence[str], class_names: Sequence[str]) -> dict[str, int]:
+    """Several folders that are all named as classes, as a shell writes `classes/*`, say what is in them."""
+    folders = [word for word in words if home_path(word).is_dir()]
+    known = _labels_by_name(class_names)
+    found = {word: known.get(home_path(word).resolve().name) for word in folders}
+    labels = {word: label for word, label in found.items() if label is not None}
+    return labels if len(labels) == len(found) > 1 else {}
+
+
+def _folder(root: Path, class_names: Sequence[str], label: int | None) -> _Folder:
     found = tree(root, root)
     if not found.pictures and not found.irregular:
         raise DataError(f"{root}: holds no picture ({_FORMATS})")
@@ -119,8 +129,8 @@ def _folder(root: Path, class_names: Sequence[str]) -> _Folder:
         named = [
             known[part] for name in folder.split("/") for part in (name, name.casefold()) if part in known
         ]
-        if named:
-            labels[folder] = named[0]
+        if named or label is not None:
+            labels[folder] = named[0] if label is None else label
     return _Folder(root, found, labels)
 
 

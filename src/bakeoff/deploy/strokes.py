@@ -45,26 +45,30 @@ class _Found:
     box: Box  # rows and columns of the mark
 
 
-def find_ink(picture: UInt8[np.ndarray, "h w"]) -> Ink | None:
+def find_ink(picture: UInt8[np.ndarray, "h w"], *, is_dark: bool | None = None) -> Ink | None:
     """The writing; None where nothing has enough contrast.
 
     Args:
         picture: grey, `LONGEST` pixels on its longer side: widths below are meant for that.
+        is_dark: whether it is darker than its paper; None: to be found out.
     """
     from scipy import ndimage  # takes a while to import
 
     grey = ndimage.gaussian_filter(picture.astype(np.float32), _BLUR_PIXELS)
     without_marks = backgrounds(np.stack([255 - grey, grey]))
-    dark = _main_mark(*_without_lines(*(_contrast(255 - each[0], grey) for each in without_marks)))
-    light = _main_mark(*(_contrast(grey, each[1]) for each in without_marks))
-    found, is_dark = (light, False) if _is_chalk(dark, light) else (dark, True)
+    dark = light = None
+    if is_dark is not False:
+        dark = _main_mark(*_without_lines(*(_contrast(255 - each[0], grey) for each in without_marks)))
+    if is_dark is not True:
+        light = _main_mark(*(_contrast(grey, each[1]) for each in without_marks))
+    found, found_dark = (light, False) if _is_chalk(dark, light) else (dark, True)
     if found is None:
         return None
     mask = _with_its_parts(found)
     if not (mask > 0.5).any():
         return None
     rows, columns = (np.flatnonzero(mask.max(axis=axis) > 0.5) for axis in (1, 0))
-    return Ink(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], is_dark)
+    return Ink(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], found_dark)
 
 
 def _is_chalk(dark: _Found | None, light: _Found | None) -> bool:
