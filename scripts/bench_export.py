@@ -72,7 +72,7 @@ def measure(path: Path, form: str, images_wanted: int, repeats: int, folder: Pat
     ratio = statistics.median(first / second for first, second in times)
     name, difference = trained.config.model["name"], np.abs(own - theirs).max()
     return (
-        f"{name:16}{form:6}{seconds:8.1f}{written.num_bytes / 1e6:9.2f}{same:7,}/{len(images):<6,}"
+        f"{name:18}{form:6}{seconds:8.1f}{written.num_bytes / 1e6:9.2f}{same:7,}/{len(images):<6,}"
         f"{difference:10.1e}{before:10.3f}{after:10.3f}{ratio:8.1f}"
     )
 
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("runs", metavar="RUN", nargs="*", type=Path)
     options = parser.parse_args()
     print(
-        f"{'model':16}{'file':6}{'seconds':>8}{'MB':>9}{'same class':>14}{'differs':>10}{'own ms':>10}"
+        f"{'model':18}{'file':6}{'seconds':>8}{'MB':>9}{'same class':>14}{'differs':>10}{'own ms':>10}"
         f"{'file ms':>10}{'faster':>8}",
         flush=True,
     )

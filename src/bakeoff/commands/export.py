@@ -143,6 +143,8 @@ def _tell(trained: "Trained", written: "Written", form: str, what: str) -> None:
     if run.precision not in ("fp32", UNKNOWN):
         was = f"the run was tested in {run.precision}"
         tell(f"note         {was}, the file computes in fp32: scores may differ a little")
+    if form == WEIGHTS and found is not None:
+        tell("note         preprocessing is not inside: its numbers are in the metadata (docs/export.md)")
     if form != WEIGHTS:
         file = shlex.quote(str(written.path))
         tell(f"next         bakeoff evaluate {shlex.quote(str(run.path))} --onnx {file}")
