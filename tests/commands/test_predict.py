@@ -175,7 +175,7 @@ def test_what_is_written_into_a_file(
 def test_folders_that_are_no_classes_are_predicted_and_not_scored(
     runs: list[Path], folder: Path, tmp_path: Path, bakeoff: Bakeoff
 ) -> None:
-    for name in ("3", "test/7/mine", "owls"):
+    for name in ("3", "test/7/3", "owls"):
         shutil.copytree(folder / "3", tmp_path / name)
     (tmp_path / "notes.heic").write_text("x")
     shutil.copy(next((folder / "5").iterdir()), tmp_path / "loose.png")
@@ -186,6 +186,8 @@ def test_folders_that_are_no_classes_are_predicted_and_not_scored(
     assert "1 picture outside of folders of classes, not scored" in out
     assert "passed over, as they are no PNG, JPEG, BMP, WebP, GIF or TIFF: notes.heic" in out
     assert f"of {2 * count} pictures right" in out
+    (first, *_) = lines(bakeoff("predict", str(runs[0]), str(tmp_path / "test"), "--json")[1])
+    assert first["true"] == "7"
     code, out, _ = bakeoff("predict", str(runs[0]), str(tmp_path / "owls"))
     assert code == 0
     assert "right" not in out

@@ -26,13 +26,12 @@ def writing(
 
 
 def photograph(
-    ink: np.ndarray, paper: float = 235, pen: float = 40, light: np.ndarray | float = 1.0, lines: bool = False
+    ink: np.ndarray, paper: float = 235, pen: float = 40, light: np.ndarray | float = 1.0, lines: float = 0
 ) -> np.ndarray:
     """Ink on paper, a little blurred and noisy; uint8."""
     sheet = np.full(ink.shape, float(paper))
-    if lines:
-        for row in range(15, ink.shape[0], 30):
-            sheet[row : row + 2] -= 45
+    for row in range(15, ink.shape[0], 30):
+        sheet[row : row + 3] -= lines
     pixels = (sheet + (pen - sheet) * ink) * light
     pixels = pixels + np.random.RandomState(0).normal(0, 2, ink.shape)
     image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
@@ -78,7 +77,7 @@ def gradient() -> np.ndarray:
     [
         photograph(writing(), light=gradient()),
         photograph(writing(), light=shadow()),
-        photograph(writing(), lines=True),
+        photograph(writing(), lines=90, pen=120),
         photograph(writing(place=(0.3, 0.68), size=0.35)),
         photograph(writing(size=0.95)),  # cut tightly
         photograph(writing(), paper=120, pen=60, light=gradient()),  # a pencil in dim light
@@ -127,6 +126,28 @@ def test_parts_that_stand_apart_belong_to_the_digit_and_dirt_does_not() -> None:
     ink[20:24, 30:34] = 1
     ink[5:60, 300:303] = 1
     assert alike(prepared(photograph(ink), 28)[0], whole) > 0.95
+
+
+def ring(side: int = 320) -> np.ndarray:
+    """A zero."""
+    image = Image.new("L", (side, side))
+    ImageDraw.Draw(image).ellipse([130, 100, 190, 200], outline=255, width=9)
+    return np.asarray(image) / 255
+
+
+def test_the_gap_inside_of_a_digit_is_not_the_digit() -> None:
+    on_paper, _ = prepared(photograph(ring()), 28)
+    on_board, done = prepared(photograph(ring(), paper=30, pen=210), 28)
+    assert done is Preparation.CENTRED
+    for pixels in (on_paper, on_board):
+        assert pixels[14, 14] == 0
+        assert pixels[14].max() > 150
+
+
+def test_a_pen_that_lies_on_the_paper_is_not_the_digit(plain: np.ndarray) -> None:
+    scene = writing()
+    scene[294:304, 60:] = 1  # it comes in from the side
+    assert alike(prepared(photograph(scene), 28)[0], plain) > 0.9
 
 
 def digits_of_scikit_learn() -> np.ndarray:
