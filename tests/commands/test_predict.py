@@ -119,7 +119,7 @@ def test_a_photograph_is_prepared_and_that_is_said(
     Image.fromarray(sheet).save(tmp_path / "one.jpg")
     code, out, _ = bakeoff("predict", str(runs[0]), str(tmp_path / "one.jpg"))
     assert code == 0
-    assert "1 of 1 picture inverted and centred, as the images" in out
+    assert "made like the training images: 1 inverted and centred (of 1 picture); --as-is" in out
     (line,) = lines(bakeoff("predict", str(runs[0]), str(tmp_path / "one.jpg"), "--json")[1])
     assert line["prepared"] == "inverted and centred"
     code, out, _ = bakeoff("predict", str(runs[0]), "--as-is", str(tmp_path / "one.jpg"))
@@ -226,7 +226,7 @@ def test_pictures_are_drawn(runs: list[Path], folder: Path, tmp_path: Path, bake
     )
     assert code == 7
     assert f"drawn: {tmp_path / 'drawn'}" in out
-    assert files_below(tmp_path / "drawn") == [f"00001-{good[0].stem}.png"]
+    assert files_below(tmp_path / "drawn") == [f"00001-3-{good[0].stem}.png"]
     with Image.open(tmp_path / "drawn" / f"00001-{good[0].stem}.png") as image:
         assert image.size == (600, 384)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
+from sklearn.datasets import load_digits
 
 from bakeoff.data.sets.digits import _images_and_labels
 from bakeoff.deploy.ink import Preparation, prepared
@@ -206,3 +207,28 @@ def test_pictures_of_any_shape_are_taken(shape: tuple[int, int]) -> None:
     for _ in range(3):
         pixels, _ = prepared(random.randint(0, 256, shape).astype(np.uint8), 28)
         assert (pixels.shape, pixels.dtype) == ((28, 28), np.uint8)
+
+
+@pytest.mark.parametrize("how", [Image.Resampling.NEAREST, Image.Resampling.BICUBIC])
+@pytest.mark.parametrize("factor", [2, 10])
+def test_enlarged_images_of_the_set_stay_as_they_are(factor: int, how: Image.Resampling) -> None:
+    """The digits fill their 8x8 and touch the border, where a photograph's writing does not."""
+    images = (load_digits().images[:100] * 255 / 16).round().astype(np.uint8)
+    for image in images:
+        large = np.asarray(Image.fromarray(image).resize((8 * factor, 8 * factor), how))
+        small = np.asarray(Image.fromarray(large).resize((8, 8), Image.Resampling.BILINEAR, reducing_gap=3.0))
+        found, done = prepared(large, 8, "digits")
+        assert done is Preparation.NONE
+        np.testing.assert_array_equal(found, small)
+        found, done = prepared(255 - large, 8, "digits")
+        assert done is Preparation.INVERTED
+        np.testing.assert_allclose(found.astype(int), small.astype(int), atol=1)  # rounded the other way
+
+
+def test_small_writing_on_black_is_brought_to_its_size() -> None:
+    black = np.zeros((280, 280), np.uint8)
+    black[20:80, 30:38] = 255
+    found, done = prepared(black, 28)
+    assert done is Preparation.CENTRED
+    rows = np.flatnonzero(found.max(axis=1) > 128)
+    assert rows[-1] - rows[0] >= 18

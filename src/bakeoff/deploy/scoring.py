@@ -43,7 +43,7 @@ class Tally:
         if self.notes:
             done = ", ".join(f"{count:,} {note}" for note, count in self.notes.most_common())
             of = counted(self.num_all - self.num_broken, "picture")
-            yield f"of {of} {done}, as the model's training images are; --as-is leaves them as they are"
+            yield f"made like the training images: {done} (of {of}); --as-is leaves them as they are"
         if self.blank:
             names = shortened([printable(name) for name in self.blank], _MOST_NAMED)
             yield f"no ink found in {counted(len(self.blank), 'picture')}, so not to be relied on: {names}"
