@@ -227,7 +227,7 @@ def test_pictures_are_drawn(runs: list[Path], folder: Path, tmp_path: Path, bake
     assert code == 7
     assert f"drawn: {tmp_path / 'drawn'}" in out
     assert files_below(tmp_path / "drawn") == [f"00001-3-{good[0].stem}.png"]
-    with Image.open(tmp_path / "drawn" / f"00001-{good[0].stem}.png") as image:
+    with Image.open(tmp_path / "drawn" / f"00001-3-{good[0].stem}.png") as image:
         assert image.size == (600, 384)
 
 
