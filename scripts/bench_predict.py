@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--run", help="a path, the beginning of a run's name, or latest")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # keys may stand behind options
     from bakeoff.deploy.trained import open_trained
     from bakeoff.runs.locate import find_run, outputs_root
 

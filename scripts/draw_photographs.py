@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", help="a path, the beginning of a run's name, or latest")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # keys may stand behind options
     for path, _, told in draw(options.folder, options.count, options.seed):
         print(f"{path}: {told}")
     from bakeoff.runs.locate import find_run, outputs_root

@@ -32,7 +32,7 @@ def in_batches(
     """
     most = max(1, min(_LARGEST_BATCH, _BYTES_IN_MEMORY // max(1, bytes_each)))
     sizes = itertools.chain((min(size, most) for size in _FIRST_BATCHES), itertools.repeat(most))
-    results = _in_order(iter(items), read, ahead=2 * most, threads=threads)
+    results = _in_order(iter(items), read, most, threads)
     for size in sizes:
         check_stop()
         batch = list(itertools.islice(results, size))
@@ -42,18 +42,19 @@ def in_batches(
 
 
 def _in_order(
-    items: Iterator[Item], read: Callable[[Item], Result], ahead: int, threads: int
+    items: Iterator[Item], read: Callable[[Item], Result], most: int, threads: int
 ) -> Iterator[tuple[Item, Result]]:
     def read_some(some: list[Item]) -> list[tuple[Item, Result]]:
         return [(item, read(item)) for item in some]
 
-    sizes = itertools.chain([_FIRST_AT_A_TIME] * _FIRST_TIMES, itertools.repeat(min(_AT_A_TIME, ahead)))
+    first = [min(_FIRST_AT_A_TIME, most)] * _FIRST_TIMES
+    sizes = itertools.chain(first, itertools.repeat(min(_AT_A_TIME, most)))
     waiting: deque[tuple[int, Future[list[tuple[Item, Result]]]]] = deque()
     num_waiting = 0
     pool = ThreadPoolExecutor(threads)
     try:
         while True:
-            while num_waiting < ahead or len(waiting) < threads:
+            while num_waiting < 2 * most or len(waiting) < threads:
                 some = list(itertools.islice(items, next(sizes)))
                 if not some:
                     break
