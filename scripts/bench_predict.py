@@ -26,7 +26,8 @@ from PIL import Image
 IMPORTS = """
 import importlib, sys
 import torch, PIL.Image, scipy.ndimage
-import bakeoff.commands.predict, bakeoff.deploy.predicting, bakeoff.deploy.sources, bakeoff.runs.storage
+import bakeoff.commands.predict, bakeoff.runs.storage
+from bakeoff.deploy.predict import predicting, sources
 importlib.import_module(f"bakeoff.models.{sys.argv[1]}")
 print("done")
 """
@@ -47,10 +48,10 @@ def own_pictures(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
 
 def predicting(run: Path, folder: Path, *, as_is: bool) -> Callable[[], None]:
     """What the command does, in this process."""
-    from bakeoff.deploy.answers import JsonLines
-    from bakeoff.deploy.ensemble import open_ensemble
-    from bakeoff.deploy.predicting import Wishes, answers
-    from bakeoff.deploy.sources import sources_of
+    from bakeoff.deploy.predict.answers import JsonLines
+    from bakeoff.deploy.predict.ensemble import open_ensemble
+    from bakeoff.deploy.predict.predicting import Wishes, answers
+    from bakeoff.deploy.predict.sources import sources_of
 
     ensemble, form = open_ensemble([run], None), JsonLines()
 

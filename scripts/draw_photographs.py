@@ -257,10 +257,10 @@ def draw(folder: Path, count: int, seed: int) -> list[tuple[Path, int, str]]:
 
 def score(run: Path, folder: Path) -> None:
     """Prints the accuracy of a run with the preparation and without."""
-    from bakeoff.deploy.ensemble import open_ensemble
-    from bakeoff.deploy.predicting import Wishes, answers
-    from bakeoff.deploy.scoring import Tally, interval_text
-    from bakeoff.deploy.sources import sources_of
+    from bakeoff.deploy.predict.ensemble import open_ensemble
+    from bakeoff.deploy.predict.predicting import Wishes, answers
+    from bakeoff.deploy.predict.scoring import Tally, interval_text
+    from bakeoff.deploy.predict.sources import sources_of
 
     ensemble = open_ensemble([run], None)
     sources = sources_of([str(folder)], ensemble.class_names)

@@ -24,9 +24,9 @@ from bakeoff.machine.version import __version__
 if TYPE_CHECKING:
     import pandas
 
-    from bakeoff.deploy.compared import Comparison
-    from bakeoff.deploy.model import Model
-    from bakeoff.deploy.run import FinishedRun
+    from bakeoff.deploy.python.compared import Comparison
+    from bakeoff.deploy.python.model import Model
+    from bakeoff.deploy.python.run import FinishedRun
 
 __all__ = ["BakeoffError", "__version__", "compare", "load", "load_runs", "predictions", "sweep", "train"]
 
@@ -69,7 +69,7 @@ def train(
     ...
     bakeoff.errors.ConfigError: optim.lrr=0.1: no such key; did you mean optim.lr?
     """
-    from bakeoff.deploy import training
+    from bakeoff.deploy.python import training
 
     return training.train(overrides, keys, config, config_dir, quiet=quiet)
 
@@ -104,7 +104,7 @@ def sweep(
     >>> result.table[["name", "num_runs", "seeds"]].values.tolist()
     [['cnn_small', 2, [0, 1]]]
     """
-    from bakeoff.deploy import training
+    from bakeoff.deploy.python import training
 
     return training.sweep(overrides, keys, config, config_dir, quiet=quiet)
 
@@ -148,7 +148,7 @@ def compare(
     >>> result.pairs.query("metric == 'accuracy'")[["a", "b", "differs"]].values.tolist()
     [['cnn', 'vit', True]]
     """
-    from bakeoff.deploy import compared
+    from bakeoff.deploy.python import compared
 
     options: dict[str, Any] = {"where": where, "sort": sort, "top": top, "baseline": baseline, "cost": cost}
     options["max_latency_ms"] = max_latency_ms
@@ -176,7 +176,7 @@ def load(run: "str | Path | FinishedRun", device: str | None = None) -> "Model":
     >>> model.predict(images).probabilities.shape
     (2, 10)
     """
-    from bakeoff.deploy import model
+    from bakeoff.deploy.python import model
 
     return model.load(run, device)
 
@@ -200,7 +200,7 @@ def predictions(run: "str | Path | FinishedRun", split: str = "test") -> "pandas
     >>> bool((table["correct"].mean() == bakeoff.load_runs(RUN)["test.accuracy"]).all())
     True
     """
-    from bakeoff.deploy.run import predictions as stored
+    from bakeoff.deploy.python.run import predictions as stored
 
     return stored(run, split)
 

@@ -8,9 +8,9 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from bakeoff.deploy.answers import Answer, Csv, JsonLines, Table
-from bakeoff.deploy.ensemble import in_order_of
-from bakeoff.deploy.scoring import Tally
+from bakeoff.deploy.predict.answers import Answer, Csv, JsonLines, Table
+from bakeoff.deploy.predict.ensemble import in_order_of
+from bakeoff.deploy.predict.scoring import Tally
 from bakeoff.deploy.trained import Trained
 
 SEEN = Answer(

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_digits
 
 from bakeoff.data.sets.digits import _images_and_labels
-from bakeoff.deploy.ink import Preparation, prepared
+from bakeoff.deploy.predict.ink import Preparation, prepared
 
 SEVEN = [[(0.2, 0.12), (0.8, 0.1), (0.45, 0.9)], [(0.4, 0.5), (0.75, 0.48)]]
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.pictures import BrokenPictureError, read_picture
-from bakeoff.deploy.pictures import bytes_of
+from bakeoff.deploy.predict.pictures import bytes_of
 
 FOLDER, MNIST, CIFAR = (DataConfig(name=name) for name in ("image_folder", "mnist", "cifar10"))
 

@@ -17,8 +17,8 @@ from run_directories import make_run
 from tiny_run import train
 
 import bakeoff as package
-from bakeoff.deploy.model import Predictions
-from bakeoff.deploy.run import FinishedRun
+from bakeoff.deploy.python.model import Predictions
+from bakeoff.deploy.python.run import FinishedRun
 from bakeoff.errors import ConfigError, DataError, RunsDifferError
 
 
@@ -175,7 +175,7 @@ def test_colour_may_come_last(run: Path) -> None:
         def probabilities(self, images: torch.Tensor) -> np.ndarray:
             return images.float().mean((2, 3)).numpy()
 
-    from bakeoff.deploy.model import Model
+    from bakeoff.deploy.python.model import Model
 
     model = Model.__new__(Model)
     model._trained, model.class_names = Colourful(), ("a", "b", "c")  # type: ignore[assignment]

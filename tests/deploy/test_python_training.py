@@ -18,9 +18,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 import bakeoff as package
-from bakeoff.deploy.borrowed import torch_settings_kept
-from bakeoff.deploy.run import FinishedRun
-from bakeoff.deploy.words import command_line
+from bakeoff.deploy.python.borrowed import torch_settings_kept
+from bakeoff.deploy.python.run import FinishedRun
+from bakeoff.deploy.python.words import command_line
 from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError
 
 WORDS = ["data=digits", "model=cnn_small", "trainer.epochs=1", "optim.warmup_epochs=0", "trainer.threads=1"]

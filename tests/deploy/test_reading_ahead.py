@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bakeoff.deploy.reading import in_batches
+from bakeoff.deploy.predict.reading import in_batches
 
 
 def test_everything_comes_once_and_in_order_whatever_takes_long() -> None:

@@ -19,9 +19,9 @@ from bakeoff.terminal import line_width
 from bakeoff.text import printable
 
 if TYPE_CHECKING:
-    from bakeoff.deploy.answers import Answer, Form
-    from bakeoff.deploy.ensemble import Ensemble
-    from bakeoff.deploy.scoring import Tally
+    from bakeoff.deploy.predict.answers import Answer, Form
+    from bakeoff.deploy.predict.ensemble import Ensemble
+    from bakeoff.deploy.predict.scoring import Tally
 
 USAGE = "predict RUN PICTURE..."
 SUMMARY = "what a trained model says of your pictures"
@@ -48,10 +48,10 @@ def predict(words: list[str]) -> int:
         return evaluate_together(paths, options)
     # torch loads here, after what can be refused without it.
     with loading_torch():
-        from bakeoff.deploy.ensemble import open_ensemble
-        from bakeoff.deploy.predicting import Wishes, answers
-        from bakeoff.deploy.scoring import Tally
-        from bakeoff.deploy.sources import sources_of
+        from bakeoff.deploy.predict.ensemble import open_ensemble
+        from bakeoff.deploy.predict.predicting import Wishes, answers
+        from bakeoff.deploy.predict.scoring import Tally
+        from bakeoff.deploy.predict.sources import sources_of
         from bakeoff.runs.storage import storage_errors, write_atomically
 
     with options_named(options):
@@ -123,7 +123,7 @@ def _format(options: argparse.Namespace) -> str:
 
 
 def _form(options: argparse.Namespace, ensemble: "Ensemble", *, has_true: bool) -> "Form":
-    from bakeoff.deploy.answers import Csv, JsonLines, Table
+    from bakeoff.deploy.predict.answers import Csv, JsonLines, Table
 
     kind = _format(options)
     if kind == "json":

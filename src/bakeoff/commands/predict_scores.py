@@ -12,7 +12,7 @@ from bakeoff.machine.waiting import Bar, tell
 from bakeoff.text import percent, printable
 
 if TYPE_CHECKING:
-    from bakeoff.deploy.on_test_images import Scored
+    from bakeoff.deploy.predict.on_test_images import Scored
 
 
 def evaluate_together(paths: list[Path], options: argparse.Namespace) -> int:
@@ -24,8 +24,8 @@ def evaluate_together(paths: list[Path], options: argparse.Namespace) -> int:
         RunsDifferError: a run is not finished or cannot be read.
     """
     with loading_torch():
-        from bakeoff.deploy.ensemble import open_ensemble
-        from bakeoff.deploy.on_test_images import check_same_test, scored
+        from bakeoff.deploy.predict.ensemble import open_ensemble
+        from bakeoff.deploy.predict.on_test_images import check_same_test, scored
 
     check_same_test(paths)
     with options_named(options):

@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt8
 
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.pictures import DecodingBudget
-from bakeoff.deploy.pictures import Source, bytes_of
+from bakeoff.deploy.predict.pictures import Source, bytes_of
 from bakeoff.deploy.trained import Trained, open_trained
 from bakeoff.errors import ConfigError
 from bakeoff.models.base import Overlay, evaluating

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from bakeoff.data.pictures import BrokenPictureError, read_picture
-from bakeoff.deploy.answers import Answer
-from bakeoff.deploy.ensemble import Ensemble, Seen
-from bakeoff.deploy.reading import in_batches
-from bakeoff.deploy.sources import Asked, Sources
+from bakeoff.deploy.predict.answers import Answer
+from bakeoff.deploy.predict.ensemble import Ensemble, Seen
+from bakeoff.deploy.predict.reading import in_batches
+from bakeoff.deploy.predict.sources import Asked, Sources
 from bakeoff.machine.limits import usable_cores
 from bakeoff.models.base import Overlay
 
@@ -99,7 +99,7 @@ def _draw(
     overlay: Overlay | None,
     ensemble: Ensemble,
 ) -> None:
-    from bakeoff.deploy.drawing import draw  # matplotlib
+    from bakeoff.deploy.predict.drawing import draw  # matplotlib
 
     original = read_picture(asked.source, _ORIGINAL_PIXELS, 3, "inside", max_megapixels=_most(ensemble))
     names: Sequence[str] = ensemble.class_names

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bakeoff.comparison.statistics.classical import wilson
-from bakeoff.deploy.answers import Answer
+from bakeoff.deploy.predict.answers import Answer
 from bakeoff.text import counted, percent, printable, shortened
 
 _MOST_NAMED = 5

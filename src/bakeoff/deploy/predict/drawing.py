@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from bakeoff.deploy.answers import NO_PREDICTION, Answer
+from bakeoff.deploy.predict.answers import NO_PREDICTION, Answer
 from bakeoff.plots.canvas import hide_axes, new_figure, show_image
 from bakeoff.plots.lettering import drawable, fitted, short, short_names
 from bakeoff.plots.overlays import draw_overlay

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bakeoff.comparison.read import Problem, read_run
 from bakeoff.comparison.run import Run
 from bakeoff.config.strict import dotted_keys
-from bakeoff.deploy.borrowed import short_errors
 from bakeoff.deploy.finished import refuse_sealed
+from bakeoff.deploy.python.borrowed import short_errors
 from bakeoff.errors import ConfigError, RunsDifferError, nearest
 from bakeoff.runs.epoch_lines import EpochLines
 from bakeoff.runs.locate import find_run, outputs_root
@@ -23,7 +23,7 @@ from bakeoff.text import percent, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bakeoff.deploy.model import Model
+    from bakeoff.deploy.python.model import Model
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FinishedRun:
 
     def load(self, device: str | None = None) -> "Model":
         """See `bakeoff.load`."""
-        from bakeoff.deploy.model import load
+        from bakeoff.deploy.python.model import load
 
         return load(self.path, device)
 

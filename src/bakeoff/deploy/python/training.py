@@ -11,10 +11,10 @@ from bakeoff.config.compose import expand
 from bakeoff.config.config_file import naming_file
 from bakeoff.config.job import Job
 from bakeoff.config.slips import ADD_MULTIRUN
-from bakeoff.deploy.borrowed import borrowed_process, short_errors, torch_settings_kept
-from bakeoff.deploy.compared import Comparison, compared_runs
-from bakeoff.deploy.run import FinishedRun
-from bakeoff.deploy.words import SWEEP, command_line
+from bakeoff.deploy.python.borrowed import borrowed_process, short_errors, torch_settings_kept
+from bakeoff.deploy.python.compared import Comparison, compared_runs
+from bakeoff.deploy.python.run import FinishedRun
+from bakeoff.deploy.python.words import SWEEP, command_line
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
 from bakeoff.experiment.first_gate import check_shared
 from bakeoff.machine.process import loading_torch

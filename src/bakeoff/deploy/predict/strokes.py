@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from bakeoff.deploy.background import backgrounds
+from bakeoff.deploy.predict.background import backgrounds
 
 LONGEST = 300  # pixels, the longer side of what is looked at; a pen's line is still a pixel wide
 _BLUR_PIXELS = 0.8

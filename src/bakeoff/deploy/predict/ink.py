@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from bakeoff.deploy.answers import NO_INK
-from bakeoff.deploy.centring import MAKINGS, MNIST, centred, is_placed
-from bakeoff.deploy.strokes import LONGEST, find_ink
+from bakeoff.deploy.predict.answers import NO_INK
+from bakeoff.deploy.predict.centring import MAKINGS, MNIST, centred, is_placed
+from bakeoff.deploy.predict.strokes import LONGEST, find_ink
 
 _BLACK = 32  # of 255: half of the border of the sets' own images is at most that
 _PURE = 2  # of 255: what was drawn on black; no camera gives a border without any light

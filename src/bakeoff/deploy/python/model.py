@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from bakeoff.deploy.borrowed import short_errors, torch_settings_kept
-from bakeoff.deploy.run import FinishedRun, run_path
+from bakeoff.deploy.python.borrowed import short_errors, torch_settings_kept
+from bakeoff.deploy.python.run import FinishedRun, run_path
 from bakeoff.deploy.trained import Trained, open_trained
 from bakeoff.errors import DataError
 from bakeoff.evaluation.metrics import answers
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-    from bakeoff.deploy.pictures import Picture
+    from bakeoff.deploy.predict.pictures import Picture
 
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
@@ -189,7 +189,7 @@ class Model:
         from PIL.Image import Image
 
         from bakeoff.data.pictures import BrokenPictureError
-        from bakeoff.deploy.pictures import bytes_of
+        from bakeoff.deploy.predict.pictures import bytes_of
 
         if not isinstance(source, str | Path | Image):
             kind = type(source).__name__

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bakeoff.comparison.figures import COST_NAMES
 from bakeoff.comparison.output.printing import Compared, Writing, read_and_compare, rendered
 from bakeoff.comparison.view import View
-from bakeoff.deploy.borrowed import short_errors
+from bakeoff.deploy.python.borrowed import short_errors
 from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.locate import outputs_root, resolve
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from bakeoff.comparison.statistics.classical import wilson
-from bakeoff.deploy.ensemble import Ensemble, in_order_of
 from bakeoff.deploy.finished import finished_run, refuse_sealed, stored_hash
+from bakeoff.deploy.predict.ensemble import Ensemble, in_order_of
 from bakeoff.deploy.with_data import prepared_with_data
 from bakeoff.errors import ConfigError
 from bakeoff.evaluation import metrics

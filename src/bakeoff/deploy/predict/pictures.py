@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.pictures import BrokenPictureError, DecodingBudget, pixels_of, read_picture
 from bakeoff.data.sets import find_set
-from bakeoff.deploy.ink import Preparation, prepared
-from bakeoff.deploy.strokes import LONGEST
+from bakeoff.deploy.predict.ink import Preparation, prepared
+from bakeoff.deploy.predict.strokes import LONGEST
 from bakeoff.text import one_line
 
 Source = Path | bytes | Image.Image

@@ -1,0 +1,1 @@
+"""What the functions at the top of the package do and give."""
