@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,9 +103,11 @@ def test_a_table_is_for_people(runs: list[Path], folder: Path, bakeoff: Bakeoff,
     monkeypatch.chdir(folder)
     code, out, err = bakeoff("predict", str(runs[0]), "3", "7/", "--top", "2")
     assert (code, err) == (0, "")
-    said, head, *rows, score = out.splitlines()
+    said, head, *lines_, score = out.splitlines()
+    rows, others = lines_[::2], lines_[1::2]
     assert said.endswith("cnn trained on digits")
-    assert head.split() == ["predicted", "probability", "2.", "true", "picture"]
+    assert head.split() == ["predicted", "probability", "true", "picture"]
+    assert all(line.split()[0] == "then" for line in others)
     assert score.startswith("accuracy ")  # both folders are named as classes
     assert all(row.split()[2] == "%" for row in rows)
     assert all(row.split()[-2] == row.split()[-1][0] for row in rows)
@@ -184,7 +188,7 @@ def test_folders_that_are_no_classes_are_predicted_and_not_scored(
     assert code == 0
     assert f"owls/ is no class of the run: {count} pictures predicted, not scored" in out
     assert "1 picture outside of folders of classes, not scored" in out
-    assert "passed over, as they are no PNG, JPEG, BMP, WebP, GIF or TIFF: notes.heic" in out
+    assert "skipped (no PNG, JPEG, BMP, WebP, GIF or TIFF): notes.heic" in out
     assert f"of {2 * count} pictures right" in out
     (first, *_) = lines(bakeoff("predict", str(runs[0]), str(tmp_path / "test"), "--json")[1])
     assert first["true"] == "7"
@@ -311,7 +315,7 @@ def test_runs_of_other_classes_are_no_ensemble(runs: list[Path], tmp_path: Path,
     (other / "summary.json").write_text(json.dumps(summary))
     code, _, err = bakeoff("predict", str(runs[0]), str(other), str(tmp_path))
     assert code == 2
-    assert "tells other classes apart" in err
+    assert "runs that answer together need the same classes" in err
 
 
 @pytest.mark.parametrize("draws", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -333,3 +337,56 @@ def test_hostile_names_are_only_printed(
         assert code == 0
         assert len(files_below(tmp_path / "drawn")) == len(names)
     assert files_below(Path.cwd()) == []
+
+
+def test_what_is_written_over_is_asked_first(
+    runs: list[Path], folder: Path, bakeoff: Bakeoff, tmp_path: Path
+) -> None:
+    picture = sorted((folder / "3").iterdir())[0]
+    before = {path: path.read_bytes() for path in (picture, runs[0] / "summary.json")}
+    for place, says in ((runs[0] / "summary.json", "a file of the run"), (picture, "answers are text")):
+        code, _, err = bakeoff("predict", str(runs[0]), str(picture), "-o", str(place))
+        assert (code, says in err) == (2, True)
+    code, _, err = bakeoff("compare", str(runs[0]), "-o", str(runs[0] / "summary.json"))
+    assert (code, "a file of the run" in err) == (2, True)
+    code, _, err = bakeoff(
+        "export", str(runs[0]), "--format", "state_dict", "-o", str(runs[0] / "weights.safetensors")
+    )
+    assert (code, "a file of the run" in err) == (2, True)
+    assert all(path.read_bytes() == content for path, content in before.items())
+    for option in ("-o", "--draw"):
+        code, _, err = bakeoff("predict", str(runs[0]), str(picture), option, "")
+        assert (code, f"{option}: its name is empty" in err) == (2, True)
+
+
+def test_devices_and_links_are_written_into(
+    runs: list[Path], folder: Path, bakeoff: Bakeoff, tmp_path: Path
+) -> None:
+    picture = str(sorted((folder / "3").iterdir())[0])
+    (tmp_path / "link.csv").symlink_to(tmp_path / "answers.csv")
+    assert bakeoff("predict", str(runs[0]), picture, "-o", str(tmp_path / "link.csv"))[0] == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "answers.csv").read_text().startswith("path,predicted,")
+    os.mkfifo(tmp_path / "pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    assert bakeoff("predict", str(runs[0]), picture, "--csv", "-o", str(tmp_path / "pipe"))[0] == 0
+    reader.join(10)
+    assert (tmp_path / "pipe").is_fifo()
+    assert read == [(tmp_path / "answers.csv").read_text()]
+
+
+def test_a_json_file_is_one_list(runs: list[Path], folder: Path, bakeoff: Bakeoff, tmp_path: Path) -> None:
+    assert bakeoff("predict", str(runs[0]), str(folder / "3"), "-o", str(tmp_path / "a.json"))[0] == 0
+    answers = json.loads((tmp_path / "a.json").read_text())
+    assert [one["path"] for one in answers] == [str(path) for path in sorted((folder / "3").iterdir())]
+
+
+def test_a_picture_of_one_pixel_is_drawn(runs: list[Path], bakeoff: Bakeoff, tmp_path: Path) -> None:
+    Image.new("L", (1, 1)).save(tmp_path / "one.png")
+    code, _, err = bakeoff(
+        "predict", str(runs[0]), str(tmp_path / "one.png"), "--draw", str(tmp_path / "drawn")
+    )
+    assert (code, err) == (0, "")
+    assert len(files_below(tmp_path / "drawn")) == 1

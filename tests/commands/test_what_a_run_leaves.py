@@ -72,7 +72,7 @@ def test_the_summary_has_the_fields_of_the_design(run: Path) -> None:
     assert set(summary) == {
         "schema", "run_id", "identity", "setting", "status", "model", "family", "weights", "data", "seed",
         "epochs_run", "best_epoch", "test", "val", "train_loss_final", "time", "speed", "cost", "fingerprint",
-        "num_skipped_pictures", "resolved", "data_title", "parts", "resumed_from",
+        "num_skipped_pictures", "resolved", "data_title", "parts", "resumed_from", "input",
             "planned_steps", "steps_run",
     }  # fmt: skip
     for split, count in (("test", 400), ("val", 200)):

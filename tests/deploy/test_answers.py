@@ -54,7 +54,7 @@ def test_csv_has_the_same_number_of_cells_in_each_line() -> None:
 def test_a_table_names_what_has_no_class_and_prints_nothing_that_acts() -> None:
     form = Table(["cat", "dog"], 2, width=None, has_true=True)
     head, seen, nothing, broken = (form.head(), *map(form.line, (SEEN, NOTHING, BROKEN)))
-    assert seen.split() == ["cat", "75.00", "%", "dog", "25.00", "%", "dog", "a.png"]
+    assert seen.split() == ["cat", "75.00", "%", "dog", "a.png", "then", "dog", "25.00", "%"]
     assert nothing.split() == ["no", "prediction", "cat", "b.png"]
     assert broken.split() == ["cannot", "be", "read", "c\\x1b.png:", "empty", "file"]
     assert head.index("picture") == seen.index("a.png") == nothing.index("b.png")

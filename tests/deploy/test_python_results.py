@@ -3,6 +3,7 @@
 import doctest
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,17 @@ def test_what_a_comparison_shows_can_be_chosen(tmp_path: Path) -> None:
         package.compare(tmp_path, baseline="nobody")
 
 
+WRONG = [{"top": 0}, {"top": "2"}, {"top": 1.5}, {"sort": 3}, {"where": 3}, {"baseline": 1}, {"columns": None},
+         {"columns": [1]}, {"cost": [1]}, {"max_latency_ms": "1ms"}, {"top": -1}]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_arguments_of_another_kind_are_named(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    make_run(tmp_path / "run")
+    with pytest.raises(ConfigError, match=f"^{next(iter(wrong))}="):
+        package.compare(tmp_path, **wrong)
+
+
 def test_runs_that_cannot_be_read_are_problems(tmp_path: Path) -> None:
     make_run(tmp_path / "good")
     make_run(tmp_path / "bad", 1)
@@ -128,6 +140,18 @@ def test_runs_of_others_are_read_with_distrust(tmp_path: Path) -> None:
         package.load(tmp_path / "pruned")
     with pytest.raises(ConfigError, match="run nobody: "):
         package.load("nobody")
+
+
+def test_classes_that_are_not_named_each_once_are_refused(run: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(run, tmp_path / "run"))
+    summary = json.loads((copied / "summary.json").read_text())
+    classes = summary["test"]["per_class"]
+    summary["test"]["per_class"] = [one | {"label": "0"} for one in classes]
+    (copied / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(RunsDifferError):
+        package.load(copied)
+    with pytest.raises(RunsDifferError):
+        package.predictions(copied)
 
 
 def images(run: Path) -> np.ndarray:
@@ -235,12 +259,21 @@ def test_pictures_come_from_paths_and_from_pillow(run: Path, tmp_path: Path) -> 
     assert len(np.unique(found.probabilities, axis=0)) == 1
     assert model.predict(paper)[0].label == found[0].label
     assert model.predict(paper, as_is=True)[0].note is None
+    assert found.table["picture"].tolist()[1:] == [str(tmp_path / "one.png")] * 2
+    arrays = model.prepare([paper, tmp_path / "one.png"])
+    assert (arrays.shape, arrays.dtype) == ((2, 1, 8, 8), np.uint8)
+    np.testing.assert_array_equal(
+        model.predict(arrays).probabilities[0], model.predict(arrays)[:1].probabilities[0]
+    )
+    blank = model.predict(Image.new("L", (90, 90), 255))
+    assert repr(blank).endswith("%, no ink found)]")
     assert list(found.table["note"]) == ["inverted and centred"] * 3
     assert re.fullmatch(r"\[(\d \(\d+\.\d\d %\)(, )?){3}\]", repr(found))
 
 
 def test_many_predictions_are_gone_through_in_no_time(run: Path) -> None:
-    found = Predictions(("a", "b"), np.full((20_000, 2), 0.5, dtype=np.float32), (None,) * 20_000)
+    nothing = (None,) * 20_000
+    found = Predictions(("a", "b"), np.full((20_000, 2), 0.5, dtype=np.float32), nothing, nothing)
     began = time.perf_counter()
     assert sum(one.label == "a" for one in found) == 20_000
     assert time.perf_counter() - began < 10  # 200 s if each asks for all

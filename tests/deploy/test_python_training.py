@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 import bakeoff as package
-from bakeoff.deploy.python.borrowed import torch_settings_kept
+from bakeoff.deploy.python.borrowed import borrowed_process, torch_settings_kept
 from bakeoff.deploy.python.run import FinishedRun
 from bakeoff.deploy.python.words import command_line
 from bakeoff.errors import BakeoffError, ConfigError, DivergedError, InterruptedRunError
@@ -62,6 +62,37 @@ def test_it_prints_what_the_command_prints_or_nothing(here: Path, capsys: pytest
     assert f"run directory  {run.path}" in out
     trained()
     assert capsys.readouterr().out == ""
+
+
+def test_quiet_is_one_thread_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with borrowed_process(quiet=True):
+            began.set()
+            print("of the training")
+            ended.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    began.wait(10)
+    print("of somebody else")
+    ended.set()
+    thread.join()
+    assert capsys.readouterr().out == "of somebody else\n"
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"quite": True}, "quite: no argument and no key; did you mean quiet?"),
+        ({"seed": [0, 1]}, "seed=[0, 1]: a list is several values; bakeoff.sweep trains with each"),
+        ({"model": ["cnn", "vit"]}, "model=['cnn', 'vit']: a list is several values; bakeoff.sweep"),
+    ],
+)
+def test_slips_in_arguments_have_a_line(keys: dict[str, Any], says: str, here: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        package.train("data=digits", **keys)
 
 
 def in_a_thread(work: Callable[[], object]) -> None:

@@ -14,6 +14,7 @@ from bakeoff.errors import OK, ConfigError, ResourceError
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import doing, tell
+from bakeoff.runs.folders import refuse_run_files
 from bakeoff.runs.locate import find_run, outputs_root
 from bakeoff.runs.paths import expanded, home_path
 from bakeoff.text import printable
@@ -111,6 +112,9 @@ def _check_place(file: Path) -> None:
         ConfigError: the file's name is a folder's.
         ResourceError: it cannot be written there.
     """
+    refuse_run_files(file)
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise ConfigError(f"-o {file}: no regular file; give the name of one")
     if file.is_dir():
         raise ConfigError(f"-o {file}: is a folder; give the name of a file in it")
     if not file.parent.is_dir():
@@ -124,7 +128,7 @@ def _tell(trained: "Trained", written: "Written", form: str, what: str) -> None:
     run, shape = trained.run, ", ".join(map(str, trained.shape))
     name = printable(str(trained.config.model["name"]))
     tell(f"{run.path}: {name} on {printable(run.data_title)}")
-    tell(f"exported to  {written.path} ({form}, {written.num_bytes:,} bytes)")
+    tell(f"exported to  {printable(str(written.path))} ({form}, {written.num_bytes:,} bytes)")
     if (found := written.agreement) is None:
         tell("checked      the file holds the run's weights, by bakeoff's own names")
     else:
@@ -137,7 +141,7 @@ def _tell(trained: "Trained", written: "Written", form: str, what: str) -> None:
         "scores": "[batch]",
     }
     if written.outputs:
-        tell(f"input        images, uint8 [batch, {shape}]: raw bytes, nothing to prepare")
+        tell(f"input        images, uint8 [batch, {shape}]: pixels as the data set has them")
         outputs = ", ".join(f"{output} {sizes[output]}" for output in written.outputs)
         tell(f"output       {outputs}, float32")
     if run.precision not in ("fp32", UNKNOWN):

@@ -92,7 +92,10 @@ def _told(outcome: "Outcome", kept: Kept) -> int:
     for one, (_, reason) in zip(outcome.taken, kept, strict=True):
         bad += [str(one.error)] if one.error else []
         bad += [f"{one.subject.name}: {problem}" for problem in one.problems]
-        bad += [f"{one.subject.name}: measured, but stored nowhere: {reason}"] if reason else []
+        if reason and one.subject.is_file:  # all that its reader misses is a file beside a run
+            tell(f"note: {printable(one.subject.name)}: measured, and stored nowhere: {reason}", sys.stderr)
+        elif reason:
+            bad.append(f"{one.subject.name}: measured, but stored nowhere: {reason}")
     for text in bad:
         tell(f"problem: {printable(text)}", sys.stderr, "red")
     return SOME_RUNS_BAD if bad else OK

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from bakeoff.arguments import Parser
 from bakeoff.commands.predict_scores import evaluate_together
 from bakeoff.commands.predict_words import check, options_named, runs_and_pictures
-from bakeoff.errors import OK, SOME_RUNS_BAD
+from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
 from bakeoff.machine.process import loading_torch
+from bakeoff.machine.signals import StopSignal
 from bakeoff.machine.waiting import Bar, tell
 from bakeoff.runs.locate import outputs_root
 from bakeoff.runs.paths import expanded
@@ -41,18 +42,24 @@ def predict(words: list[str]) -> int:
     """
     # Options may stand between a run and pictures.
     options = parser().parse_intermixed_args(words)
+    if "" in (options.output, options.draw):
+        raise ConfigError(f"{'-o' if options.output == '' else '--draw'}: its name is empty; give one")
     options.output, options.draw = (each and Path(each) for each in (options.output, options.draw))
     paths, pictures = runs_and_pictures([options.run, *options.pictures], outputs_root())
     check(options, pictures)
-    if options.evaluate:
-        return evaluate_together(paths, options)
+    with StopSignal().caught():
+        return evaluate_together(paths, options) if options.evaluate else _predict(paths, pictures, options)
+
+
+def _predict(paths: list[Path], pictures: list[str], options: argparse.Namespace) -> int:
+    """Opens the runs, reads the pictures, and writes what is said of them."""
     # torch loads here, after what can be refused without it.
     with loading_torch():
         from bakeoff.deploy.predict.ensemble import open_ensemble
         from bakeoff.deploy.predict.predicting import Wishes, answers
         from bakeoff.deploy.predict.scoring import Tally
         from bakeoff.deploy.predict.sources import sources_of
-        from bakeoff.runs.storage import storage_errors, write_atomically
+        from bakeoff.runs.storage import storage_errors, write_where_told
 
     with options_named(options):
         ensemble = open_ensemble(paths, options.device)
@@ -74,11 +81,10 @@ def predict(words: list[str]) -> int:
     else:
         with Bar("predicting", len(sources), "pictures") as bar:
             seen = _counted(found, bar)
-            write_atomically(
+            write_where_told(
                 options.output,
                 lambda file: _write(form, seen, tally, lambda text: file.write(text.encode())),
                 "-o",
-                sync=False,
             )
         say(f"written: {options.output}")
     for line in tally.lines():
@@ -94,6 +100,8 @@ def _write(form: "Form", found: "Iterator[Answer]", tally: "Tally", write: Calla
     for answer in found:
         tally.add(answer)
         write(form.line(answer))
+    if tail := form.tail():
+        write(tail)
 
 
 def _counted(found: "Iterator[Answer]", bar: Bar) -> "Iterator[Answer]":
@@ -127,7 +135,7 @@ def _form(options: argparse.Namespace, ensemble: "Ensemble", *, has_true: bool) 
 
     kind = _format(options)
     if kind == "json":
-        return JsonLines()
+        return JsonLines(is_list=options.output is not None and options.output.suffix.lower() == ".json")
     if kind == "csv":
         return Csv(options.top)
     width = line_width(sys.stdout) if options.output is None else None

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakeoff.errors import ConfigError
-from bakeoff.runs.folders import is_run_dir
+from bakeoff.runs.folders import is_run_dir, refuse_run_files
 from bakeoff.runs.locate import find_run
 from bakeoff.runs.paths import home_path
 from bakeoff.text import printable
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 _EXPORTED = (".onnx", ".pt2")
 
 
@@ -77,6 +78,12 @@ def check(options: argparse.Namespace, pictures: list[str]) -> None:
         raise ConfigError("no picture: give files, folders, or - for standard input")
     elif options.data_root is not None:
         raise ConfigError("--data-root: only --evaluate reads the data set; leave it out")
+    if options.output is not None:
+        refuse_run_files(options.output)
+        read = [home_path(word) for word in pictures]
+        same = options.output.exists() and any(one.exists() and one.samefile(options.output) for one in read)
+        if same or options.output.suffix.lower() in _PICTURES:
+            raise ConfigError(f"-o {options.output}: a picture, and answers are text; give another name")
     if pictures.count("-") > 1:
         raise ConfigError("-: standard input holds one picture; give - once")
 

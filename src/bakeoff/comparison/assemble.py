@@ -86,4 +86,8 @@ def _arranged(
     if view.plan is not None:
         tested = with_plan(tested, view.plan)
     tested = with_front(tested, view.cost) if view.cost else tested
-    return tested if view.max_latency_ms is None else with_latency_budget(tested, view.max_latency_ms)
+    if view.max_latency_ms is None:
+        return tested
+    shown_columns = (view.cost, *view.columns)
+    has_column = any(name in shown_columns for name in ("latency", "latency_ms_batch1"))
+    return with_latency_budget(tested, view.max_latency_ms, has_column=has_column)

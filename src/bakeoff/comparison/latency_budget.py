@@ -15,6 +15,9 @@ from bakeoff.text import counted, cut, shortened
 _MOST_NAMED = 10  # rows in a sentence
 _LONGEST_NAME = 60  # characters of a machine's
 BETTER, WORSE, OPEN = "better", "worse", "no proven difference"
+_TWO_SOURCES = (
+    "The column latency is what each run took at its end; these sentences use what bakeoff measure took."
+)
 _WORDS = {OPEN: "Not proven to be worse", WORSE: "Proven to be worse", None: "Not tested against it"}
 
 
@@ -44,12 +47,13 @@ class LatencyBudget:
     says: tuple[str, ...]
 
 
-def with_latency_budget(table: Table, budget_ms: float) -> Table:
+def with_latency_budget(table: Table, budget_ms: float, *, has_column: bool = False) -> Table:
     """Adds which row is the most accurate one within a budget, or why that cannot be told.
 
     Args:
         table: with its pairs and intervals.
         budget_ms: milliseconds for one image, above 0.
+        has_column: whether the latencies of the summaries stand in the table.
     """
     rows = best_first([row for row in table.settings if row.has_predictions])
     found = latencies_of(rows)
@@ -60,6 +64,8 @@ def with_latency_budget(table: Table, budget_ms: float) -> Table:
     stands = {row.setting: _against(row, chosen, table) for row in rows if chosen}
     says = [*_said(rows, chosen, stands, found, budget_ms), *_left_out(table, rows, found)]
     says += [] if found.reason else [_origin(found, len(rows))]
+    if has_column and found.source == MEASURED:
+        says.append(_TWO_SOURCES)
     says += [f"Stored latencies that cannot be read, so not used: {name}." for name in found.damaged]
     budget = LatencyBudget(
         budget_ms=budget_ms,

@@ -144,11 +144,16 @@ def _built(run: Run, config: Config, family: Family, model_config: Any) -> tuple
 
 def _task(run: Run, config: Config, shape: tuple[int, ...]) -> TaskSpec:
     channels, height, width = shape
+    names = class_names(run)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise RunsDifferError(
+            f"{run.path}: its summary does not name the classes, each once; {len(names)} names stand there"
+        )
     return TaskSpec(
         channels,
         height,
         width,
-        class_names=class_names(run),
+        class_names=names,
         # Placeholders: the weights bring the statistics of the training images.
         mean=(0.5,) * channels,
         std=(0.5,) * channels,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from bakeoff.errors import ConfigError
 from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, MARKS, STATUS, SUMMARY
 
 LEDGER = "sweep.json"
@@ -15,6 +16,18 @@ def is_run_dir(path: Path) -> bool:
     """Whether a folder is, or was meant to be, a run directory."""
     marks = [path / name for name in MARKS]
     return any(os.path.lexists(mark) and (mark.is_symlink() or not mark.is_dir()) for mark in marks)
+
+
+def refuse_run_files(output: Path) -> None:
+    """What a run consists of is not written over by what a person asks for.
+
+    Raises:
+        ConfigError: names the run.
+    """
+    place = output.resolve()
+    run = next((above for above in place.parents if is_run_dir(above)), None)
+    if run is not None and place.exists():
+        raise ConfigError(f"-o {output}: a file of the run {run.name}; give another name")
 
 
 def is_sweep_dir(path: Path) -> bool:

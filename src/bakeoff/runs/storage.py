@@ -56,6 +56,21 @@ def write_atomically(
             os.fsync(file.fileno())
 
 
+def write_where_told(path: Path, write: Callable[[BinaryIO], object], other: str) -> None:
+    """Writes what a person has asked for by a name: a file appears whole, and a link leads to it.
+
+    Into a device or a pipe it goes as it comes: a rename would put a file in its place.
+
+    Raises:
+        ResourceError: it cannot be written; `other` names the option.
+    """
+    if path.exists() and not path.is_file():
+        with storage_errors(path, other), open(path, "wb") as device:
+            write(device)
+        return
+    write_atomically(path.resolve() if path.is_symlink() else path, write, other)
+
+
 def write_by_name_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """The same for a library that wants a name, and may put a file of its own in the temporary one's place.
 

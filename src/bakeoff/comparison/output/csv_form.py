@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass
 
+from bakeoff.text import printable
+
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
+
+
+# A spreadsheet would run a cell that begins like a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def safe(text: str) -> str:
+    """Text that no spreadsheet runs, and no terminal; numbers are left as they are."""
+    return f"'{printable(text)}" if text.startswith(_FORMULA_STARTS) else printable(text)
 
 
 @dataclass(frozen=True)

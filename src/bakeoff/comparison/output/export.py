@@ -12,16 +12,13 @@ from typing import Any
 from bakeoff.comparison.group import shown
 from bakeoff.comparison.latency_budget import LatencyBudget
 from bakeoff.comparison.open_studies import OpenStudy, open_studies
-from bakeoff.comparison.output.csv_form import CsvForm
+from bakeoff.comparison.output.csv_form import CsvForm, safe
 from bakeoff.comparison.output.render import problem_lines, relative
 from bakeoff.comparison.run import Problem
 from bakeoff.comparison.tables import Estimate, Pair, SettingRow, StudyCurve, Table
 from bakeoff.runs.records import SCHEMA
 from bakeoff.runs.storage import without_nan
-from bakeoff.text import printable
 
-# A spreadsheet would run a cell that begins like a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 PARTS = ("mean", "std", "low", "high")
 
 
@@ -36,7 +33,7 @@ def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path, for
     titles = ["data", "title", "test_fingerprint", "num_test_images", "setting", "name", "model", "weights"]
     titles += ["num_runs", "num_with_predictions", "seeds", "tie_group"]
     titles += [f"{metric}_{part}" for metric in metrics for part in PARTS]
-    writer.writerow(_safe(title) for title in titles + keys)
+    writer.writerow(safe(title) for title in titles + keys)
     for table in tables:
         for row in table.settings:
             values = [table.data, table.title, table.test_fingerprint, table.num_images]
@@ -45,7 +42,7 @@ def as_csv(tables: Sequence[Table], problems: Sequence[Problem], root: Path, for
             values += [figure for metric in metrics for figure in figures(row.metrics.get(metric), "")]
             values += [_csv_value(row.changed.get(key, "")) for key in keys]
             writer.writerow(
-                _safe(value) if isinstance(value, str) else _number(value, form) for value in values
+                safe(value) if isinstance(value, str) else _number(value, form) for value in values
             )
     for line in problem_lines(problems, root):
         print(f"not in the table: {line}", file=sys.stderr)
@@ -65,11 +62,6 @@ def figures(estimate: Estimate | None, missing: Any) -> list[Any]:
     """The `PARTS` of an estimate, with something in place of what there is not."""
     values = [getattr(estimate, part, None) for part in PARTS]
     return [missing if value is None else value for value in values]
-
-
-def _safe(text: str) -> str:
-    """Text that no spreadsheet runs; numbers are left as they are."""
-    return f"'{printable(text)}" if text.startswith(_FORMULA_STARTS) else printable(text)
 
 
 def as_json(tables: Sequence[Table], problems: Sequence[Problem], root: Path) -> str:

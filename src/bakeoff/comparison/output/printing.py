@@ -12,8 +12,9 @@ from bakeoff.comparison.read import Problem, read_runs
 from bakeoff.comparison.tables import Table
 from bakeoff.comparison.view import View
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
+from bakeoff.runs.folders import refuse_run_files
 from bakeoff.runs.locate import distinct_run_dirs
-from bakeoff.runs.storage import storage_errors, write_atomically
+from bakeoff.runs.storage import write_where_told
 from bakeoff.terminal import line_width, wants_colour
 
 FORMATS = ("table", "markdown", "csv", "json", "latex")
@@ -105,10 +106,8 @@ _OTHER_FILE = "FILE for -o"
 
 def write(text: str, output: Path | None) -> None:
     """Into a file, which appears whole, or to standard output."""
-    if output and (output.is_file() or not output.exists()):
-        write_atomically(output, lambda file: file.write(text.encode()), _OTHER_FILE)
-    elif output:  # a device or a pipe, which a rename would replace
-        with storage_errors(output, _OTHER_FILE):
-            output.write_text(text, encoding="utf-8")
+    if output:
+        refuse_run_files(output)
+        write_where_told(output, lambda file: file.write(text.encode()), _OTHER_FILE)
     else:
         sys.stdout.write(text)

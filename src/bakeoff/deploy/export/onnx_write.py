@@ -53,6 +53,7 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], metadata: Metadata
     assert written is not None
     proto = written.model_proto
     _forget_sources(proto)
+    _name_batch(proto)
     proto.producer_name, proto.producer_version = "bakeoff", metadata.version
     for key, text in metadata.entries().items():
         proto.metadata_props.add(key=key, value=text)
@@ -87,6 +88,16 @@ def _stable_sort() -> Any:
         return op.CastLike(values, self), indices
 
     return sort
+
+
+def _name_batch(proto: "onnx.ModelProto") -> None:
+    """The exporter calls the size of a batch `s34` or the like; who opens the file sees `batch`."""
+    (given,) = proto.graph.input
+    traced = given.type.tensor_type.shape.dim[0].dim_param
+    for value in (given, *proto.graph.output, *proto.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param == traced:
+                dim.dim_param = "batch"
 
 
 def _forget_sources(proto: "onnx.ModelProto") -> None:

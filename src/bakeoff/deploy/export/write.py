@@ -13,7 +13,7 @@ from bakeoff.deploy.export.graph import output_names, traced
 from bakeoff.deploy.export.metadata import Metadata, from_entries, storable
 from bakeoff.deploy.export.pt2_write import to_pt2
 from bakeoff.errors import ConfigError, RunsDifferError
-from bakeoff.runs.storage import write_atomically
+from bakeoff.runs.storage import write_where_told
 
 if TYPE_CHECKING:
     from bakeoff.deploy.trained import Trained
@@ -72,7 +72,7 @@ def _export_graph(
         if form == "pt2":
             check_reloaded(trained, content, images)
 
-    write_atomically(path, write_and_check, _PLACE)
+    write_where_told(path, write_and_check, _PLACE)
     return found[0]
 
 
@@ -88,7 +88,7 @@ def _export_weights(
             f"{trained.run.path}: a network of torchvision with these weights differs by up to "
             f"{difference:.2g} in a probability, more than {MOST_DIFFERENCE:g}; nothing was written"
         )
-    write_atomically(path, lambda file: file.write(content), _PLACE)
+    write_where_told(path, lambda file: file.write(content), _PLACE)
     return None if difference is None else Agreement(difference, len(images), 0)
 
 

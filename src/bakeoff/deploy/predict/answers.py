@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bakeoff.terminal import columns_of, padded
+from bakeoff.comparison.output.csv_form import safe
+from bakeoff.terminal import columns_of, padded, wrapped
 from bakeoff.text import cut, percent, printable
 
 NO_PREDICTION = "no prediction"
@@ -49,14 +50,24 @@ class Form(Protocol):
     def line(self, answer: Answer) -> str:
         """One of them, with its line's end."""
 
+    def tail(self) -> str:
+        """What stands below them."""
 
-@dataclass(frozen=True)
+
+@dataclass
 class JsonLines:
-    """An object a line."""
+    """An object a line; as a list, all of them are one JSON text."""
+
+    is_list: bool = False
+    _num: int = 0
 
     def head(self) -> str:
-        """Nothing."""
-        return ""
+        """Of a list its bracket."""
+        return "[" if self.is_list else ""
+
+    def tail(self) -> str:
+        """Of a list its bracket."""
+        return "\n]\n" if self.is_list else ""
 
     def line(self, answer: Answer) -> str:
         """The fields of docs/predict.md."""
@@ -73,7 +84,9 @@ class JsonLines:
             fields["true"] = answer.true
         if answer.has_boxes:
             fields["box"] = None if answer.box is None else list(answer.box)
-        return json.dumps(fields, allow_nan=False) + "\n"
+        self._num += 1
+        text = json.dumps(fields, allow_nan=False)
+        return f"{',' if self._num > 1 else ''}\n{text}" if self.is_list else f"{text}\n"
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,12 @@ class Csv:
         cells: list[Any] = [cell for pair in answer.top[: self.num_top] for cell in pair]
         cells += [""] * (2 * self.num_top - len(cells))
         rest = (answer.true, answer.note, answer.error)
-        return self._row([answer.name, *cells, *(text or "" for text in rest)])
+        texts = [safe(text or "") for text in rest]
+        return self._row([safe(answer.name), *(safe(x) if isinstance(x, str) else x for x in cells), *texts])
+
+    def tail(self) -> str:
+        """Nothing."""
+        return ""
 
     def _row(self, cells: Sequence[Any]) -> str:
         text = io.StringIO()
@@ -120,22 +138,17 @@ class Table:
     def head(self) -> str:
         """Names of the columns."""
         cells = [padded("predicted", self._first, right=False), "probability"]
-        for place in range(2, self.num_top + 1):
-            cells += [padded(f"{place}.", self._names, right=False), " " * 11]
         if self.has_true:
             cells.append(padded("true", self._names, right=False))
         return "  ".join([*cells, "picture"]).rstrip() + "\n"
 
     def line(self, answer: Answer) -> str:
         """A picture that could not be read has its reason behind its name."""
-        cells: list[str] = []
-        for place in range(self.num_top):
-            name, share = (*answer.top, *[("", None)] * self.num_top)[place]
-            if place == 0 and not answer.top:
-                name = _UNREADABLE if answer.error else NO_PREDICTION
-            shown = "" if share is None else percent(share)
-            width = self._names if place else self._first
-            cells += [padded(self._shown(name), width, right=False), f"{shown:>11}"]
+        name, share = answer.top[0] if answer.top else ("", None)
+        if not answer.top:
+            name = _UNREADABLE if answer.error else NO_PREDICTION
+        shown = "" if share is None else percent(share)
+        cells = [padded(self._shown(name), self._first, right=False), f"{shown:>11}"]
         if self.has_true:
             shown = self._shown(answer.true or "")
             cells.append(padded(shown, self._names, right=False))
@@ -143,7 +156,24 @@ class Table:
         after = f": {printable(answer.error)}" if answer.error else f" ({NO_INK})" if answer.is_blank else ""
         if self.width is not None:
             after = cut(after, max(8, self.width - columns_of(before) - _SHORTEST_PICTURE))
-        return before + self._fitted(printable(answer.name), columns_of(before) + len(after)) + after + "\n"
+        return (
+            before
+            + self._fitted(printable(answer.name), columns_of(before) + len(after))
+            + after
+            + "\n"
+            + self._others(answer)
+        )
+
+    def tail(self) -> str:
+        """Nothing."""
+        return ""
+
+    def _others(self, answer: Answer) -> str:
+        """The further classes, in a line below."""
+        others = [f"{self._shown(name)} {percent(share)}" for name, share in answer.top[1 : self.num_top]]
+        if not others:
+            return ""
+        return "".join(f"{line}\n" for line in wrapped(f"then {', '.join(others)}", self.width, "  ", "    "))
 
     @property
     def _first(self) -> int:

@@ -25,6 +25,12 @@ _WIDTH_INCHES, _HEIGHT_INCHES = 5.0, 3.2
 _MOST_BYTES = 120  # of a file's name that go into the drawing's
 
 
+def _shown(pixels: UInt8[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "c h2 w2"]:
+    """A picture a single pixel high or wide is drawn with two."""
+    _, height, width = pixels.shape
+    return pixels.repeat(2 if height == 1 else 1, axis=1).repeat(2 if width == 1 else 1, axis=2)
+
+
 def draw(
     folder: Path,
     number: int,
@@ -48,6 +54,7 @@ def draw(
     Raises:
         ResourceError: the file cannot be written.
     """
+    original = _shown(original)
     with own_style():
         figure = new_figure(_WIDTH_INCHES, _HEIGHT_INCHES)
         said = NO_PREDICTION

@@ -116,9 +116,9 @@ def in_order_of(
 
 
 def _check_classes(member: Trained, first: Trained) -> None:
-    own, wanted = set(member.class_names), set(first.class_names)
-    if own != wanted:
+    if set(member.class_names) != set(first.class_names):
+        own, wanted = (printable(shortened(one.class_names)) for one in (member, first))
         raise ConfigError(
-            f"{member.run.path}: tells other classes apart than {first.run.path} "
-            f"({printable(shortened(sorted(own ^ wanted)))}); an ensemble needs runs of the same classes"
+            f"{member.run.path}: has the classes {own}, and {first.run.path} {wanted}; runs that answer "
+            "together need the same classes"
         )

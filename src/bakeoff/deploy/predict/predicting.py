@@ -101,7 +101,10 @@ def _draw(
 ) -> None:
     from bakeoff.deploy.predict.drawing import draw  # matplotlib
 
-    original = read_picture(asked.source, _ORIGINAL_PIXELS, 3, "inside", max_megapixels=_most(ensemble))
+    try:
+        original = read_picture(asked.source, _ORIGINAL_PIXELS, 3, "inside", max_megapixels=_most(ensemble))
+    except BrokenPictureError:  # it was whole a moment ago
+        original = ensemble.shown_pixels(seen)
     names: Sequence[str] = ensemble.class_names
     if overlay is not None:
         overlay = overlay._replace(true_box=None)  # nobody knows it of a user's picture

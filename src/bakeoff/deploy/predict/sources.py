@@ -161,4 +161,4 @@ def _notes(folder: _Folder) -> Iterator[str]:
             yield f"{folder.root}: {counted(others[''], 'picture')} outside of folders of classes, not scored"
     passed = [printable(name) for name in folder.found.unused if not Path(name).name.startswith(".")]
     if passed:
-        yield f"{folder.root}: passed over, as they are no {_FORMATS}: {shortened(passed, 3)}"
+        yield f"{folder.root}: skipped (no {_FORMATS}): {shortened(passed, 3)}"

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,7 +34,7 @@ def borrowed_process(*, quiet: bool) -> Iterator[None]:
         _forget_hydra()
         environment.prepare()
         try:
-            with contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext():
+            with contextlib.redirect_stdout(_SilentHere()) if quiet else contextlib.nullcontext():
                 yield
         finally:
             Singleton.set_state(hydra)
@@ -41,6 +42,21 @@ def borrowed_process(*, quiet: bool) -> Iterator[None]:
                 os.environ.pop(_VARIABLE, None)
             else:
                 os.environ[_VARIABLE] = before
+
+
+class _SilentHere(io.TextIOBase):
+    """Standard output without what this thread prints; other threads, whose it is too, go on as before."""
+
+    def __init__(self) -> None:
+        self._thread, self._stream = threading.get_ident(), sys.stdout
+
+    def write(self, text: str) -> int:
+        """Passes on what another thread writes."""
+        return len(text) if threading.get_ident() == self._thread else self._stream.write(text)
+
+    def flush(self) -> None:
+        """As the stream behind it."""
+        self._stream.flush()
 
 
 def _forget_hydra() -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_KINDS: dict[str, Any] = {"top": int, "max_latency_ms": (int, float)}  # the others are texts
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Runs in a table, and which differences are more than chance, as `bakeoff.compare` gives it.
@@ -75,12 +78,13 @@ class Comparison:
 def compare(
     paths: "Sequence[str | Path]",
     options: Mapping[str, Any],
-    columns: "str | Sequence[str]",
+    columns: Any,
     *,
     statistics: bool,
 ) -> Comparison:
     """See `bakeoff.compare`; `options` are fields of `View`."""
     root = outputs_root()
+    _check(options, columns)
     cost = options["cost"]
     names = [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
     if cost is not None and cost not in COST_NAMES:
@@ -90,6 +94,22 @@ def compare(
         raise ConfigError(f"max_latency_ms={budget:g}: milliseconds above 0, and with statistics")
     view = View(**{**options, "cost": cost and COST_NAMES[cost]}, columns=tuple(names))
     return compared_runs([resolve(str(path), root) for path in paths] or [root], view, statistics=statistics)
+
+
+def _check(options: Mapping[str, Any], columns: object) -> None:
+    """What an annotation says and Python does not hold.
+
+    Raises:
+        ConfigError: names the argument.
+    """
+    for name, value in options.items():
+        kind = _KINDS.get(name, str)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise ConfigError(f"{name}={value!r}: give {'a text' if kind is str else 'a number'}")
+    if (top := options["top"]) is not None and top < 1:
+        raise ConfigError(f"top={top}: a whole number above 0")
+    if not isinstance(columns, str | list | tuple) or not all(isinstance(name, str) for name in columns):
+        raise ConfigError(f"columns={columns!r}: give names, as a list of texts")
 
 
 def compared_runs(paths: Sequence[Path], view: View | None = None, *, statistics: bool = True) -> Comparison:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from bakeoff.deploy.predict.answers import NO_INK
 from bakeoff.deploy.python.borrowed import short_errors, torch_settings_kept
 from bakeoff.deploy.python.run import FinishedRun, run_path
 from bakeoff.deploy.trained import Trained, open_trained
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from bakeoff.deploy.predict.pictures import Picture
+
+    Pictures = Image | str | Path | Iterable[Image | str | Path]
 
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
@@ -52,6 +55,7 @@ class Predictions(Sequence[Prediction]):
     class_names: tuple[str, ...]
     probabilities: Float32[np.ndarray, "n classes"]
     notes: tuple[str | None, ...]
+    names: tuple[str | None, ...]  # of the pictures' files
 
     @cached_property
     def labels(self) -> list[str | None]:
@@ -66,6 +70,7 @@ class Predictions(Sequence[Prediction]):
 
         return pd.DataFrame(
             {
+                **({"picture": pd.array(self.names, dtype="string")} if any(self.names) else {}),
                 "predicted": pd.array(self.labels, dtype="string"),
                 "probability": self.probabilities.max(axis=1, initial=0.0),
                 "note": pd.array(self.notes, dtype="string"),
@@ -83,7 +88,8 @@ class Predictions(Sequence[Prediction]):
 
     def __getitem__(self, index: int | slice) -> "Prediction | Predictions":
         if isinstance(index, slice):
-            return Predictions(self.class_names, self.probabilities[index], self.notes[index])
+            rows, notes, names = self.probabilities[index], self.notes[index], self.names[index]
+            return Predictions(self.class_names, rows, notes, names)
         row = self.probabilities[index]
         order = np.argsort(-row, kind="stable")
         top = [(self.class_names[place], float(row[place])) for place in order]
@@ -95,7 +101,9 @@ class Predictions(Sequence[Prediction]):
 
     def __repr__(self) -> str:
         told = (
-            "no prediction" if one.label is None else f"{one.label} ({percent(one.probability)})"
+            "no prediction"
+            if one.label is None
+            else f"{one.label} ({percent(one.probability)}{f', {NO_INK}' if one.note == NO_INK else ''})"
             for one in self
         )
         return printable(f"[{', '.join(told)}]")
@@ -128,7 +136,7 @@ class Model:
     @short_errors
     def predict(
         self,
-        images: "Tensor | np.ndarray | Image | str | Path | Sequence[Image | str | Path]",
+        images: "Tensor | np.ndarray | Pictures",
         *,
         as_is: bool = False,
     ) -> Predictions:
@@ -150,11 +158,25 @@ class Model:
             if isinstance(images, Tensor | np.ndarray):
                 pixels = self._pixels(images)
                 notes: list[str | None] = [None] * len(pixels)
+                names = notes
             else:
-                pixels, notes = self._read(images, as_is=as_is)
+                pixels, notes, names = self._read(images, as_is=as_is)
             self._trained.set_up_again()
             rows = self._trained.probabilities(pixels)
-        return Predictions(self.class_names, rows, tuple(notes))
+        return Predictions(self.class_names, rows, tuple(notes), tuple(names))
+
+    @short_errors
+    def prepare(self, pictures: "Pictures", *, as_is: bool = False) -> UInt8[np.ndarray, "n c h w"]:
+        """Pictures as the arrays that the model, and an exported file of it, takes.
+
+        Args:
+            pictures: paths, or pictures of Pillow.
+            as_is: as in `predict`.
+
+        Raises:
+            DataError: a picture that cannot be read.
+        """
+        return self._read(pictures, as_is=as_is)[0].numpy()
 
     def _pixels(self, images: "Tensor | np.ndarray") -> UInt8[Tensor, "n c h w"]:
         channels, *size = self.shape
@@ -174,7 +196,9 @@ class Model:
             raise DataError(f"images of shape {tuple(images.shape)}: this model takes (n, {wanted})")
         return tensor
 
-    def _read(self, images: Any, *, as_is: bool) -> tuple[UInt8[Tensor, "n c h w"], list[str | None]]:
+    def _read(
+        self, images: Any, *, as_is: bool
+    ) -> tuple[UInt8[Tensor, "n c h w"], list[str | None], list[str | None]]:
         from PIL.Image import Image
 
         if not isinstance(images, str | Path | Image | Iterable):
@@ -182,8 +206,10 @@ class Model:
         sources = [images] if isinstance(images, str | Path | Image) else list(images)
         pictures = [self._picture(source, as_is=as_is) for source in sources]
         if not pictures:
-            return torch.zeros((0, *self.shape), dtype=torch.uint8), []
-        return torch.from_numpy(np.stack([one.pixels for one in pictures])), [one.note for one in pictures]
+            return torch.zeros((0, *self.shape), dtype=torch.uint8), [], []
+        names = [None if isinstance(source, Image) else str(source) for source in sources]
+        pixels = torch.from_numpy(np.stack([one.pixels for one in pictures]))
+        return pixels, [one.note for one in pictures], names
 
     def _picture(self, source: Any, *, as_is: bool) -> "Picture":
         from PIL.Image import Image

@@ -116,13 +116,15 @@ def predictions(run: "str | Path | FinishedRun", split: str = "test") -> "pd.Dat
     from bakeoff.evaluation.metrics import answers
 
     path = run_path(run)
-    if split not in PREDICTIONS:
+    if not isinstance(split, str) or split not in PREDICTIONS:
         raise ConfigError(
-            f'split="{split}": it must be {" or ".join(PREDICTIONS)}{nearest(split, list(PREDICTIONS))}'
+            f'split="{split}": it must be {" or ".join(PREDICTIONS)}{nearest(str(split), list(PREDICTIONS))}'
         )
     if split == "test":
         refuse_sealed(path)
     names = class_names(_read(path))
+    if len(set(names)) < len(names):
+        raise RunsDifferError(f"{path}: its summary names a class twice")
     try:
         stored = read_predictions(path, split)
     except UnreadableFileError as error:

@@ -8,10 +8,12 @@ from typing import Any
 from bakeoff.config.compose import CommandLine, parse_arguments, with_file
 from bakeoff.config.config_file import written
 from bakeoff.config.explain import GROUPS
-from bakeoff.errors import ConfigError
+from bakeoff.errors import ConfigError, nearest
 from bakeoff.runs.paths import expanded
 
 SWEEP = "bakeoff.sweep trains with each, with the same words"
+_OWN = ("quiet", "config", "config_dir")  # arguments of the functions
+_SHARED = ("seed", "output_dir", "sweep", "experiment", "model", "data", "optim", "trainer")
 _TWO = re.compile(r"([\w.]+=[^\s'\"\[{(]+)\s+([\w.]+=\S.*)")
 
 
@@ -37,6 +39,11 @@ def command_line(
     """
     for word in overrides:
         _check(word)
+    for name, value in keys.items():
+        if not sweeps and name in ("seed", *GROUPS) and isinstance(value, list | tuple | range):
+            raise ConfigError(f"{name}={value}: a list is several values; {SWEEP}")
+        if name not in GROUPS and name not in _SHARED and (meant := nearest(name, _OWN)):
+            raise ConfigError(f"{name}: no argument and no key{meant}")
     words = [*map(str, overrides), *_words(keys, "", sweeps=sweeps)]
     options = ["--multirun"] if sweeps else []
     if config_dir is not None:
