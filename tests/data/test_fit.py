@@ -10,10 +10,10 @@ from picture_files import config, folder, picture
 from PIL import Image, ImageOps
 
 from bakeoff import data
-from bakeoff.commands.evaluate import _add_later_keys
 from bakeoff.config.schema import DataConfig
 from bakeoff.data.image_folder import _notes_on_cutting
 from bakeoff.data.pictures import BrokenPictureError, DecodingBudget, Header, read_header, read_picture
+from bakeoff.deploy.finished import _add_later_keys
 from bakeoff.errors import DataError
 
 LARGE = (10_000, 9_000)  # 90 megapixels: Pillow's own limit, which only warns, is 89.5
