@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 """What memory there is, and what each phase took, without a GPU."""
 
 import subprocess
