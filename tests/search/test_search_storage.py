@@ -155,6 +155,7 @@ def test_any_url_can_be_given(quote: str) -> None:
     assert (options.storage, rest) == (url, ["seed=1"])
 
 
+@pytest.mark.usefixtures("tune_extra")
 def test_a_journal_whose_lock_a_killed_process_left_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
