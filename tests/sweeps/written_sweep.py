@@ -7,6 +7,7 @@ from typing import Any
 
 from bakeoff.runs.rundir import CONFIG, EPOCHS, STATUS, SUMMARY, RunDir
 from bakeoff.runs.states import FINISHED, QUEUED, RUNNING
+from bakeoff.runs.storage import write_json
 from bakeoff.sweeps.ledger import Entry, Ledger
 
 BEGAN = 1_800_000_000.0  # seconds since 1970, when the sweep was begun
@@ -80,7 +81,7 @@ class WrittenSweep:
             "time": {"total_seconds": took if total is None else total},
             "epochs_run": 10,
         }
-        (self.run(number) / SUMMARY).write_text(json.dumps(summary))
+        write_json(self.run(number) / SUMMARY, summary)  # whole, as runs do: others look meanwhile
         return self.note(number, state=FINISHED, started=at(0), ended=at(took))
 
     def end(self, number: int, state: str, reason: str, seconds: float = 1.0) -> Entry:
