@@ -20,6 +20,7 @@ import pytest
 from conftest import files_below
 
 from bakeoff.errors import ConfigError, ResourceError, ResumeError
+from bakeoff.runs.folders import refuse_run_files
 from bakeoff.runs.kept_images import write_test_images
 from bakeoff.runs.locate import find_run_dirs
 from bakeoff.runs.reading import UnreadableFileError, read_bytes, read_json, sha256_of
@@ -518,3 +519,13 @@ def test_a_process_that_has_lost_its_run_writes_none_of_its_files(tmp_path: Path
         with pytest.raises(ResumeError):
             write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_a_run_consists_of_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")  # as many a folder has one, which is no run
+    (tmp_path / "table.md").write_text("mine")
+    refuse_run_files(tmp_path / "table.md")
+    (tmp_path / "link.md").symlink_to(tmp_path / "summary.json")
+    for name in ("summary.json", "weights.safetensors", "link.md"):
+        with pytest.raises(ConfigError, match="a file of the run"):
+            refuse_run_files(tmp_path / name)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.errors import ConfigError
-from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, MARKS, STATUS, SUMMARY
+from bakeoff.runs.rundir import CONFIG, ENVIRONMENT, MARKS, RUN_FILES, STATUS, SUMMARY
 
 LEDGER = "sweep.json"
 SWEEPS = "sweeps"  # the folder of an outputs root that holds them
@@ -25,9 +25,9 @@ def refuse_run_files(output: Path) -> None:
         ConfigError: names the run.
     """
     place = output.resolve()
-    run = next((above for above in place.parents if is_run_dir(above)), None)
-    if run is not None and place.exists():
-        raise ConfigError(f"-o {output}: a file of the run {run.name}; give another name")
+    # By their names too: many a folder has a config.json of its own.
+    if place.name in RUN_FILES and is_run_dir(place.parent):
+        raise ConfigError(f"-o {output}: a file of the run {place.parent.name}; give another name")
 
 
 def is_sweep_dir(path: Path) -> bool:

@@ -55,6 +55,12 @@ LAST_WEIGHTS = "weights_last.safetensors"
 PLOTS = "plots"
 LOG = "run.log"
 DATASETS = "datasets"
+# What a run consists of, beside folders.
+RUN_FILES = {
+    *(CONFIG, CONFIG_FOR_PEOPLE, OVERRIDES, SUMMARY, STATUS, ENVIRONMENT, EPOCHS, CONFUSION, EXPLANATIONS),
+    *(FILES, SKIPPED_FILES, WEIGHTS, LAST_WEIGHTS, LOG),
+    *PREDICTIONS.values(),
+}
 MAX_WEIGHT_BYTES = 2**36
 _MAX_ERROR_CHARACTERS = 600  # 6 bytes each at most, so that a status stays within a disk's block of 4096
 RUN_NAME = re.compile(r".+-.+-s\d+-([a-z]{4}|[0-9a-f]{8})")
