@@ -54,7 +54,7 @@ def test_a_pt2_file_gives_the_runs_probabilities_and_says_what_it_is(copied: Pat
     size = Path("model.pt2").stat().st_size
     assert lines[:2] == [f"{copied}: cnn on digits", f"exported to  model.pt2 (pt2, {size:,} bytes)"]
     assert lines[2].startswith("checked on   256 test images: probabilities ")
-    assert lines[3] == "input        images, uint8 [batch, 1, 8, 8]: raw bytes, nothing to prepare"
+    assert lines[3] == "input        images, uint8 [batch, 1, 8, 8]: pixels as the data set has them"
     assert lines[4] == "output       probabilities [batch, 10], float32"
     assert lines[5] == f"next         bakeoff evaluate {copied} --onnx model.pt2"
     assert len(lines) == 6

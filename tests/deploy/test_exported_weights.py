@@ -39,8 +39,9 @@ def test_a_plain_network_of_torchvision_gives_the_same_logits(tmp_path: Path, ar
     with torch.no_grad():
         logits = plain((resized.expand(-1, 3, -1, -1) - mean) / std)
         own = of_run.model(of_run.model.normalise(images))
-    torch.testing.assert_close(logits, own)
-    assert logits.std() > 1e-3
+    scale = own.abs().max()  # an untrained network's logits may be tiny
+    torch.testing.assert_close(logits / scale, own / scale, rtol=1e-3, atol=1e-4)
+    assert (logits / scale).std() > 1e-2
 
 
 def test_weights_that_are_others_are_named() -> None:
