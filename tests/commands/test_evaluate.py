@@ -17,6 +17,7 @@ from tiny_run import read, train
 from toy import toy_split
 
 from bakeoff.commands import evaluate
+from bakeoff.commands.places_here import options_named
 from bakeoff.comparison.run import Run
 from bakeoff.data.splits import DataSet
 from bakeoff.deploy.with_data import _why_others
@@ -261,10 +262,10 @@ def test_an_option_that_cannot_be_is_named_and_not_its_key(copied: Path, bakeoff
     options = evaluate.parser().parse_args(["latest", "--data-root", "/nope"])
     with (
         pytest.raises(DataError, match=r"^--data-root /nope: no such folder$"),
-        evaluate._options_named(options),
+        options_named(options),
     ):
         raise DataError("data.root=/nope: no such folder")
-    with pytest.raises(ConfigError, match=r"^trainer.device=cuda: none$"), evaluate._options_named(options):
+    with pytest.raises(ConfigError, match=r"^trainer.device=cuda: none$"), options_named(options):
         raise ConfigError("trainer.device=cuda: none")  # the run's own
 
 

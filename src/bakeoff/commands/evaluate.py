@@ -4,15 +4,12 @@ The config comes from a run directory that may be somebody else's, so it passes 
 command line; only tensors are loaded.
 """
 
-import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from bakeoff.arguments import Parser
 from bakeoff.commands.evaluated_file import evaluate_file
+from bakeoff.commands.places_here import options_named
 from bakeoff.commands.score_table import SAME_MODEL, print_scores
 from bakeoff.deploy.finished import finished_run, refuse_sealed
-from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError, DataError
+from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
 from bakeoff.evaluation import metrics
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.waiting import Bar, tell
@@ -41,7 +38,7 @@ def evaluate(words: list[str]) -> int:
     refuse_sealed(path)
     found = finished_run(path, "evaluated")
     if options.onnx is not None:
-        with _options_named(options):
+        with options_named(options):
             return evaluate_file(found, options.onnx, options.data_root)
     # torch loads here, after what can be refused without it.
     with loading_torch():
@@ -50,7 +47,7 @@ def evaluate(words: list[str]) -> int:
         from bakeoff.evaluation.prediction import predict
         from bakeoff.experiment.outcome import torch_errors_explained
 
-    with _options_named(options):
+    with options_named(options):
         prepared = prepared_with_data(found, options.device, options.data_root)
     names = prepared.data.class_names
     with (
@@ -70,28 +67,6 @@ def evaluate(words: list[str]) -> int:
         f"(see {path / 'environment.json'} for the run's)"
     )
     return SOME_RUNS_BAD
-
-
-@contextmanager
-def _options_named(options: argparse.Namespace) -> Iterator[None]:
-    """Says of an error in a key that an option has set the option's name.
-
-    Raises:
-        ConfigError: as it came, or with the option.
-        DataError: the same.
-    """
-    try:
-        yield
-    except (ConfigError, DataError) as error:
-        given = {
-            "trainer.device": ("--device", options.device),
-            "data.root": ("--data-root", options.data_root),
-        }
-        key, _, rest = str(error).partition("=")
-        option, value = given.get(key, ("", None))
-        if value is None:
-            raise
-        raise type(error)(f"{option} {value}: {rest.partition(': ')[2]}") from error
 
 
 def parser() -> Parser:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff.arguments import Parser
+from bakeoff.commands.places_here import options_named
 from bakeoff.commands.predict_scores import evaluate_together
-from bakeoff.commands.predict_words import check, options_named, runs_and_pictures
+from bakeoff.commands.predict_words import check, runs_and_pictures
 from bakeoff.errors import OK, SOME_RUNS_BAD, ConfigError
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.signals import StopSignal

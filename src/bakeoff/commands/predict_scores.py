@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakeoff.commands.predict_words import options_named
+from bakeoff.commands.places_here import options_named
 from bakeoff.errors import OK
 from bakeoff.machine.process import loading_torch
 from bakeoff.machine.waiting import Bar, tell

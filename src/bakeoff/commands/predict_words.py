@@ -2,8 +2,6 @@
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bakeoff.errors import ConfigError
@@ -86,19 +84,3 @@ def check(options: argparse.Namespace, pictures: list[str]) -> None:
             raise ConfigError(f"-o {options.output}: a picture, and answers are text; give another name")
     if pictures.count("-") > 1:
         raise ConfigError("-: standard input holds one picture; give - once")
-
-
-@contextmanager
-def options_named(options: argparse.Namespace) -> Iterator[None]:
-    """Says of an error in a key that an option has set the option's name.
-
-    Raises:
-        ConfigError: as it came, or with the option.
-    """
-    try:
-        yield
-    except ConfigError as error:
-        key, _, rest = str(error).partition("=")
-        if key != "trainer.device" or options.device is None:
-            raise
-        raise ConfigError(f"--device {options.device}: {rest.partition(': ')[2]}") from error
